@@ -1,0 +1,155 @@
+//! What stands behind a route? The nouns both planes share: sides, nodes, endpoints, credentials, topology.
+//!
+//! Pure: data and its text forms only; nothing here opens a socket.
+
+use std::fmt;
+
+/// One of the two replication groups behind a route. A route without `new` only ever uses [`Side::Old`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// The group that is being replaced, and that a route back returns to.
+    Old,
+    /// The group that replaces it.
+    New,
+}
+
+impl Side {
+    /// Both sides, in the order every table and report lists them.
+    pub const BOTH: [Self; 2] = [Self::Old, Self::New];
+
+    /// The side that is not this one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Old => Self::New,
+            Self::New => Self::Old,
+        }
+    }
+
+    /// `0` for old, `1` for new: the index into every `[T; 2]` that is kept by side.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Old => 0,
+            Self::New => 1,
+        }
+    }
+
+    /// `"old"` or `"new"`: the value of the `side` label and the key in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::New => "new",
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where one Redis or Sentinel process listens. `host` is a name or an address, without brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeAddr {
+    /// Host name, IPv4 or IPv6 address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl NodeAddr {
+    /// A node address from its two parts; brackets around an IPv6 host are dropped.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        let host = host.into();
+        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) => inner.to_owned(),
+            None => host,
+        };
+        Self { host, port }
+    }
+}
+
+impl fmt::Display for NodeAddr {
+    /// `host:port`, an IPv6 host in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A password. Its `Debug` and `Display` never show it; [`Secret::expose`] is the only way to its text.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps the text of a password.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for writing an AUTH to a socket and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What a connection authenticates with: `AUTH password`, or `AUTH user password`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Credentials {
+    /// ACL user; `None` is the server's default user.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Secret,
+}
+
+/// How a side is found: a fixed node, or a master name asked of Sentinels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discovery {
+    /// `redis://host:port`: this node is the master, whatever happens.
+    Fixed(NodeAddr),
+    /// `redis+sentinel://host:port,host:port/master-name`.
+    Sentinel {
+        /// The Sentinels to ask first; others are learnt from them. Never empty.
+        sentinels: Vec<NodeAddr>,
+        /// The name Sentinel monitors the master under.
+        master_name: String,
+    },
+}
+
+/// One side as configured: where it is found and what to authenticate with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Fixed node or Sentinels.
+    pub discovery: Discovery,
+    /// `rediss` schemes: TLS to nodes and Sentinels.
+    pub tls: bool,
+    /// For the Redis nodes.
+    pub node_auth: Option<Credentials>,
+    /// For the Sentinels.
+    pub sentinel_auth: Option<Credentials>,
+}
+
+/// The nodes of one side as the control plane believes them to be now.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Topology {
+    /// The node whose ROLE says master. `None`: none is known, or a failover is under way and writes to the last
+    /// one could be lost, so commands are held.
+    pub master: Option<NodeAddr>,
+    /// Replicas of that master, in address order, dead ones left out.
+    pub replicas: Vec<NodeAddr>,
+}

@@ -1,0 +1,149 @@
+//! What can be configured, and what holds when nothing is said?
+//!
+//! Pure: plain data, already checked. Built by [`super::parse`] (a file) or by `run`'s flags; nothing here reads a file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cluster::Endpoint;
+use crate::control_plane::guard::RuleTable;
+use crate::routing::Weight;
+
+/// Everything one process runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The process itself.
+    pub proxy: ProxyConfig,
+    /// At least one; names and listen addresses are unique.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// `[proxy]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProxyConfig {
+    /// Worker threads; already resolved, never 0.
+    pub workers: usize,
+    /// Unix socket of the admin commands; mode 0600.
+    pub admin_socket: PathBuf,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served; `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where weight, epoch and latch of every route are kept.
+    pub state_dir: PathBuf,
+}
+
+/// What is done with a command that was sent and never answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUncertain {
+    /// Tell the app: `-UNCERTAIN`. The command may or may not have been executed.
+    Error,
+    /// Send it again: it may be executed twice.
+    Retry,
+}
+
+/// Where subscriptions are placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscribeTo {
+    /// On the side's master.
+    Master,
+    /// On its replicas, the master as fallback.
+    Replica,
+}
+
+/// One `[[route]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteConfig {
+    /// Label of metrics and first word of admin commands: `[A-Za-z0-9._-]{1,64}`.
+    pub name: String,
+    /// Addresses apps connect to. At least one.
+    pub listen: Vec<SocketAddr>,
+    /// The side that has the traffic now.
+    pub old: Endpoint,
+    /// The side that is to have it.
+    pub new: Option<Endpoint>,
+    /// Used only when the state directory knows nothing of the route.
+    pub weight: Weight,
+    /// Where subscriptions are placed.
+    pub subscribe_to: SubscribeTo,
+    /// Writes that were sent and never answered.
+    pub uncertain: OnUncertain,
+    /// The same for PUBLISH and SPUBLISH.
+    pub uncertain_publish: OnUncertain,
+    /// What the guard measures and does.
+    pub guard: GuardConfig,
+    /// What one app, and all of them, may take.
+    pub limits: RouteLimits,
+}
+
+/// `[route.guard]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuardConfig {
+    /// How often every node is asked for INFO and ROLE. Default 250 ms.
+    pub probe_interval: Duration,
+    /// How often a heartbeat is published on each master. Default 100 ms.
+    pub heartbeat_interval: Duration,
+    /// Evidence older than this is no evidence. Default 2 s.
+    pub stale_after: Duration,
+    /// A pause of the control loop longer than this is the proxy's own stall: tilt. Default 500 ms.
+    pub tilt_after: Duration,
+    /// How long after a stall the guard distrusts what it sees. Default 2 s.
+    pub tilt_for: Duration,
+    /// Threshold, duration and action of every rule.
+    pub rules: RuleTable,
+}
+
+impl Default for GuardConfig {
+    fn default() -> Self {
+        Self {
+            probe_interval: Duration::from_millis(250),
+            heartbeat_interval: Duration::from_millis(100),
+            stale_after: Duration::from_secs(2),
+            tilt_after: Duration::from_millis(500),
+            tilt_for: Duration::from_secs(2),
+            rules: RuleTable::default(),
+        }
+    }
+}
+
+/// `[route.limits]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteLimits {
+    /// Client connections at once, all workers together. Default 10,000, as Redis's `maxclients`.
+    pub clients: usize,
+    /// Largest request, in bytes. Default 512 MiB and a little, as Redis's `proto-max-bulk-len`.
+    pub request_bytes: usize,
+    /// Replies waiting for one client, in bytes: beyond it, the client is closed. Default 1 GiB.
+    pub output_buffer_bytes: usize,
+    /// Commands of one client sent and not yet answered; beyond it, its socket is not read. Default 1,024.
+    pub in_flight: usize,
+    /// Commands waiting for a usable master.
+    pub hold: HoldLimits,
+    /// How long a command that was sent to a node that has since lost its mastership is waited for. Default 1 s.
+    pub drain: Duration,
+}
+
+/// How many commands wait for a usable master, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldLimits {
+    /// Clients of one route with a held command, all workers together; the next one gets `-NOUPSTREAM`. Default 10,000.
+    pub commands: usize,
+    /// Longest wait before `-NOUPSTREAM`. Default 30 s: Sentinel's default `down-after-milliseconds`, and less than
+    /// most client libraries' patience with a failover.
+    pub time: Duration,
+}
+
+impl Default for RouteLimits {
+    fn default() -> Self {
+        Self {
+            clients: 10_000,
+            request_bytes: 513 * 1024 * 1024,
+            output_buffer_bytes: 1024 * 1024 * 1024,
+            in_flight: 1_024,
+            hold: HoldLimits {
+                commands: 10_000,
+                time: Duration::from_secs(30),
+            },
+            drain: Duration::from_secs(1),
+        }
+    }
+}

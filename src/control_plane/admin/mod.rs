@@ -1,0 +1,5 @@
+//! What may an operator say, and what is the answer?
+
+mod model;
+
+pub use model::{Command, EventSink, Reply, Request};

@@ -1,0 +1,124 @@
+//! What are the admin commands and the shapes of their replies?
+//!
+//! Pure: data. [`super::command`] reads commands from arguments, [`super::socket`] writes replies in RESP2 or RESP3.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::routing::Weight;
+
+/// A command that the control loop answers. PING, HELP, HELLO, QUIT and the like are answered by the socket itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// `STATUS [route] [JSON]`
+    Status {
+        /// One route, or all.
+        route: Option<String>,
+        /// One JSON document instead of maps.
+        json: bool,
+    },
+    /// `WEIGHT route`
+    GetWeight {
+        /// The route.
+        route: String,
+    },
+    /// `WEIGHT route PERCENT [OVER SECONDS] [FORCE reason]`
+    SetWeight {
+        /// The route.
+        route: String,
+        /// The target.
+        weight: Weight,
+        /// Move there evenly over this long instead of at once.
+        over: Option<Duration>,
+        /// Raise although a rule freezes, for this reason. Never overrides a latch.
+        force: Option<String>,
+    },
+    /// `BACK route [REASON text]`
+    Back {
+        /// The route.
+        route: String,
+        /// For the event.
+        reason: Option<String>,
+    },
+    /// `ARM route`
+    Arm {
+        /// The route.
+        route: String,
+    },
+    /// `HEALTH [route] [JSON]`
+    Health {
+        /// One route, or all.
+        route: Option<String>,
+        /// One JSON document instead of maps.
+        json: bool,
+    },
+    /// `TOPOLOGY [route] [JSON]`
+    Topology {
+        /// One route, or all.
+        route: Option<String>,
+        /// One JSON document instead of maps.
+        json: bool,
+    },
+    /// `EVENTS [COUNT n] [JSON]`, newest first.
+    Events {
+        /// How many at most.
+        count: usize,
+        /// One JSON document instead of maps.
+        json: bool,
+    },
+    /// `SUBSCRIBE events`: the socket gets every later event as a line of JSON.
+    SubscribeEvents {
+        /// Bounded; a subscriber that lags is disconnected by the socket, never waited for.
+        sink: EventSink,
+    },
+    /// `CONFIG RELOAD`
+    ConfigReload,
+    /// `SHUTDOWN [GRACE seconds]`
+    Shutdown {
+        /// How long in-flight replies are waited for.
+        grace: Duration,
+    },
+}
+
+/// Where streamed events go.
+#[derive(Clone, Debug)]
+pub struct EventSink(pub mpsc::Sender<String>);
+
+impl PartialEq for EventSink {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same_channel(&other.0)
+    }
+}
+
+/// A command and the way back.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked.
+    pub command: Command,
+    /// Where the answer goes. A receiver that is gone is not an error: the operator hung up.
+    pub reply: oneshot::Sender<Reply>,
+}
+
+/// An answer, independent of protocol version.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// `+OK`
+    Ok,
+    /// A bulk string.
+    Bulk(String),
+    /// An error line without its `-`: `"FROZEN rule=…"`, `"ERR no such route 'x'"`. Never with CR or LF in it.
+    Error(String),
+    /// An integer.
+    Integer(i64),
+    /// RESP3 double; a bulk string in RESP2.
+    Double(f64),
+    /// RESP3 boolean; an integer in RESP2.
+    Boolean(bool),
+    /// Null of the protocol version.
+    Null,
+    /// An array.
+    Array(Vec<Reply>),
+    /// RESP3 map; a flat array in RESP2. Keys in the order given.
+    Map(Vec<(&'static str, Reply)>),
+}

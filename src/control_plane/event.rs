@@ -1,0 +1,46 @@
+//! What can happen to the control plane? Everything its one loop reacts to, in one enum.
+//!
+//! Pure: data. Shells (Sentinel watchers, probes, heartbeats, the admin socket) send these; [`super::run`] handles them.
+
+use crate::cluster::{Side, Topology};
+use crate::control_plane::admin::Request;
+use crate::control_plane::guard::Observation;
+
+/// One input of the control loop. `route` is the route's index in the configuration.
+#[derive(Debug)]
+pub enum Event {
+    /// A side's watcher has a new confirmed topology. Sent on change only.
+    Topology {
+        /// Route index.
+        route: usize,
+        /// Which side of it.
+        side: Side,
+        /// What the side looks like now.
+        topology: Topology,
+        /// Why, in a few words for `EVENTS`: `"+switch-master confirmed by ROLE"`.
+        reason: String,
+    },
+    /// A side's watcher saw something an operator wants to read of, without a change of topology: a Sentinel that
+    /// went away or came back, `+sdown`, a `+switch-master` refused because ROLE disagreed.
+    Notice {
+        /// Route index.
+        route: usize,
+        /// Which side of it.
+        side: Side,
+        /// The event's kind: `sentinel_lost`, `sdown`, `switch_refused`, …
+        kind: &'static str,
+        /// One line, no secrets.
+        text: String,
+    },
+    /// The guard's shells measured something, or failed to.
+    Observation {
+        /// Route index.
+        route: usize,
+        /// Which side of it.
+        side: Side,
+        /// The measurement.
+        observation: Observation,
+    },
+    /// An operator's command, with the way back for its reply.
+    Admin(Request),
+}

@@ -1,0 +1,8 @@
+//! Switchback: a replication-aware Redis proxy.
+
+pub mod cluster;
+pub mod config;
+pub mod control_plane;
+pub mod limits;
+pub mod routing;
+pub mod stats;

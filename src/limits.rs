@@ -1,0 +1,52 @@
+//! What is the bound of every queue, buffer, table and loop that the configuration does not set?
+//!
+//! Pure: constants with unit and reason. Relations between them are checked at compile time.
+
+use std::time::Duration;
+
+/// Hash slots, as in Redis Cluster's specification.
+pub const SLOTS: u16 = 16_384;
+
+/// Longest inline request, and longest `*N` or `$N` line, in bytes: `PROTO_INLINE_MAX_SIZE` of Redis.
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+/// Largest number of arguments in a request: what Redis accepts (`INT_MAX`) would let 20 bytes claim 2^31 spans.
+pub const REQUEST_ARGS_MAX: usize = 1024 * 1024;
+/// Longest header line of a reply (`$123`, `+OK`, an error), in bytes. Redis cuts its own error texts far below.
+pub const REPLY_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Depth of nesting the proxy decodes for meaning (Sentinel, INFO, probes, admin). redis-protocol recurses, so it
+/// never sees more; measured on 6.0.0: 4.5 KB of nested RESP3 overflows a 2 MiB stack.
+pub const DECODE_DEPTH_MAX: usize = 16;
+/// Largest reply the control plane reads, in bytes. CLIENT LIST and SENTINEL REPLICAS of a large group stay far below.
+pub const CONTROL_REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes one read takes from a socket: a worker's shared buffer, so idle clients hold none.
+pub const READ_BYTES: usize = 64 * 1024;
+/// From this size on a payload is moved by reference instead of copied, and streams.
+pub const LARGE_BYTES: usize = 64 * 1024;
+
+/// Nodes of one side the proxy keeps track of.
+pub const NODES_MAX: usize = 64;
+/// Sentinels of one side the proxy keeps track of.
+pub const SENTINELS_MAX: usize = 32;
+/// Admin connections at once.
+pub const ADMIN_CLIENTS_MAX: usize = 64;
+/// Bytes of one admin request.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// Events kept for `EVENTS`.
+pub const EVENTS_KEPT: usize = 1_000;
+/// Routes of one process.
+pub const ROUTES_MAX: usize = 256;
+
+/// First and longest wait between attempts to connect to a node that refuses; jitter is added.
+pub const REDIAL_FIRST: Duration = Duration::from_millis(10);
+/// See [`REDIAL_FIRST`].
+pub const REDIAL_LONGEST: Duration = Duration::from_secs(1);
+/// How long a connection attempt and its handshake may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+const _: () = assert!(SLOTS.is_power_of_two(), "rank is a multiplication modulo SLOTS");
+const _: () = assert!(
+    READ_BYTES <= LARGE_BYTES,
+    "a large value takes more than one read"
+);
+const _: () = assert!(INLINE_BYTES_MAX <= READ_BYTES);

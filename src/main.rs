@@ -1,0 +1,3 @@
+//! The `switchback` program.
+
+fn main() {}

@@ -1,0 +1,48 @@
+//! What has a route carried so far? Counters that workers write and the control plane and the metrics read.
+//!
+//! Shell: relaxed atomics; a worker adds up locally and flushes once per turn of its loop, never per command.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Instant;
+
+/// One route's counters, all workers together. Index by side: [`crate::cluster::Side::index`].
+#[derive(Debug)]
+pub struct RouteStats {
+    /// When the counters started; `last_sent_nanos` counts from here.
+    pub origin: Instant,
+    /// Client connections open now.
+    pub clients: AtomicUsize,
+    /// Clients with a command waiting for a usable master.
+    pub held: AtomicUsize,
+    /// Commands sent to each side.
+    pub commands: [AtomicU64; 2],
+    /// Error replies of each side passed on to apps.
+    pub errors: [AtomicU64; 2],
+    /// PUBLISH and SPUBLISH sent to each side.
+    pub published: [AtomicU64; 2],
+    /// Commands that were sent and never answered: told to the app as `-UNCERTAIN`.
+    pub uncertain_told: [AtomicU64; 2],
+    /// The same, sent again by policy or because they only read.
+    pub uncertain_retried: [AtomicU64; 2],
+    /// Upstream connections open now.
+    pub upstream_connections: [AtomicUsize; 2],
+    /// Time of the last command handed to a socket of each side, in nanoseconds since `origin`; 0 is never.
+    pub last_sent_nanos: [AtomicU64; 2],
+}
+
+impl Default for RouteStats {
+    fn default() -> Self {
+        Self {
+            origin: Instant::now(),
+            clients: AtomicUsize::default(),
+            held: AtomicUsize::default(),
+            commands: Default::default(),
+            errors: Default::default(),
+            published: Default::default(),
+            uncertain_told: Default::default(),
+            uncertain_retried: Default::default(),
+            upstream_connections: Default::default(),
+            last_sent_nanos: Default::default(),
+        }
+    }
+}
