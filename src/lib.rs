@@ -4,5 +4,6 @@ pub mod cluster;
 pub mod config;
 pub mod control_plane;
 pub mod limits;
+pub mod resp;
 pub mod routing;
 pub mod stats;

@@ -1,0 +1,9 @@
+//! Where does a value end? The wire format, read without decoding it: bytes pass through unchanged.
+
+mod inline;
+mod number;
+mod request;
+mod scan;
+
+pub use request::{ProtocolError, RequestParser, Span};
+pub use scan::{ReplyScanner, ScanError, nesting_exceeds};

@@ -1,0 +1,334 @@
+//! Where does a reply end?
+//!
+//! Pure: one counter of values still owed instead of recursion, so depth costs nothing; a position that only grows,
+//! so a value that comes in a thousand pieces is looked at once. Decoding was rejected: a proxy needs the end, not
+//! the meaning, and redis-protocol 6.0.0 recurses without bound and parses partial input again from its start.
+
+use memchr::memchr;
+
+use super::number::parse_i64;
+use crate::limits::REPLY_LINE_BYTES_MAX;
+
+/// Bytes that are not RESP. The connection they came from cannot be trusted any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScanError {
+    /// The first byte of a value is none of the types.
+    #[error("unknown type byte 0x{0:02x}")]
+    Type(u8),
+    /// A length or count is not a number, is below -1, or is above what can be counted.
+    #[error("invalid length or count in a header line")]
+    Length,
+    /// A header line does not end in CR LF, or a bulk string is not followed by them.
+    #[error("expected CR LF")]
+    Crlf,
+    /// A line is longer than [`REPLY_LINE_BYTES_MAX`].
+    #[error("a line is longer than {REPLY_LINE_BYTES_MAX} bytes")]
+    Line,
+}
+
+/// Finds the end of one RESP2 or RESP3 value after another, resumable at any byte.
+///
+/// The buffer given to [`Self::scan`] always begins with the value that is being scanned; it may have grown since the
+/// last call.
+#[derive(Debug, Default)]
+pub struct ReplyScanner {
+    /// Bytes of the present value known to belong to it.
+    position: usize,
+    /// From here on, no line end has been looked for yet.
+    searched: usize,
+    /// Bytes of a bulk string still to come, its CR LF included; 0 outside one.
+    bulk_left: u64,
+    /// Values owed beyond the one at `position`; `None` before the first header.
+    owed: Option<u64>,
+}
+
+impl ReplyScanner {
+    /// A scanner at the start of a value.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The length of the value `buffer` begins with, or `None` while it is incomplete. After `Some` the scanner is at
+    /// the start of the next value.
+    ///
+    /// Cost: each byte of a header is looked at once, bytes of a bulk string not at all.
+    ///
+    /// # Errors
+    /// [`ScanError`]: close the connection; the scanner must not be used again.
+    #[inline]
+    pub fn scan(&mut self, buffer: &[u8]) -> Result<Option<usize>, ScanError> {
+        loop {
+            if self.bulk_left > 0 && !self.skip_bulk(buffer)? {
+                return Ok(None);
+            }
+            if self.owed == Some(0) {
+                let end = self.position;
+                *self = Self::default();
+                return Ok(Some(end));
+            }
+            let Some(line_end) = self.find_line_end(buffer)? else {
+                return Ok(None);
+            };
+            let line = buffer.get(self.position..line_end).unwrap_or_default();
+            self.position = line_end + 2;
+            self.searched = self.position;
+            self.header(line)?;
+        }
+    }
+
+    /// How many bytes of the present value have been scanned: safe to pass on before the value is complete.
+    pub fn scanned(&self) -> usize {
+        self.position
+    }
+
+    /// How many bytes of a bulk string are still to come at [`Self::scanned`], CR LF included.
+    pub fn bulk_left(&self) -> u64 {
+        self.bulk_left
+    }
+
+    /// Tells the scanner that the first `count` bytes of the value, all of them scanned, have left the buffer.
+    pub fn forget(&mut self, count: usize) {
+        debug_assert!(count <= self.position);
+        self.position -= count;
+        self.searched = self.searched.saturating_sub(count);
+    }
+
+    /// True while nothing of the present value has been seen.
+    pub fn at_start(&self) -> bool {
+        self.owed.is_none() && self.position == 0
+    }
+
+    fn skip_bulk(&mut self, buffer: &[u8]) -> Result<bool, ScanError> {
+        let available = buffer.len().saturating_sub(self.position) as u64;
+        let taken = available.min(self.bulk_left);
+        let before = self.bulk_left;
+        self.bulk_left -= taken;
+        self.position += taken as usize;
+        self.searched = self.position;
+        // The last two bytes are checked as they pass, whichever piece they come in.
+        for (left, expected) in [(2, b'\r'), (1, b'\n')] {
+            if before >= left && self.bulk_left < left {
+                let at = self.position - (left - self.bulk_left) as usize;
+                if buffer.get(at) != Some(&expected) {
+                    return Err(ScanError::Crlf);
+                }
+            }
+        }
+        Ok(self.bulk_left == 0)
+    }
+
+    /// Position of the CR of the next line; `None` while it has not come.
+    fn find_line_end(&mut self, buffer: &[u8]) -> Result<Option<usize>, ScanError> {
+        let unseen = buffer.get(self.searched..).unwrap_or_default();
+        let Some(offset) = memchr(b'\n', unseen) else {
+            self.searched = buffer.len();
+            if self.searched - self.position > REPLY_LINE_BYTES_MAX {
+                return Err(ScanError::Line);
+            }
+            return Ok(None);
+        };
+        let newline = self.searched + offset;
+        if newline <= self.position || buffer.get(newline - 1) != Some(&b'\r') {
+            return Err(ScanError::Crlf);
+        }
+        if newline - self.position > REPLY_LINE_BYTES_MAX {
+            return Err(ScanError::Line);
+        }
+        Ok(Some(newline - 1))
+    }
+
+    fn header(&mut self, line: &[u8]) -> Result<(), ScanError> {
+        // The value this header begins was owed; what it contains is owed on top.
+        let owed = self.owed.unwrap_or(1) - 1;
+        let Some((&kind, rest)) = line.split_first() else {
+            return Err(ScanError::Type(b'\r'));
+        };
+        let inside = match kind {
+            b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => 0,
+            b'$' | b'!' | b'=' => {
+                let length = length(rest)?;
+                if length == Some(0) || length.is_some_and(|length| length > 0) {
+                    self.bulk_left = length.unwrap_or(0) + 2;
+                }
+                0
+            }
+            b'*' | b'~' | b'>' => length(rest)?.unwrap_or(0),
+            b'%' => length(rest)?.unwrap_or(0) * 2,
+            // An attribute comes before the value it is about: that value is still owed.
+            b'|' => length(rest)?.unwrap_or(0) * 2 + 1,
+            other => return Err(ScanError::Type(other)),
+        };
+        self.owed = Some(owed.checked_add(inside).ok_or(ScanError::Length)?);
+        Ok(())
+    }
+}
+
+/// A length or count: `None` for the null of RESP2 (`-1`).
+fn length(digits: &[u8]) -> Result<Option<u64>, ScanError> {
+    match parse_i64(digits) {
+        Some(-1) => Ok(None),
+        // A quarter of the range, so that twice a count and a little more cannot overflow.
+        Some(value) if (0..i64::MAX / 4).contains(&value) => Ok(Some(value as u64)),
+        _ => Err(ScanError::Length),
+    }
+}
+
+/// Whether a complete value nests deeper than `depth_max` aggregates. To be asked before a recursive decoder sees it.
+///
+/// Cost: allocates one counter a level, at most `depth_max` of them.
+pub fn nesting_exceeds(value: &[u8], depth_max: usize) -> bool {
+    let mut open: Vec<u64> = Vec::new();
+    let mut position = 0;
+    while let Some(offset) = memchr(b'\n', value.get(position..).unwrap_or_default()) {
+        let line = value.get(position..position + offset).unwrap_or_default();
+        position += offset + 1;
+        let Some((&kind, rest)) = line.split_first() else {
+            break;
+        };
+        let count = parse_i64(rest.strip_suffix(b"\r").unwrap_or(rest))
+            .unwrap_or(0)
+            .max(0) as u64;
+        let inside = match kind {
+            b'$' | b'!' | b'=' => {
+                if rest != b"-1\r" {
+                    position = position.saturating_add(count as usize).saturating_add(2);
+                }
+                0
+            }
+            b'*' | b'~' | b'>' => count,
+            b'%' | b'|' => count.saturating_mul(2),
+            _ => 0,
+        };
+        if inside > 0 {
+            if open.len() == depth_max {
+                return true;
+            }
+            open.push(inside);
+            continue;
+        }
+        // An attribute's own entries never close a level of their own: counting it as a value closes the parent a
+        // value early, which only makes the depth measured larger.
+        while let Some(left) = open.last_mut() {
+            *left -= 1;
+            if *left > 0 {
+                break;
+            }
+            open.pop();
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn whole(bytes: &[u8]) -> Result<Option<usize>, ScanError> {
+        ReplyScanner::new().scan(bytes)
+    }
+
+    #[test]
+    fn the_end_of_every_type_is_found() {
+        let values: [&[u8]; 19] = [
+            b"+OK\r\n",
+            b"-ERR no\r\n",
+            b":-12\r\n",
+            b"$-1\r\n",
+            b"*-1\r\n",
+            b"$0\r\n\r\n",
+            b"$5\r\na\r\nbc\r\n",
+            b"*0\r\n",
+            b"*2\r\n:1\r\n*1\r\n$1\r\nx\r\n",
+            b"_\r\n",
+            b",1.5\r\n",
+            b"#t\r\n",
+            b"(349\r\n",
+            b"!3\r\nERR\r\n",
+            b"=5\r\ntxt:a\r\n",
+            b"%1\r\n+a\r\n~2\r\n:1\r\n:2\r\n",
+            b">2\r\n+invalidate\r\n*0\r\n",
+            b"|1\r\n+ttl\r\n:1\r\n$1\r\nx\r\n",
+            b"%0\r\n",
+        ];
+        for value in values {
+            let mut two = value.to_vec();
+            two.extend_from_slice(b"+next");
+            assert_eq!(whole(&two), Ok(Some(value.len())), "{}", value.escape_ascii());
+            for cut in 0..value.len() {
+                assert_eq!(
+                    whole(&value[..cut]),
+                    Ok(None),
+                    "{} cut at {cut}",
+                    value.escape_ascii()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_resp_are_errors() {
+        assert_eq!(whole(b"?x\r\n"), Err(ScanError::Type(b'?')));
+        assert_eq!(whole(b"$-2\r\n"), Err(ScanError::Length));
+        assert_eq!(whole(b"$?\r\n"), Err(ScanError::Length));
+        assert_eq!(whole(b"*9223372036854775807\r\n"), Err(ScanError::Length));
+        assert_eq!(whole(b"$1\r\nxyz"), Err(ScanError::Crlf));
+        assert_eq!(whole(b"$1\r\nx\ry"), Err(ScanError::Crlf));
+        assert_eq!(whole(b"+OK\n"), Err(ScanError::Crlf));
+        assert_eq!(whole(b"\n"), Err(ScanError::Crlf));
+        assert_eq!(whole(b"\r\n"), Err(ScanError::Type(b'\r')));
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_at_its_bound() {
+        let at = vec![b'+'; REPLY_LINE_BYTES_MAX];
+        let past = vec![b'+'; REPLY_LINE_BYTES_MAX + 1];
+        assert_eq!(whole(&at), Ok(None));
+        assert_eq!(whole(&past), Err(ScanError::Line));
+    }
+
+    #[test]
+    fn a_hundred_thousand_levels_cost_one_counter() {
+        let mut deep = b"*1\r\n".repeat(100_000);
+        deep.extend_from_slice(b":1\r\n");
+        assert_eq!(whole(&deep), Ok(Some(deep.len())));
+        assert!(nesting_exceeds(&deep, 16));
+    }
+
+    #[test]
+    fn counts_that_would_overflow_are_refused() {
+        let huge = format!("*{}\r\n", i64::MAX / 4 - 1).repeat(10);
+        assert_eq!(whole(huge.as_bytes()), Err(ScanError::Length));
+    }
+
+    #[test]
+    fn nesting_is_counted_by_levels_not_by_values() {
+        let flat = b"*3\r\n*1\r\n:1\r\n*1\r\n:1\r\n*1\r\n:1\r\n";
+        assert!(!nesting_exceeds(flat, 2));
+        assert!(nesting_exceeds(flat, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_and_whole_agree(bytes in proptest::collection::vec(proptest::sample::select(b"*$+:-123\r\nab".to_vec()), 0..64), cut in 0usize..64) {
+            let cut = cut.min(bytes.len());
+            let mut scanner = ReplyScanner::new();
+            let first = scanner.scan(&bytes[..cut]);
+            let piecewise = match first { Ok(None) => scanner.scan(&bytes), done => done };
+            prop_assert_eq!(piecewise, whole(&bytes));
+        }
+
+        #[test]
+        fn forgetting_what_was_scanned_changes_nothing(payload in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..220) {
+            let mut value = format!("*2\r\n:7\r\n${}\r\n", payload.len()).into_bytes();
+            value.extend_from_slice(&payload);
+            value.extend_from_slice(b"\r\n");
+            let cut = cut.min(value.len() - 1);
+            let mut scanner = ReplyScanner::new();
+            prop_assert_eq!(scanner.scan(&value[..cut]), Ok(None));
+            let gone = scanner.scanned();
+            scanner.forget(gone);
+            prop_assert_eq!(scanner.scan(&value[gone..]), Ok(Some(value.len() - gone)));
+        }
+    }
+}
