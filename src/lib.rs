@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod config;
 pub mod control_plane;
+pub mod data_plane;
 pub mod limits;
 pub mod resp;
 pub mod routing;

@@ -1,9 +1,11 @@
 //! Where does a value end? The wire format, read without decoding it: bytes pass through unchanged.
 
+mod args;
 mod inline;
 mod number;
 mod request;
 mod scan;
 
+pub use args::Args;
 pub use request::{ProtocolError, RequestParser, Span};
 pub use scan::{ReplyScanner, ScanError, nesting_exceeds};

@@ -1,0 +1,103 @@
+//! How is a command treated?
+//!
+//! Pure: words only. The table gives every command one of them; `classify` may change it by a request's arguments.
+
+/// How the data plane treats a request. "Between" is a weight that is neither 0 nor 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Goes to the owner of its keys, whole. Without a key: to the majority owner's master. That holds for what reads
+    /// one server (INFO, CONFIG GET, SLOWLOG GET) and for requests every Redis refuses, so that the app gets Redis's
+    /// own words. A script without declared keys goes there too: Redis asks scripts to declare their keys.
+    Forward,
+    /// Takes several keys, and has a meaning when they are divided by owner.
+    Split(SplitKind),
+    /// Has no key and concerns all data: at a weight between it goes to both sides and their replies are merged;
+    /// otherwise as [`Intent::Forward`].
+    Everywhere(MergeKind),
+    /// Answered from the session's own state, never forwarded: it would change a link that sessions share.
+    Local(LocalCommand),
+    /// Opens a transaction.
+    Multi,
+    /// Runs it.
+    Exec,
+    /// Drops it.
+    Discard,
+    /// Makes the next transaction depend on its keys.
+    Watch,
+    /// Ends that.
+    Unwatch,
+    /// May keep its connection waiting: needs a private link. Goes to the owner of its keys; WAIT has none.
+    Blocking,
+    /// Has no key, and no answer that is true of both sides together: forwarded as [`Intent::Forward`] at 0 and
+    /// at 100, refused between. Cursors and random picks (SCAN, RANDOMKEY) see one side's keys only; what an operator
+    /// does to a server (CONFIG SET, SAVE, SLOWLOG RESET, SCRIPT KILL) could take effect on one side and fail on the
+    /// other, and is better done to each node by its own address.
+    OneSideOnly,
+    /// Refused at every weight, with this reason.
+    Unsupported(&'static str),
+    /// Not in Redis 7.0: a module's command, or a newer server's. Where its keys are is not known, so it is forwarded
+    /// at 0 and at 100, where the server says what it thinks of it, and refused between.
+    Unknown,
+}
+
+/// How a request is divided by owner, and one reply made of the replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitKind {
+    /// MGET: one key an element, in the order of the request.
+    Mget,
+    /// MSET: pairs of key and value; `OK` if all said so.
+    Mset,
+    /// DEL, UNLINK, EXISTS, TOUCH: one key an argument, integers that add up. A part keeps the request's name.
+    Sum,
+}
+
+/// How the replies of both sides become one. An error from either side is the reply, `old`'s before `new`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeKind {
+    /// Integers that add up: DBSIZE.
+    Sum,
+    /// Arrays one after the other: KEYS.
+    Concat,
+    /// Arrays of 0 and 1 of equal length, 1 where both say 1: SCRIPT EXISTS.
+    And,
+    /// Both do the same and say the same (`OK`, a SHA1, a library's name): the first reply, once both are there.
+    First,
+}
+
+/// What a session answers by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalCommand {
+    /// QUIT: `OK`, then the connection is closed.
+    Quit,
+    /// RESET: drops transaction, watches, name and database, says `RESET`.
+    Reset,
+    /// SELECT: later commands are for another database.
+    Select,
+    /// HELLO, with whatever arguments. A protocol the proxy does not speak yet is refused with Redis's `-NOPROTO`,
+    /// because client libraries fall back to RESP2 on that and on nothing else.
+    Hello,
+    /// CLIENT SETNAME.
+    ClientSetName,
+    /// CLIENT GETNAME.
+    ClientGetName,
+    /// CLIENT ID.
+    ClientId,
+    /// CLIENT SETINFO, of Redis 7.2.
+    ClientSetInfo,
+}
+
+/// Why a command is refused at every weight.
+pub(super) mod reason {
+    pub(in super::super) const SUBSCRIPTIONS: &str = "subscriptions are not supported yet";
+    pub(in super::super) const MONITORING: &str = "it would show one server's traffic, not the proxy's";
+    pub(in super::super) const TRACKING: &str = "client tracking is not supported yet";
+    pub(in super::super) const CLIENTS: &str = "the server's clients are the proxy's links, not the apps";
+    pub(in super::super) const AUTHENTICATION: &str = "authentication of clients is not supported yet";
+    pub(in super::super) const DEBUGGING: &str = "debugging needs a server of one's own";
+    pub(in super::super) const REPLICATION: &str =
+        "replication is arranged on the nodes, not through the proxy";
+    pub(in super::super) const SHUTDOWN: &str = "a node is shut down by its own address";
+    pub(in super::super) const CLUSTER: &str = "the proxy is not a Redis Cluster node";
+    pub(in super::super) const SWAPPING: &str =
+        "swapping databases would swap them for every client of a node";
+}

@@ -1,0 +1,281 @@
+//! Where are a request's keys?
+//!
+//! Pure: positions by rule, read as Redis's own parsers read them (`db.c` and the commands themselves). Every rule ends
+//! in at most one single position and one evenly spaced run, so the result is four numbers and no list.
+
+use crate::resp::Args;
+
+/// Where a command's keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRule {
+    /// It has none.
+    None,
+    /// From `first` to `last`, every `step`; a negative `last` counts from the end, `-1` being the last argument.
+    Range {
+        /// Position of the first key.
+        first: u8,
+        /// Position of the last.
+        last: i8,
+        /// Distance from one key to the next: 2 in MSET.
+        step: u8,
+    },
+    /// Argument 1 is a channel, which is hashed like a key: PUBLISH, SPUBLISH.
+    Channel,
+    /// The argument at `count` says how many keys follow it: EVAL, FCALL, ZUNION, LMPOP.
+    Counted {
+        /// Position of the number.
+        count: u8,
+    },
+    /// Argument 1 is stored to, argument 2 says how many keys follow it: ZUNIONSTORE.
+    StoreCounted,
+    /// The first half of what follows `STREAMS`: XREAD, XREADGROUP.
+    Streams,
+    /// Argument 1, and what follows the last `STORE`. The patterns of BY and GET name keys that only the server can
+    /// compute; it reads them where the sorted key is, so between weights they may be missing there.
+    SortStore,
+    /// Argument 1, and what follows the last `STORE` or `STOREDIST`: GEORADIUS, GEORADIUSBYMEMBER.
+    GeoStore,
+    /// Argument 3, or if that is empty what follows `KEYS`: MIGRATE.
+    Migrate,
+}
+
+/// Why keys could not be told. Any Redis refuses such a request; the texts are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Too few arguments to hold what the rule needs, or half a pair.
+    #[error("ERR wrong number of arguments")]
+    Arity,
+    /// The number of keys is no number.
+    #[error("ERR value is not an integer or out of range")]
+    NotAnInteger,
+    /// The number of keys is below zero.
+    #[error("ERR Number of keys can't be negative")]
+    Negative,
+    /// The number of keys is larger than what follows.
+    #[error("ERR Number of keys can't be greater than number of args")]
+    TooMany,
+    /// `STREAMS` is missing, or what follows cannot be halved.
+    #[error("ERR syntax error")]
+    Syntax,
+}
+
+/// The positions of a request's keys, in the order in which Redis lists them. An iterator; cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct KeyPositions {
+    /// A key before the run; 0 is none, as argument 0 is the command.
+    lone: usize,
+    next: usize,
+    left: usize,
+    step: usize,
+}
+
+impl KeyPositions {
+    /// No key.
+    pub const NONE: Self = Self::run(0, 0, 1);
+
+    const fn run(first: usize, count: usize, step: usize) -> Self {
+        Self {
+            lone: 0,
+            next: first,
+            left: count,
+            step,
+        }
+    }
+
+    const fn after(mut self, lone: usize) -> Self {
+        self.lone = lone;
+        self
+    }
+
+    /// The keys themselves.
+    pub fn bytes<'a>(&self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.clone().filter_map(move |at| args.get(at))
+    }
+}
+
+impl Iterator for KeyPositions {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.lone != 0 {
+            return Some(std::mem::take(&mut self.lone));
+        }
+        self.left = self.left.checked_sub(1)?;
+        let at = self.next;
+        self.next += self.step;
+        Some(at)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = self.left + usize::from(self.lone != 0);
+        (count, Some(count))
+    }
+}
+
+impl ExactSizeIterator for KeyPositions {}
+
+impl KeyRule {
+    /// The positions of the keys of `args`. Cost: none that grows with the request, but for the rules that look for a
+    /// word in it.
+    ///
+    /// # Errors
+    /// When the arguments do not fit the rule; the caller forwards the request to any server and lets it refuse.
+    #[inline]
+    pub fn positions(self, args: Args<'_>) -> Result<KeyPositions, KeyError> {
+        match self {
+            Self::None => Ok(KeyPositions::NONE),
+            Self::Range { first, last, step } => range(args.len(), first, last, step),
+            Self::Channel => range(args.len(), 1, 1, 1),
+            Self::Counted { count } => counted(args, count.into()),
+            Self::StoreCounted => Ok(counted(args, 2)?.after(1)),
+            Self::Streams => streams(args),
+            Self::SortStore => stored(args, sort_destination),
+            Self::GeoStore => stored(args, geo_destination),
+            Self::Migrate => migrate(args),
+        }
+    }
+}
+
+#[inline]
+fn range(args: usize, first: u8, last: i8, step: u8) -> Result<KeyPositions, KeyError> {
+    let (first, step) = (usize::from(first), usize::from(step));
+    let end = match usize::try_from(last) {
+        Ok(last) => args.min(last + 1),
+        Err(_) => (args + 1).saturating_sub(last.unsigned_abs().into()),
+    };
+    let span = end.saturating_sub(first);
+    if !span.is_multiple_of(step) {
+        return Err(KeyError::Arity);
+    }
+    Ok(KeyPositions::run(first, span / step, step))
+}
+
+fn counted(args: Args<'_>, at: usize) -> Result<KeyPositions, KeyError> {
+    let count = integer(args.get(at).ok_or(KeyError::Arity)?).ok_or(KeyError::NotAnInteger)?;
+    let count = usize::try_from(count).map_err(|_| KeyError::Negative)?;
+    if count > args.len() - at - 1 {
+        return Err(KeyError::TooMany);
+    }
+    Ok(KeyPositions::run(at + 1, count, 1))
+}
+
+fn streams(args: Args<'_>) -> Result<KeyPositions, KeyError> {
+    let first = StreamOptions::of(args).streams.ok_or(KeyError::Syntax)? + 1;
+    let rest = args.len() - first;
+    if rest == 0 || !rest.is_multiple_of(2) {
+        return Err(KeyError::Syntax);
+    }
+    Ok(KeyPositions::run(first, rest / 2, 1))
+}
+
+/// What XREAD and XREADGROUP are told before their keys.
+pub(super) struct StreamOptions {
+    /// Position of `STREAMS`.
+    streams: Option<usize>,
+    /// Whether BLOCK is there.
+    pub(super) blocks: bool,
+}
+
+impl StreamOptions {
+    /// Reads options as the server does, so that a group called `streams` is not mistaken for the word. An option it
+    /// does not know is stepped over: a newer server may know it, and this one refuses it wherever it is sent.
+    pub(super) fn of(args: Args<'_>) -> Self {
+        let mut options = Self {
+            streams: None,
+            blocks: false,
+        };
+        let mut at = 1;
+        while let Some(word) = args.get(at) {
+            if word.eq_ignore_ascii_case(b"streams") {
+                options.streams = Some(at);
+                break;
+            }
+            let blocks = word.eq_ignore_ascii_case(b"block");
+            options.blocks |= blocks;
+            at += match word {
+                _ if blocks || word.eq_ignore_ascii_case(b"count") => 2,
+                _ if word.eq_ignore_ascii_case(b"group") => 3,
+                _ => 1,
+            };
+        }
+        options
+    }
+}
+
+fn stored(args: Args<'_>, destination: fn(Args<'_>) -> Option<usize>) -> Result<KeyPositions, KeyError> {
+    if args.len() < 2 {
+        return Err(KeyError::Arity);
+    }
+    let destination = destination(args);
+    let count = usize::from(destination.is_some());
+    Ok(KeyPositions::run(destination.unwrap_or_default(), count, 1).after(1))
+}
+
+fn sort_destination(args: Args<'_>) -> Option<usize> {
+    last_option(args, 2, |word| match word {
+        _ if word.eq_ignore_ascii_case(b"store") => Step::Destination,
+        _ if word.eq_ignore_ascii_case(b"limit") => Step::Over(3),
+        _ if word.eq_ignore_ascii_case(b"get") || word.eq_ignore_ascii_case(b"by") => Step::Over(2),
+        _ => Step::Over(1),
+    })
+}
+
+fn geo_destination(args: Args<'_>) -> Option<usize> {
+    last_option(args, 5, |word| match word {
+        _ if word.eq_ignore_ascii_case(b"store") => Step::Destination,
+        _ if word.eq_ignore_ascii_case(b"storedist") => Step::Destination,
+        _ => Step::Over(1),
+    })
+}
+
+enum Step {
+    /// The next argument is stored to.
+    Destination,
+    /// This many arguments on is the next option.
+    Over(usize),
+}
+
+/// The position behind the last option that stores: Redis lets a later one replace an earlier one.
+fn last_option(args: Args<'_>, mut at: usize, read: impl Fn(&[u8]) -> Step) -> Option<usize> {
+    let mut found = None;
+    while let Some(word) = args.get(at) {
+        at += match read(word) {
+            Step::Destination if at + 1 < args.len() => {
+                found = Some(at + 1);
+                2
+            }
+            Step::Destination => 1,
+            Step::Over(count) => count,
+        };
+    }
+    found
+}
+
+fn migrate(args: Args<'_>) -> Result<KeyPositions, KeyError> {
+    if !args.get(3).ok_or(KeyError::Arity)?.is_empty() {
+        return Ok(KeyPositions::run(3, 1, 1));
+    }
+    let mut at = 6;
+    while let Some(word) = args.get(at) {
+        if word.eq_ignore_ascii_case(b"keys") {
+            return Ok(KeyPositions::run(at + 1, args.len() - at - 1, 1));
+        }
+        at += match word {
+            _ if word.eq_ignore_ascii_case(b"auth") => 2,
+            _ if word.eq_ignore_ascii_case(b"auth2") => 3,
+            _ => 1,
+        };
+    }
+    Ok(KeyPositions::run(3, 1, 1))
+}
+
+/// An integer as `string2ll` of Redis reads it: no blanks, no plus, no leading zero. More lenient reading would find
+/// keys where the server finds an error.
+fn integer(text: &[u8]) -> Option<i64> {
+    match text.strip_prefix(b"-").unwrap_or(text) {
+        b"0" if text.len() == 1 => Some(0),
+        [b'1'..=b'9', ..] => std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,67 @@
+//! What are the arguments of one request?
+//!
+//! Pure: a view of bytes somebody else holds. Nothing is copied: a request is forwarded as it came, so an argument is
+//! only ever looked at.
+
+/// One request: its bytes and where in them each argument lies. Argument 0 is the command's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    bytes: &'a [u8],
+    spans: &'a [(u32, u32)],
+}
+
+impl<'a> Args<'a> {
+    /// A view of `bytes`; a span is the start of an argument in `bytes` and its length, both in bytes.
+    #[inline]
+    pub const fn new(bytes: &'a [u8], spans: &'a [(u32, u32)]) -> Self {
+        Self { bytes, spans }
+    }
+
+    /// How many arguments there are, the command's name included.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether not even a name is there.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Argument number `at`; `None` behind the last one, and for a span that leaves the bytes.
+    #[inline]
+    pub fn get(&self, at: usize) -> Option<&'a [u8]> {
+        let &(start, length) = self.spans.get(at)?;
+        let start = start as usize;
+        self.bytes.get(start..start.checked_add(length as usize)?)
+    }
+
+    /// The arguments from the name on.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let args = *self;
+        (0..args.len()).map_while(move |at| args.get(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_found_by_number_and_in_order() {
+        let args = Args::new(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", &[(8, 3), (17, 1)]);
+        assert_eq!(args.len(), 2);
+        assert_eq!(args.get(0), Some(&b"GET"[..]));
+        assert_eq!(args.get(2), None);
+        assert_eq!(args.iter().collect::<Vec<_>>(), [&b"GET"[..], b"k"]);
+    }
+
+    #[test]
+    fn a_span_outside_the_bytes_is_no_argument() {
+        let args = Args::new(b"abc", &[(2, 2), (u32::MAX, u32::MAX)]);
+        assert_eq!(args.get(0), None);
+        assert_eq!(args.get(1), None);
+        assert_eq!(args.iter().count(), 0);
+    }
+}
