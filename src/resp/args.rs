@@ -44,6 +44,19 @@ impl<'a> Args<'a> {
     }
 }
 
+/// Lends `words` as a request, for tests.
+#[cfg(test)]
+pub(crate) fn with_args<T>(words: &[&str], look: impl FnOnce(Args<'_>) -> T) -> T {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    for word in words {
+        let length = u32::try_from(word.len()).unwrap();
+        spans.push((start, length));
+        start += length;
+    }
+    look(Args::new(words.concat().as_bytes(), &spans))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,5 +7,7 @@ mod request;
 mod scan;
 
 pub use args::Args;
+#[cfg(test)]
+pub(crate) use args::with_args;
 pub use request::{ProtocolError, RequestParser, Span};
 pub use scan::{ReplyScanner, ScanError, nesting_exceeds};

@@ -90,3 +90,143 @@ fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
         intent => intent,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_plane::command::{LocalCommand, MergeKind, SplitKind};
+    use crate::resp::with_args;
+    use proptest::prelude::*;
+
+    fn classified(request: &str) -> Classified {
+        let words: Vec<&str> = request.split_whitespace().collect();
+        with_args(&words, classify)
+    }
+
+    fn assert_intent(request: &str, intent: Intent) {
+        assert_eq!(classified(request).intent, intent, "{request}");
+    }
+
+    #[test]
+    fn a_request_is_treated_as_the_table_says() {
+        assert_intent("get a", Intent::Forward);
+        assert_intent("info", Intent::Forward);
+        assert_intent("Mget a b", Intent::Split(SplitKind::Mget));
+        assert_intent("MSET a 1 b 2", Intent::Split(SplitKind::Mset));
+        assert_intent("unlink a b", Intent::Split(SplitKind::Sum));
+        assert_intent("msetnx a 1 b 2", Intent::Forward);
+        assert_intent("dbsize", Intent::Everywhere(MergeKind::Sum));
+        assert_intent("script exists a", Intent::Everywhere(MergeKind::And));
+        assert_intent("client setname a", Intent::Local(LocalCommand::ClientSetName));
+        assert_intent("multi", Intent::Multi);
+        assert_intent("blpop a 0", Intent::Blocking);
+        assert_intent("wait 1 0", Intent::Blocking);
+        assert_intent("scan 0", Intent::OneSideOnly);
+        assert!(matches!(classified("monitor").intent, Intent::Unsupported(_)));
+    }
+
+    #[test]
+    fn a_stream_is_read_on_a_private_link_only_when_it_is_waited_for() {
+        assert_intent("xread streams a 0", Intent::Forward);
+        assert_intent("xread count 1 block 0 streams a 0", Intent::Blocking);
+        assert_intent("xread count block streams a 0", Intent::Forward);
+        assert_intent("xreadgroup group g block streams a >", Intent::Forward);
+        assert_intent("xreadgroup group g c block 1 streams a >", Intent::Blocking);
+    }
+
+    #[test]
+    fn what_redis_would_refuse_is_forwarded_to_be_refused() {
+        for misfit in [
+            "get",
+            "mget",
+            "mset a 1 b",
+            "multi now",
+            "watch",
+            "select",
+            "dbsize a",
+            "client",
+            "cluster",
+            "xgroup",
+            "client setname",
+            "eval s many a",
+            "xread streams a b 0",
+            "object encoding",
+        ] {
+            assert_intent(misfit, Intent::Forward);
+        }
+    }
+
+    #[test]
+    fn arguments_a_newer_redis_may_accept_do_not_hide_the_keys() {
+        let zrank = classified("zrank a m withscore");
+        assert_eq!(zrank.intent, Intent::Forward);
+        assert_eq!(zrank.keys.collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn misfits_of_what_must_not_reach_a_shared_link_do_not_either() {
+        assert_intent("blpop a", Intent::Blocking);
+        assert!(matches!(classified("monitor now").intent, Intent::Unsupported(_)));
+        assert!(matches!(
+            classified("client no-touch on").intent,
+            Intent::Unsupported(_)
+        ));
+        assert!(matches!(classified("subscribe").intent, Intent::Unsupported(_)));
+    }
+
+    #[test]
+    fn what_redis_7_0_does_not_know_is_unknown_and_taken_for_a_write() {
+        for unknown in ["json.get a", "config|get a", "xgroup rename a", "config"] {
+            let unknown = classified(unknown);
+            assert!(unknown.is_write && !unknown.may_retry && !unknown.is_publish);
+            assert_eq!(unknown.keys.len(), 0);
+        }
+        assert_intent("json.get a", Intent::Unknown);
+        assert_intent("config frob", Intent::Unknown);
+        assert_intent("", Intent::Unknown);
+    }
+
+    #[test]
+    fn publishing_is_told_apart_and_is_keyed_by_its_channel() {
+        for publish in ["publish c m", "spublish c m"] {
+            let publish = classified(publish);
+            assert!(publish.is_publish && !publish.may_retry);
+            assert_eq!(publish.keys.collect::<Vec<_>>(), [1]);
+        }
+        assert!(!classified("get c").is_publish);
+    }
+
+    #[test]
+    fn every_flag_that_redis_calls_blocking_needs_a_private_link() {
+        for spec in crate::data_plane::command::specs() {
+            if spec.has(flags::BLOCKING) {
+                assert_eq!(spec.intent, Intent::Blocking, "{}", spec.name);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_arguments_panic_and_no_key_lies_outside(
+            words in proptest::collection::vec(
+                prop_oneof![
+                    proptest::sample::select(
+                        crate::data_plane::command::specs()
+                            .flat_map(|spec| spec.name.split('|'))
+                            .chain(["streams", "block", "store", "keys", "auth2", "0", "2", "-1", ""])
+                            .map(str::to_owned)
+                            .collect::<Vec<_>>()
+                    ),
+                    ".*",
+                ],
+                0..8,
+            ),
+        ) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            with_args(&words, |args| {
+                let positions: Vec<usize> = classify(args).keys.collect();
+                assert!(positions.iter().all(|&at| 0 < at && at < args.len()));
+            });
+        }
+    }
+}

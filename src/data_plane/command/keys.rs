@@ -279,3 +279,111 @@ fn integer(text: &[u8]) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_plane::command::classify;
+    use crate::resp::with_args;
+
+    fn keys(request: &str) -> Result<Vec<String>, KeyError> {
+        let words: Vec<&str> = request
+            .split(' ')
+            .map(|word| if word == "''" { "" } else { word })
+            .collect();
+        with_args(&words, |args| {
+            let spec = classify(args).spec.unwrap();
+            let positions = spec.keys.positions(args)?;
+            assert_eq!(positions.len(), positions.clone().count());
+            Ok(positions
+                .bytes(args)
+                .map(|key| String::from_utf8(key.to_vec()).unwrap())
+                .collect())
+        })
+    }
+
+    fn assert_keys(request: &str, expected: &[&str]) {
+        let expected = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(keys(request), Ok(expected), "{request}");
+    }
+
+    #[test]
+    fn keys_at_fixed_positions() {
+        assert_keys("PING", &[]);
+        assert_keys("GET a", &["a"]);
+        assert_keys("DEL a b c", &["a", "b", "c"]);
+        assert_keys("MSET a 1 b 2", &["a", "b"]);
+        assert_keys("BLPOP a b 0", &["a", "b"]);
+        assert_keys("BITOP AND a b c", &["a", "b", "c"]);
+        assert_keys("RENAME a b", &["a", "b"]);
+        assert_keys("OBJECT ENCODING a", &["a"]);
+        assert_keys("XGROUP CREATE a g $", &["a"]);
+        assert_keys("PUBLISH channel message", &["channel"]);
+        assert_keys("SORT_RO a BY b_* GET STORE", &["a"]);
+    }
+
+    #[test]
+    fn keys_that_are_counted() {
+        assert_keys("EVAL s 2 a b c", &["a", "b"]);
+        assert_keys("FCALL f 0 x", &[]);
+        assert_keys("LMPOP 2 a b LEFT", &["a", "b"]);
+        assert_keys("BLMPOP 0 2 a b LEFT", &["a", "b"]);
+        assert_keys("ZUNIONSTORE to 2 a b WEIGHTS 1 2", &["to", "a", "b"]);
+        assert_eq!(keys("EVAL s x a"), Err(KeyError::NotAnInteger));
+        assert_eq!(keys("EVAL s -1 a"), Err(KeyError::Negative));
+        assert_eq!(keys("EVAL s 2 a"), Err(KeyError::TooMany));
+        assert_eq!(keys("EVAL s"), Err(KeyError::Arity));
+        assert_eq!(keys("EVAL s 9223372036854775807 a"), Err(KeyError::TooMany));
+        assert_eq!(keys("EVAL s 9223372036854775808 a"), Err(KeyError::NotAnInteger));
+    }
+
+    #[test]
+    fn keys_behind_a_word() {
+        assert_keys("XREAD COUNT 1 BLOCK 0 streams a b 0 0", &["a", "b"]);
+        assert_keys("XREADGROUP GROUP streams STREAMS NOACK STREAMS a >", &["a"]);
+        assert_keys("SORT a LIMIT 0 STORE GET STORE", &["a"]);
+        assert_keys("SORT a STORE b ALPHA STORE c", &["a", "c"]);
+        assert_keys("SORT a STORE", &["a"]);
+        assert_keys("GEORADIUS a 0 0 1 m STOREDIST b", &["a", "b"]);
+        assert_keys("GEORADIUSBYMEMBER a m 1 m STORE b", &["a", "b"]);
+        assert_keys("MIGRATE host 1 a 0 10 KEYS b", &["a"]);
+        assert_keys("MIGRATE host 1 '' 0 10 AUTH KEYS KEYS a b", &["a", "b"]);
+        assert_eq!(keys("XREAD COUNT 1"), Err(KeyError::Syntax));
+        assert_eq!(keys("XREAD STREAMS"), Err(KeyError::Syntax));
+        assert_eq!(keys("XREAD STREAMS a b 0"), Err(KeyError::Syntax));
+    }
+
+    #[test]
+    fn an_option_of_a_newer_server_does_not_hide_the_streams() {
+        assert_keys("XREADGROUP GROUP g c CLAIM 100 STREAMS a >", &["a"]);
+    }
+
+    #[test]
+    fn half_a_pair_is_told() {
+        assert_eq!(keys("MSET a 1 b"), Err(KeyError::Arity));
+        assert_eq!(keys("MSETNX a"), Err(KeyError::Arity));
+    }
+
+    #[test]
+    fn too_few_arguments_give_the_keys_that_are_there() {
+        assert_keys("GET", &[]);
+        assert_keys("RENAME a", &["a"]);
+        assert_keys("BLPOP a", &[]);
+        assert_keys("BLPOP", &[]);
+        assert_keys("BITOP", &[]);
+        for lacking in ["SORT", "GEORADIUS", "MIGRATE a b"] {
+            assert_eq!(keys(lacking), Err(KeyError::Arity), "{lacking}");
+        }
+    }
+
+    #[test]
+    fn integers_are_read_as_strictly_as_redis_reads_them() {
+        assert_eq!(integer(b"0"), Some(0));
+        assert_eq!(integer(b"-12"), Some(-12));
+        for bad in [
+            "", "-", "-0", "00", "01", "+1", " 1", "1 ", "1.0", "1_0", "0x1", "--1", "\u{661}",
+        ] {
+            assert_eq!(integer(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+}
