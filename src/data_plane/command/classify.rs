@@ -116,7 +116,7 @@ mod tests {
         assert_intent("unlink a b", Intent::Split(SplitKind::Sum));
         assert_intent("msetnx a 1 b 2", Intent::Forward);
         assert_intent("dbsize", Intent::Everywhere(MergeKind::Sum));
-        assert_intent("script exists a", Intent::Everywhere(MergeKind::And));
+        assert_intent("script exists a", Intent::Everywhere(MergeKind::Least));
         assert_intent("client setname a", Intent::Local(LocalCommand::ClientSetName));
         assert_intent("multi", Intent::Multi);
         assert_intent("blpop a 0", Intent::Blocking);

@@ -58,8 +58,8 @@ pub enum MergeKind {
     Sum,
     /// Arrays one after the other: KEYS.
     Concat,
-    /// Arrays of 0 and 1 of equal length, 1 where both say 1: SCRIPT EXISTS.
-    And,
+    /// Arrays of 0 and 1 of equal length, the lesser of each pair: SCRIPT EXISTS.
+    Least,
     /// Both do the same and say the same (`OK`, a SHA1, a library's name): the first reply, once both are there.
     First,
 }
