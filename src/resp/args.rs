@@ -3,17 +3,19 @@
 //! Pure: a view of bytes somebody else holds. Nothing is copied: a request is forwarded as it came, so an argument is
 //! only ever looked at.
 
+use super::Span;
+
 /// One request: its bytes and where in them each argument lies. Argument 0 is the command's name.
 #[derive(Clone, Copy, Debug)]
 pub struct Args<'a> {
     bytes: &'a [u8],
-    spans: &'a [(u32, u32)],
+    spans: &'a [Span],
 }
 
 impl<'a> Args<'a> {
     /// A view of `bytes`; a span is the start of an argument in `bytes` and its length, both in bytes.
     #[inline]
-    pub const fn new(bytes: &'a [u8], spans: &'a [(u32, u32)]) -> Self {
+    pub const fn new(bytes: &'a [u8], spans: &'a [Span]) -> Self {
         Self { bytes, spans }
     }
 
