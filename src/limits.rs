@@ -24,6 +24,22 @@ pub const READ_BYTES: usize = 64 * 1024;
 /// From this size on a payload is moved by reference instead of copied, and streams.
 pub const LARGE_BYTES: usize = 64 * 1024;
 
+/// Bytes on one link that are unsent or unanswered; beyond it, sessions wait. One large command may go beyond.
+pub const LINK_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Commands on one link that are unanswered; beyond it, sessions wait.
+pub const LINK_COMMANDS_MAX: usize = 256 * 1024;
+/// How often a command is sent again because a node says it is not a usable master. Each time a node has shown by ROLE
+/// that it is one; a script may return any error text, and must get it back in the end.
+pub const REFUSALS_MAX: u8 = 3;
+/// Largest single argument: Redis's default `proto-max-bulk-len`.
+pub const BULK_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Shared links to one node and database: more than one only while large replies occupy them.
+pub const SHARED_LINKS_MAX: usize = 4;
+/// Private links kept idle for reuse, by worker, side and database.
+pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;
+/// Bytes waiting for a client beyond which its private link is not read.
+pub const PRIVATE_OUTPUT_BYTES: usize = 512 * 1024;
+
 /// Nodes of one side the proxy keeps track of.
 pub const NODES_MAX: usize = 64;
 /// Sentinels of one side the proxy keeps track of.

@@ -5,6 +5,15 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Instant;
 
+/// Buckets of the latency histograms.
+pub const LATENCY_BUCKETS: usize = 24;
+
+/// The bucket of a latency: bucket `n` holds latencies below `2^n` microseconds, the last one the rest.
+#[inline]
+pub fn latency_bucket(micros: u32) -> usize {
+    ((u32::BITS - micros.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1)
+}
+
 /// One route's counters, all workers together. Index by side: [`crate::cluster::Side::index`].
 #[derive(Debug)]
 pub struct RouteStats {
@@ -14,6 +23,10 @@ pub struct RouteStats {
     pub clients: AtomicUsize,
     /// Clients with a command waiting for a usable master.
     pub held: AtomicUsize,
+    /// Waits for a usable master that are over, and their sum in microseconds.
+    pub holds: AtomicU64,
+    /// See `holds`.
+    pub hold_micros: AtomicU64,
     /// Commands sent to each side.
     pub commands: [AtomicU64; 2],
     /// Error replies of each side passed on to apps.
@@ -26,6 +39,10 @@ pub struct RouteStats {
     pub uncertain_retried: [AtomicU64; 2],
     /// Upstream connections open now.
     pub upstream_connections: [AtomicUsize; 2],
+    /// Command latencies of each side, enqueued to answered: counts by [`latency_bucket`].
+    pub latency: [[AtomicU64; LATENCY_BUCKETS]; 2],
+    /// Sum of the same, in microseconds.
+    pub latency_micros: [AtomicU64; 2],
     /// Time of the last command handed to a socket of each side, in nanoseconds since `origin`; 0 is never.
     pub last_sent_nanos: [AtomicU64; 2],
 }
@@ -36,12 +53,16 @@ impl Default for RouteStats {
             origin: Instant::now(),
             clients: AtomicUsize::default(),
             held: AtomicUsize::default(),
+            holds: AtomicU64::default(),
+            hold_micros: AtomicU64::default(),
             commands: Default::default(),
             errors: Default::default(),
             published: Default::default(),
             uncertain_told: Default::default(),
             uncertain_retried: Default::default(),
             upstream_connections: Default::default(),
+            latency: Default::default(),
+            latency_micros: Default::default(),
             last_sent_nanos: Default::default(),
         }
     }

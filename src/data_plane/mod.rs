@@ -1,3 +1,18 @@
 //! How does a request travel from an app to Redis and its reply back?
+//!
+//! One thread a core, sharing nothing but the routing snapshot and counters. A request is read by a
+//! `session`, looked up in [`command`], routed by the snapshot, enqueued on a link of `upstream`, and its reply handed
+//! back to the session in request order.
 
 pub mod command;
+mod listener;
+mod local_route;
+mod refusal;
+mod session;
+mod upstream;
+mod wake;
+mod worker;
+
+pub use listener::{ListenError, bind};
+pub use local_route::RouteShared;
+pub use worker::{Seat, start};

@@ -9,5 +9,6 @@ mod scan;
 pub use args::Args;
 #[cfg(test)]
 pub(crate) use args::with_args;
+pub(crate) use number::parse_i64;
 pub use request::{ProtocolError, RequestParser, Span};
 pub use scan::{ReplyScanner, ScanError, nesting_exceeds};

@@ -26,7 +26,7 @@ pub enum Intent {
     Watch,
     /// Ends that.
     Unwatch,
-    /// May keep its connection waiting: needs a private link. Goes to the owner of its keys; WAIT has none.
+    /// May keep its connection waiting: needs a private link. Goes to the owner of its keys.
     Blocking,
     /// Has no key, and no answer that is true of both sides together: forwarded as [`Intent::Forward`] at 0 and
     /// at 100, refused between. Cursors and random picks (SCAN, RANDOMKEY) see one side's keys only; what an operator
@@ -89,6 +89,8 @@ pub enum LocalCommand {
 /// Why a command is refused at every weight.
 pub(super) mod reason {
     pub(in super::super) const SUBSCRIPTIONS: &str = "subscriptions are not supported yet";
+    pub(in super::super) const WAITING: &str =
+        "it counts one connection's writes, and writes share connections; not supported yet";
     pub(in super::super) const MONITORING: &str = "it would show one server's traffic, not the proxy's";
     pub(in super::super) const TRACKING: &str = "client tracking is not supported yet";
     pub(in super::super) const CLIENTS: &str = "the server's clients are the proxy's links, not the apps";

@@ -1,0 +1,259 @@
+//! What does one worker know of one route?
+//!
+//! Shell: the snapshot it routes by, its links to both sides, and who waits for a usable master.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use rustc_hash::FxHashMap;
+
+use super::session::Session;
+use super::upstream::{Lease, Links};
+use crate::cluster::{Endpoint, Side};
+use crate::config::{OnUncertain, RouteConfig, RouteLimits};
+use crate::routing::{Slot, Snapshot, Weight, owner};
+use crate::stats::{LATENCY_BUCKETS, RouteStats, latency_bucket};
+
+/// What all workers share of a route. Written by the control plane, read by workers at their own pace.
+#[derive(Debug)]
+pub struct RouteShared {
+    /// As configured at start; what can be reloaded is beside it.
+    pub config: RouteConfig,
+    /// May change while the proxy runs.
+    pub limits: ArcSwap<RouteLimits>,
+    /// Counters.
+    pub stats: Arc<RouteStats>,
+}
+
+/// One worker's share of a route.
+pub(crate) struct LocalRoute {
+    pub(crate) name: String,
+    pub(crate) stats: Arc<RouteStats>,
+    shared: Arc<RouteShared>,
+    limits: RefCell<Arc<RouteLimits>>,
+    snapshot: RefCell<Arc<Snapshot>>,
+    links: [Links; 2],
+    waiting: RefCell<Vec<Rc<Session>>>,
+    sessions: RefCell<FxHashMap<u64, Rc<Session>>>,
+    draining: Cell<bool>,
+    origin: Instant,
+    counts: Counts,
+}
+
+/// Added up here by plain stores, and flushed to the shared atomics many commands at a time.
+#[derive(Default)]
+struct Counts {
+    commands: [Cell<u64>; 2],
+    errors: [Cell<u64>; 2],
+    published: [Cell<u64>; 2],
+    latency: [[Cell<u32>; LATENCY_BUCKETS]; 2],
+    latency_micros: [Cell<u64>; 2],
+}
+
+impl LocalRoute {
+    pub(crate) fn new(shared: Arc<RouteShared>, snapshot: Arc<Snapshot>) -> Rc<Self> {
+        let route = Self {
+            name: shared.config.name.clone(),
+            stats: Arc::clone(&shared.stats),
+            limits: RefCell::new(shared.limits.load_full()),
+            shared,
+            snapshot: RefCell::new(Arc::clone(&snapshot)),
+            links: Side::BOTH.map(Links::new),
+            waiting: RefCell::default(),
+            sessions: RefCell::default(),
+            draining: Cell::new(false),
+            origin: Instant::now(),
+            counts: Counts::default(),
+        };
+        for side in Side::BOTH {
+            route
+                .links(side)
+                .follow(snapshot.side(side).and_then(|view| view.master.as_ref()));
+        }
+        Rc::new(route)
+    }
+
+    /// The snapshot this worker routes by. Cost: a reference count.
+    #[inline]
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    pub(crate) fn limits(&self) -> Arc<RouteLimits> {
+        Arc::clone(&self.limits.borrow())
+    }
+
+    pub(crate) fn endpoint(&self, side: Side) -> Option<&Endpoint> {
+        match side {
+            Side::Old => Some(&self.shared.config.old),
+            Side::New => self.shared.config.new.as_ref(),
+        }
+    }
+
+    pub(crate) fn on_uncertain(&self, is_publish: bool) -> OnUncertain {
+        if is_publish {
+            self.shared.config.uncertain_publish
+        } else {
+            self.shared.config.uncertain
+        }
+    }
+
+    #[inline]
+    pub(crate) fn links(&self, side: Side) -> &Links {
+        &self.links[side.index()]
+    }
+
+    /// From the return of this call on, nothing is sent by an older snapshot: what had not been handed to a socket
+    /// of a side that lost slots has gone back to its sessions.
+    pub(crate) fn apply(&self, snapshot: Arc<Snapshot>) {
+        let before = self.snapshot.replace(Arc::clone(&snapshot));
+        for side in Side::BOTH {
+            let links = self.links(side);
+            let view = snapshot.side(side);
+            let former = links.any_shared();
+            links.follow(view.and_then(|view| view.master.as_ref()));
+            links.recall_blocked(former.as_ref(), |slots| moved(slots, side, snapshot.weight));
+            if view.is_some_and(|view| view.abandoned)
+                && before.side(side).is_some_and(|view| !view.abandoned)
+            {
+                links.abandon();
+            }
+        }
+        if snapshot.weight > before.weight {
+            self.links(Side::Old).recall_unsent();
+        } else if snapshot.weight < before.weight {
+            self.links(Side::New).recall_unsent();
+        }
+        self.wake_waiting();
+    }
+
+    /// Moves clients that block on slots which have left their side, as far as [`Self::apply`] could not.
+    pub(crate) fn move_blocked(self: &Rc<Self>) {
+        let snapshot = self.snapshot();
+        for side in Side::BOTH {
+            let links = self.links(side);
+            if links.has_strays(|slots| moved(slots, side, snapshot.weight)) {
+                let by = match links.shared(self, 0) {
+                    Lease::Ready(link) => Some(link),
+                    Lease::Wait | Lease::Refused(_) => None,
+                };
+                links.recall_blocked(by.as_ref(), |slots| moved(slots, side, snapshot.weight));
+            }
+        }
+    }
+
+    /// No new clients, and those there are end when they are idle.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        for session in self.sessions.borrow().values() {
+            session.wake.wake();
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Clients of this worker.
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.borrow().len()
+    }
+
+    pub(crate) fn joined(&self, session: &Rc<Session>) {
+        self.sessions.borrow_mut().insert(session.id, Rc::clone(session));
+    }
+
+    pub(crate) fn left(&self, session: &Session) {
+        self.sessions.borrow_mut().remove(&session.id);
+    }
+
+    /// Gives back the memory of clients that have done nothing since the last call.
+    pub(crate) fn release_idle(&self) {
+        for session in self.sessions.borrow().values() {
+            session.release_if_idle();
+        }
+    }
+
+    /// The session is woken when a link or the snapshot has changed.
+    pub(crate) fn wait(&self, session: &Rc<Session>) {
+        if !session.listed.replace(true) {
+            self.waiting.borrow_mut().push(Rc::clone(session));
+        }
+    }
+
+    pub(crate) fn wake_waiting(&self) {
+        for session in self.waiting.take() {
+            session.listed.set(false);
+            session.wake.wake();
+        }
+    }
+
+    /// Microseconds since the worker started, wrapping after an hour: for latencies.
+    #[inline]
+    pub(crate) fn clock_micros(&self) -> u32 {
+        self.origin.elapsed().as_micros() as u32
+    }
+
+    #[inline]
+    pub(crate) fn sent(&self, side: Side, is_publish: bool) {
+        let counts = &self.counts;
+        bump(&counts.commands[side.index()]);
+        if is_publish {
+            bump(&counts.published[side.index()]);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn answered(&self, side: Side, micros: u32, reply: &[u8]) {
+        let latency = &self.counts.latency[side.index()][latency_bucket(micros)];
+        latency.set(latency.get() + 1);
+        let sum = &self.counts.latency_micros[side.index()];
+        sum.set(sum.get() + u64::from(micros));
+        if reply.first() == Some(&b'-') {
+            bump(&self.counts.errors[side.index()]);
+        }
+    }
+
+    /// Moves what was counted here to the counters everyone reads. Called many times a second by the worker.
+    pub(crate) fn flush_counts(&self) {
+        let move_over = |from: &Cell<u64>, to: &AtomicU64| {
+            let count = from.take();
+            if count > 0 {
+                to.fetch_add(count, Ordering::Relaxed);
+            }
+        };
+        for side in 0..2 {
+            move_over(&self.counts.commands[side], &self.stats.commands[side]);
+            move_over(&self.counts.errors[side], &self.stats.errors[side]);
+            move_over(&self.counts.published[side], &self.stats.published[side]);
+            move_over(
+                &self.counts.latency_micros[side],
+                &self.stats.latency_micros[side],
+            );
+            for (from, to) in self.counts.latency[side].iter().zip(&self.stats.latency[side]) {
+                let count = from.take();
+                if count > 0 {
+                    to.fetch_add(u64::from(count), Ordering::Relaxed);
+                }
+            }
+        }
+        let limits = self.shared.limits.load();
+        if !Arc::ptr_eq(&limits, &self.limits.borrow()) {
+            *self.limits.borrow_mut() = Arc::clone(&limits);
+        }
+    }
+}
+
+/// Whether any of the slots belongs to the other side by now.
+fn moved(slots: &[Slot], side: Side, weight: Weight) -> bool {
+    slots.iter().any(|slot| owner(*slot, weight) != side)
+}
+
+#[inline]
+fn bump(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}

@@ -1,0 +1,70 @@
+//! What does the proxy itself answer when it does not pass a command on?
+//!
+//! Pure: the one table of errors the proxy makes. Where Redis has an error of its own, its words are used.
+
+use crate::cluster::Side;
+use crate::resp::ProtocolError;
+use crate::routing::Weight;
+
+/// A reply of the proxy's own making. [`Refusal::line`] is what the app sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Keys of one command belong to different sides. The app's to change, or to wait for a weight of 0 or 100.
+    CrossSide { weight: Weight },
+    /// Sent, unanswered: may or may not have been executed. Only the app knows whether it may be sent again.
+    Uncertain { side: Side },
+    /// Not executed: no usable master within the wait. May be sent again.
+    NoUpstream { side: Side, waited_ms: u64 },
+    /// Not executed: as many clients as configured are waiting for a master already.
+    NoUpstreamFull { side: Side, commands: usize },
+    /// Not executed: over a limit.
+    TooBig { what: &'static str, limit: usize },
+    /// The transaction was dropped: its side changed, or its connection was lost before EXEC.
+    ExecAbort,
+    /// The transaction was dropped because a command of it was refused. Redis's words.
+    ExecAbortErrors,
+    /// Not supported, or not yet.
+    Unsupported { name: String, why: &'static str },
+    /// Has no meaning over two masters; works at 0 and 100.
+    BetweenWeights { name: String, weight: Weight },
+    /// As Redis: closed afterwards.
+    Protocol(ProtocolError),
+    /// As Redis: closed at once.
+    TooManyClients,
+    /// In the words of Redis, without the leading `-`.
+    Redis(String),
+}
+
+impl Refusal {
+    /// The whole error reply.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        let text = match self {
+            Self::CrossSide { weight } => {
+                format!("CROSSSIDE keys of this command belong to different sides at weight {weight}")
+            }
+            Self::Uncertain { side } => format!(
+                "UNCERTAIN the connection to the master of side '{side}' was lost after this command was sent; it may or may not have been executed"
+            ),
+            Self::NoUpstream { side, waited_ms } => {
+                format!("NOUPSTREAM no usable master on side '{side}' within {waited_ms} ms; not executed")
+            }
+            Self::NoUpstreamFull { side, commands } => format!(
+                "NOUPSTREAM no usable master on side '{side}' and {commands} clients are waiting for one already; not executed"
+            ),
+            Self::TooBig { what, limit } => {
+                format!("TOOBIG {what} is over the limit of {limit} bytes; not executed")
+            }
+            Self::ExecAbort => "EXECABORT transaction dropped because its side changed".to_owned(),
+            Self::ExecAbortErrors => "EXECABORT Transaction discarded because of previous errors.".to_owned(),
+            Self::Unsupported { name, why } => format!("ERR '{name}' is not supported by switchback: {why}"),
+            Self::BetweenWeights { name, weight } => format!(
+                "ERR '{name}' has no single answer while two masters share the keys (weight {weight}); it works at weight 0 and 100"
+            ),
+            Self::Protocol(error) => format!("ERR Protocol error: {error}"),
+            Self::TooManyClients => "ERR max number of clients reached".to_owned(),
+            Self::Redis(text) => text.clone(),
+        };
+        let clean = text.replace(['\r', '\n'], " ");
+        format!("-{clean}\r\n").into_bytes()
+    }
+}

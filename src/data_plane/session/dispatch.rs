@@ -1,0 +1,397 @@
+//! Where does a request go, now?
+//!
+//! Shell: classifies, asks the snapshot for the owner, and enqueues on the session's link to it. When a request cannot
+//! go yet it changes nothing and says why: the session then stops reading, which is the only queue there is.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::lane::Lane;
+use super::state::{Blocked, Session, State};
+use super::ticket::{Role, Ticket};
+use super::{local, split};
+use crate::cluster::Side;
+use crate::config::{OnUncertain, RouteLimits};
+use crate::data_plane::command::{Classified, Intent, classify};
+use crate::data_plane::refusal::Refusal;
+use crate::data_plane::upstream::{Lease, Link, LinkKind};
+use crate::resp::Args;
+use crate::routing::{Owners, Slot, Snapshot, Weight, majority_owner, owner};
+
+/// What holds during one turn of a session.
+pub(super) struct Turn {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) limits: Arc<RouteLimits>,
+    pub(super) now_micros: u32,
+}
+
+/// A request, and whether it is new or has come back.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) args: Args<'a>,
+    pub(super) again: Option<Again>,
+}
+
+/// The slot of a request that was sent before.
+#[derive(Clone, Copy)]
+pub(super) struct Again {
+    pub(super) number: u64,
+    pub(super) role: Role,
+    pub(super) refusals: u8,
+}
+
+/// Why a request has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stall {
+    /// For replies that must come first.
+    Replies,
+    /// For a usable master of this side.
+    Hold(Side),
+    /// For room on a link.
+    Room,
+}
+
+/// Why a request was not enqueued.
+pub(super) enum Stop {
+    /// Try again when something has changed.
+    Stall(Stall),
+    /// Answer this instead.
+    Refuse(Refusal),
+}
+
+impl From<Stall> for Stop {
+    fn from(stall: Stall) -> Self {
+        Self::Stall(stall)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+/// Sends or answers one request.
+///
+/// # Errors
+/// [`Stall`]: nothing has changed; to be called again with the same request.
+pub(super) fn dispatch(
+    session: &Rc<Session>,
+    state: &mut State,
+    turn: &Turn,
+    request: Request<'_>,
+) -> Result<(), Stall> {
+    if state.blocked.is_some()
+        || (request.again.is_none() && state.replies.open_count() >= turn.limits.in_flight)
+    {
+        return Err(Stall::Replies);
+    }
+    state.see(&turn.snapshot);
+    let class = classify(request.args);
+    let mut sending = Sending {
+        session,
+        turn,
+        request,
+        class,
+    };
+    match sending.place(state) {
+        Ok(()) => Ok(()),
+        Err(Stop::Stall(stall)) => Err(stall),
+        Err(Stop::Refuse(refusal)) => {
+            if state.transaction.open {
+                state.transaction.refused = true;
+            }
+            answer(state, request.again, &refusal.line());
+            Ok(())
+        }
+    }
+}
+
+/// Gives a request its reply without a server.
+pub(super) fn answer(state: &mut State, again: Option<Again>, reply: &[u8]) {
+    match again {
+        None => {
+            let number = state.replies.open();
+            state.replies.finish(number, reply);
+        }
+        Some(Again {
+            number,
+            role: Role::Part(index),
+            ..
+        }) => {
+            if let Some(merge) = state.replies.merge(number) {
+                merge.finish(index, reply);
+            }
+            state.replies.finish_merge(number);
+        }
+        Some(Again { number, .. }) => state.replies.finish(number, reply),
+    }
+}
+
+/// One request on its way.
+pub(super) struct Sending<'a> {
+    pub(super) session: &'a Rc<Session>,
+    pub(super) turn: &'a Turn,
+    pub(super) request: Request<'a>,
+    pub(super) class: Classified,
+}
+
+impl Sending<'_> {
+    #[inline]
+    fn place(&mut self, state: &mut State) -> Result<(), Stop> {
+        if state.transaction.open && self.request.again.is_none() {
+            return self.in_transaction(state);
+        }
+        let weight = self.turn.snapshot.weight;
+        match self.class.intent {
+            Intent::Forward => {
+                let side = self.side()?;
+                self.forward(state, side)
+            }
+            Intent::Split(kind) => match self.owners() {
+                Owners::Both => split::by_owner(self, state, kind),
+                Owners::One(side) => self.forward(state, side),
+                Owners::None => self.forward(state, majority_owner(weight)),
+            },
+            Intent::Everywhere(kind) => split::everywhere(self, state, kind),
+            Intent::OneSideOnly | Intent::Unknown if is_between(weight) => Err(Refusal::BetweenWeights {
+                name: self.name(),
+                weight,
+            }
+            .into()),
+            Intent::OneSideOnly | Intent::Unknown => self.forward(state, majority_owner(weight)),
+            Intent::Local(command) => local::answer(self, state, command),
+            Intent::Multi => self.multi(state),
+            // Outside a transaction these are answered by any server, in its own words.
+            Intent::Exec | Intent::Discard => self.forward(state, majority_owner(weight)),
+            Intent::Watch => self.watch(state),
+            Intent::Unwatch => self.unwatch(state),
+            Intent::Blocking => self.blocking(state),
+            Intent::Unsupported(why) => Err(Refusal::Unsupported {
+                name: self.name(),
+                why,
+            }
+            .into()),
+        }
+    }
+
+    /// The owners of the request's keys.
+    #[inline]
+    pub(super) fn owners(&self) -> Owners {
+        let weight = self.turn.snapshot.weight;
+        if weight == Weight::ZERO || weight == Weight::FULL {
+            return Owners::One(majority_owner(weight));
+        }
+        let key_owner = |key| owner(Slot::of(key), weight);
+        self.class
+            .keys
+            .bytes(self.request.args)
+            .map(key_owner)
+            .fold(Owners::None, Owners::and)
+    }
+
+    /// The one side a request goes to.
+    #[inline]
+    pub(super) fn side(&self) -> Result<Side, Refusal> {
+        let weight = self.turn.snapshot.weight;
+        match self.owners() {
+            Owners::One(side) => Ok(side),
+            Owners::None => Ok(majority_owner(weight)),
+            Owners::Both => Err(Refusal::CrossSide { weight }),
+        }
+    }
+
+    /// Sends the request as it is on the session's link to `side`.
+    #[inline]
+    pub(super) fn forward(&self, state: &mut State, side: Side) -> Result<(), Stop> {
+        let link = self.link(state, side)?;
+        let role = match self.request.again {
+            Some(Again {
+                role: Role::Part(index),
+                ..
+            }) => Role::Part(index),
+            _ => Role::Whole,
+        };
+        self.enqueue(state, &link, role, self.request.bytes);
+        Ok(())
+    }
+
+    /// Enqueues `bytes` under the request's slot, opening it if the request is new.
+    #[inline]
+    pub(super) fn enqueue(&self, state: &mut State, link: &Link, role: Role, bytes: &[u8]) {
+        let number = match self.request.again {
+            Some(again) => again.number,
+            None => state.replies.open(),
+        };
+        self.enqueue_as(state, link, number, role, bytes);
+    }
+
+    /// Enqueues `bytes` under a slot that is already open.
+    #[inline]
+    pub(super) fn enqueue_as(&self, state: &mut State, link: &Link, number: u64, role: Role, bytes: &[u8]) {
+        let route = &self.session.route;
+        let private = link.kind == LinkKind::Private && !matches!(role, Role::Whole | Role::Part(_));
+        let reads = self.class.may_retry && !private;
+        let policy = || route.on_uncertain(self.class.is_publish) == OnUncertain::Retry;
+        let ticket = Ticket {
+            session: Rc::clone(self.session),
+            side: link.side,
+            number,
+            role,
+            reads,
+            retry: reads || (!private && policy()),
+            refusals: self.request.again.map_or(0, |again| again.refusals),
+            at_micros: self.turn.now_micros,
+        };
+        state.lanes[link.side.index()].sent_one();
+        if role != Role::Own {
+            route.sent(link.side, self.class.is_publish);
+        }
+        link.enqueue(ticket, bytes);
+    }
+
+    /// The session's link to `side`, ready and with room.
+    #[inline]
+    pub(super) fn link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
+        self.fence(state, side)?;
+        let database = state.database;
+        let lane = &mut state.lanes[side.index()];
+        if let Some(link) = &lane.link {
+            let usable = link.is_ready()
+                && match link.kind {
+                    LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
+                    LinkKind::Shared => {
+                        link.database == database && (!link.is_occupied() || lane.in_flight() > 0)
+                    }
+                };
+            if usable {
+                return with_room(link, self.session);
+            }
+        }
+        self.leave_link(state, side)?;
+        match self
+            .session
+            .route
+            .links(side)
+            .shared(&self.session.route, database)
+        {
+            Lease::Ready(link) => {
+                state.lanes[side.index()].link = Some(Rc::clone(&link));
+                with_room(&link, self.session)
+            }
+            Lease::Wait => Err(Stall::Hold(side).into()),
+            Lease::Refused(text) => Err(Refusal::Redis(text).into()),
+        }
+    }
+
+    /// A link of the session's own to `side`, ready and with room.
+    pub(super) fn private_link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
+        self.fence(state, side)?;
+        let lane = &mut state.lanes[side.index()];
+        if let Some(link) = lane.link.as_ref().filter(|link| link.kind == LinkKind::Private) {
+            if link.is_ready() {
+                return with_room(link, self.session);
+            }
+            if link.is_dialling() {
+                return Err(Stall::Hold(side).into());
+            }
+        }
+        self.leave_link(state, side)?;
+        let links = self.session.route.links(side);
+        let link = links
+            .private(&self.session.route, state.database)
+            .ok_or(Stall::Hold(side))?;
+        link.set_reader(Some(Rc::clone(self.session)));
+        let lane = &mut state.lanes[side.index()];
+        lane.link = Some(Rc::clone(&link));
+        lane.stateless = false;
+        if link.is_ready() {
+            with_room(&link, self.session)
+        } else {
+            Err(Stall::Hold(side).into())
+        }
+    }
+
+    /// Slots that have left the other side bring nothing here before what they left behind there is answered.
+    #[inline]
+    fn fence(&self, state: &State, side: Side) -> Result<(), Stall> {
+        let other = side.other();
+        if state.lanes[other.index()].fence_passed() {
+            return Ok(());
+        }
+        let abandoned = self.turn.snapshot.side(other).is_some_and(|view| view.abandoned);
+        if abandoned { Ok(()) } else { Err(Stall::Replies) }
+    }
+
+    /// Lets go of the session's link to `side`, once nothing is in flight there.
+    fn leave_link(&self, state: &mut State, side: Side) -> Result<(), Stall> {
+        let State {
+            lanes, transaction, ..
+        } = state;
+        let lane: &mut Lane = &mut lanes[side.index()];
+        if lane.in_flight() > 0 {
+            return Err(Stall::Replies);
+        }
+        let private = lane.is_private();
+        if let Some(link) = lane.link.take()
+            && private
+        {
+            if lane.stateless {
+                self.session.route.links(side).give_back(link);
+            } else {
+                link.close();
+                if transaction.side == Some(side) {
+                    transaction.connection_lost();
+                }
+            }
+        }
+        lane.stateless = false;
+        Ok(())
+    }
+
+    fn blocking(&self, state: &mut State) -> Result<(), Stop> {
+        let side = self.side()?;
+        let link = self.private_link(state, side)?;
+        self.enqueue(state, &link, Role::Blocking, self.request.bytes);
+        let number = state.replies.last_number();
+        let slots = self.class.keys.bytes(self.request.args).map(Slot::of).collect();
+        state.blocked = Some(Blocked {
+            number: self.request.again.map_or(number, |again| again.number),
+            side,
+            slots,
+            since: std::time::Instant::now(),
+            recalling: false,
+        });
+        state.lanes[side.index()].stateless = state.transaction.is_empty();
+        Ok(())
+    }
+
+    /// The command's name as the client wrote it, bounded and printable.
+    pub(super) fn name(&self) -> String {
+        let of = |at: usize| {
+            let word = self.request.args.get(at).unwrap_or_default();
+            word.get(..64).unwrap_or(word).escape_ascii().to_string()
+        };
+        let container = self.class.spec.is_some_and(|spec| spec.name.contains('|'));
+        if container {
+            format!("{} {}", of(0), of(1))
+        } else {
+            of(0)
+        }
+    }
+}
+
+/// Whether both sides own slots.
+pub(super) fn is_between(weight: Weight) -> bool {
+    weight != Weight::ZERO && weight != Weight::FULL
+}
+
+#[inline]
+fn with_room(link: &Rc<Link>, session: &Rc<Session>) -> Result<Rc<Link>, Stop> {
+    if link.has_room(session) {
+        Ok(Rc::clone(link))
+    } else {
+        Err(Stall::Room.into())
+    }
+}

@@ -1,0 +1,159 @@
+//! How do a client's bytes become requests, and its replies bytes?
+//!
+//! Shell: one task a client, polled by its socket and by its links. It reads into the worker's shared buffer, so that
+//! an idle client holds none; what is left of a request when the bytes end is kept until more come.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tracing::debug;
+
+use super::dispatch::{Stall, Turn};
+use super::hold::{Hold, Patience};
+use super::input::{Input, Step};
+use super::state::Session;
+use crate::limits::READ_BYTES;
+
+/// Reads before the session lets others have their turn.
+const READS_A_TURN: usize = 16;
+
+/// Serves one client until it is gone, or has been answered its last.
+pub(crate) async fn drive(session: Rc<Session>, stream: TcpStream, scratch: Rc<RefCell<Vec<u8>>>) {
+    let mut client = Client {
+        stream,
+        scratch,
+        input: Input::default(),
+        ended: false,
+        hold: Hold::default(),
+    };
+    let result = std::future::poll_fn(|cx| client.poll(&session, cx)).await;
+    if let Err(error) = result {
+        debug!(route = session.route.name, client = session.id, %error, "client connection ended");
+    }
+    client.hold.release(&session.route.stats);
+    session.close();
+}
+
+struct Client {
+    stream: TcpStream,
+    scratch: Rc<RefCell<Vec<u8>>>,
+    input: Input,
+    /// The client has closed its sending half.
+    ended: bool,
+    hold: Hold,
+}
+
+impl Client {
+    fn poll(&mut self, session: &Rc<Session>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        session.wake.polled(cx);
+        session.touched();
+        let route = &session.route;
+        let turn = Turn {
+            snapshot: route.snapshot(),
+            limits: route.limits(),
+            now_micros: route.clock_micros(),
+        };
+        for _ in 0..READS_A_TURN {
+            let step = self.advance(session, &turn, cx);
+            self.poll_flush(session, cx)?;
+            if let Some(end) = self.end(session, &turn, step)? {
+                return end;
+            }
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(count)) => {
+                    let scratch = Rc::clone(&self.scratch);
+                    let scratch = scratch.borrow();
+                    self.input
+                        .take(session, &turn, scratch.get(..count).unwrap_or_default());
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Dispatches what can be dispatched; what has waited too long for a master is refused.
+    fn advance(&mut self, session: &Rc<Session>, turn: &Turn, cx: &mut Context<'_>) -> Step {
+        loop {
+            let step = self.input.advance(session, turn);
+            let Step::Stalled {
+                stall: Stall::Hold(side),
+                progress,
+            } = step
+            else {
+                self.hold.release(&session.route.stats);
+                return step;
+            };
+            if progress {
+                self.hold.release(&session.route.stats);
+            }
+            match self.hold.poll(session, &turn.limits.hold, side, cx) {
+                Patience::Lasts => return step,
+                Patience::Over(refusal) => self.input.refuse_first(session, &refusal),
+            }
+        }
+    }
+
+    /// Whether the session is over (`Ready`), or has nothing to read for now (`Pending`); `None`: it reads on.
+    fn end(&self, session: &Session, turn: &Turn, step: Step) -> io::Result<Option<Poll<io::Result<()>>>> {
+        let state = session.state.borrow();
+        if state.broken {
+            return Err(io::Error::other("a reply was cut short by the end of its link"));
+        }
+        let waiting = state.replies.output.len();
+        if waiting > turn.limits.output_buffer_bytes {
+            return Err(io::Error::other("output buffer limit reached"));
+        }
+        let idle = matches!(step, Step::Idle);
+        let last = state.closing || (self.ended && idle) || (session.route.is_draining() && idle);
+        if last && state.replies.open_count() == 0 && waiting == 0 {
+            return Ok(Some(Poll::Ready(Ok(()))));
+        }
+        if self.ended && state.blocked.is_some() {
+            // As Redis: a client that left while blocked takes no element.
+            return Ok(Some(Poll::Ready(Ok(()))));
+        }
+        let full = (!idle && self.input.len() >= READ_BYTES) || waiting > turn.limits.output_buffer_bytes / 4;
+        Ok((last || self.ended || full).then_some(Poll::Pending))
+    }
+
+    fn poll_flush(&mut self, session: &Session, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut state = session.state.borrow_mut();
+        if state.replies.output.is_empty() {
+            return Ok(());
+        }
+        while !state.replies.output.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, state.replies.output.front())? {
+                Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                Poll::Ready(count) => state.replies.output.wrote(count),
+                Poll::Pending => break,
+            }
+        }
+        // A private link is read at the pace of this client.
+        for lane in &state.lanes {
+            if lane.is_private()
+                && let Some(link) = &lane.link
+            {
+                link.wake.wake();
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut scratch = self.scratch.borrow_mut();
+        let mut space = ReadBuf::new(&mut scratch);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
+            Poll::Ready(result) => Poll::Ready(result.map(|()| space.filled().len())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

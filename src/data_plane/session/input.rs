@@ -1,0 +1,244 @@
+//! Which request is next?
+//!
+//! Shell: commands that came back first, then the client's bytes in order. Bytes are dispatched where they were read;
+//! only what cannot go yet is kept here.
+
+use std::rc::Rc;
+
+use super::blocking;
+use super::dispatch::{Again, Request, Stall, Turn, answer, dispatch};
+use super::replay::Returned;
+use super::state::{Session, State};
+use super::ticket::Role;
+use crate::data_plane::refusal::Refusal;
+use crate::limits::{BULK_BYTES_MAX, READ_BYTES};
+use crate::resp::{Args, RequestParser};
+
+/// How far the input got.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    /// All that came has been dispatched.
+    Idle,
+    /// The next request has to wait. `progress`: others went before it in this step.
+    Stalled { stall: Stall, progress: bool },
+}
+
+/// A client's bytes that are not dispatched yet, beginning with a request.
+#[derive(Default)]
+pub(super) struct Input {
+    pending: Vec<u8>,
+    /// Where in `pending` the next request begins.
+    start: usize,
+    parser: RequestParser,
+    /// Length of the next request, once it is complete and could not be dispatched.
+    parsed: Option<usize>,
+}
+
+impl Input {
+    /// Bytes kept.
+    pub(super) fn len(&self) -> usize {
+        self.pending.len() - self.start
+    }
+
+    /// Dispatches bytes that have just been read; keeps what cannot go yet.
+    pub(super) fn take(&mut self, session: &Rc<Session>, turn: &Turn, came: &[u8]) {
+        let mut state = session.state.borrow_mut();
+        if self.len() > 0 || !state.replay.is_empty() {
+            self.pending.extend_from_slice(came);
+            return;
+        }
+        let (used, _) = self.dispatch_all(session, &mut state, turn, came);
+        self.pending
+            .extend_from_slice(came.get(used..).unwrap_or_default());
+    }
+
+    /// Sends again what came back, then what is kept.
+    pub(super) fn advance(&mut self, session: &Rc<Session>, turn: &Turn) -> Step {
+        let mut state = session.state.borrow_mut();
+        let mut progress = false;
+        while let Some(returned) = state.replay.pop() {
+            if let Err(stall) = send_again(session, &mut state, turn, &returned) {
+                state.replay.insert(returned);
+                return Step::Stalled { stall, progress };
+            }
+            progress = true;
+        }
+        if self.pending.is_empty() {
+            return Step::Idle;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let (used, stall) = self.dispatch_all(
+            session,
+            &mut state,
+            turn,
+            pending.get(self.start..).unwrap_or_default(),
+        );
+        self.pending = pending;
+        self.start += used;
+        self.compact();
+        match stall {
+            Some(stall) => Step::Stalled {
+                stall,
+                progress: progress || used > 0,
+            },
+            None => Step::Idle,
+        }
+    }
+
+    /// Answers the request that would be next with an error.
+    pub(super) fn refuse_first(&mut self, session: &Session, refusal: &Refusal) {
+        let mut state = session.state.borrow_mut();
+        if let Some(Returned {
+            number,
+            role,
+            refusals,
+            ..
+        }) = state.replay.pop()
+        {
+            answer(
+                &mut state,
+                Some(Again {
+                    number,
+                    role,
+                    refusals,
+                }),
+                &refusal.line(),
+            );
+        } else if let Some(length) = self.parsed.take() {
+            answer(&mut state, None, &refusal.line());
+            if state.transaction.open {
+                state.transaction.refused = true;
+            }
+            self.parser.reset();
+            self.start += length;
+            self.compact();
+        }
+    }
+
+    /// Dispatches requests until one is incomplete or has to wait; returns how many bytes they were.
+    #[inline]
+    fn dispatch_all(
+        &mut self,
+        session: &Rc<Session>,
+        state: &mut State,
+        turn: &Turn,
+        bytes: &[u8],
+    ) -> (usize, Option<Stall>) {
+        let bulk_bytes_max = turn.limits.request_bytes.min(BULK_BYTES_MAX);
+        let mut used = 0;
+        while !state.closing {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let length = match self.parsed.take() {
+                Some(length) => length,
+                None => match self.parser.parse(rest, bulk_bytes_max) {
+                    Ok(Some(length)) => length,
+                    Ok(None) if rest.len() > turn.limits.request_bytes => {
+                        let limit = turn.limits.request_bytes;
+                        refuse_and_close(
+                            state,
+                            &Refusal::TooBig {
+                                what: "the request",
+                                limit,
+                            },
+                        );
+                        break;
+                    }
+                    Ok(None) => return (used, None),
+                    Err(error) => {
+                        refuse_and_close(state, &Refusal::Protocol(error));
+                        break;
+                    }
+                },
+            };
+            let request = self
+                .parser
+                .rewritten()
+                .or_else(|| rest.get(..length))
+                .unwrap_or_default();
+            if !self.parser.spans().is_empty() {
+                let args = Args::new(request, self.parser.spans());
+                if let Err(stall) = dispatch(
+                    session,
+                    state,
+                    turn,
+                    Request {
+                        bytes: request,
+                        args,
+                        again: None,
+                    },
+                ) {
+                    self.parsed = Some(length);
+                    return (used, Some(stall));
+                }
+            }
+            self.parser.reset();
+            used += length;
+        }
+        // Nothing after the last request is looked at.
+        (if state.closing { bytes.len() } else { used }, None)
+    }
+
+    fn compact(&mut self) {
+        if self.start == self.pending.len() {
+            self.pending = Vec::new();
+            self.start = 0;
+        } else if self.start > READ_BYTES && self.start > self.pending.len() / 2 {
+            self.pending.drain(..self.start);
+            self.start = 0;
+        }
+    }
+}
+
+fn refuse_and_close(state: &mut State, refusal: &Refusal) {
+    answer(state, None, &refusal.line());
+    state.closing = true;
+}
+
+/// A command that came back is parsed again: that happens once in a failover, and keeping its parts for every command
+/// would cost all of them.
+fn send_again(
+    session: &Rc<Session>,
+    state: &mut State,
+    turn: &Turn,
+    returned: &Returned,
+) -> Result<(), Stall> {
+    let mut parser = RequestParser::new();
+    if !matches!(parser.parse(&returned.bytes, usize::MAX / 2), Ok(Some(_))) {
+        return Ok(());
+    }
+    let again = Some(Again {
+        number: returned.number,
+        role: returned.role,
+        refusals: returned.refusals,
+    });
+    let args = Args::new(&returned.bytes, parser.spans());
+    let shorter = match returned.blocked_since {
+        Some(since) if returned.role == Role::Blocking => blocking::with_time_left(args, since.elapsed()),
+        _ => None,
+    };
+    let Some(shorter) = shorter else {
+        return dispatch(
+            session,
+            state,
+            turn,
+            Request {
+                bytes: &returned.bytes,
+                args,
+                again,
+            },
+        );
+    };
+    let mut parser = RequestParser::new();
+    let _ = parser.parse(&shorter, usize::MAX / 2);
+    let args = Args::new(&shorter, parser.spans());
+    dispatch(
+        session,
+        state,
+        turn,
+        Request {
+            bytes: &shorter,
+            args,
+            again,
+        },
+    )
+}

@@ -1,0 +1,272 @@
+//! How do the replies of a request that was sent in parts become one reply?
+//!
+//! Pure. A part may itself be split again, when the weight changes before it could be sent: it then answers for fewer
+//! of the request's keys, and a new part for the rest.
+
+use crate::resp::ReplyScanner;
+
+/// What is made of the parts' replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MergeKind {
+    /// Arrays whose elements go to the places of their keys: MGET.
+    Places,
+    /// Integers that add up: DEL, UNLINK, EXISTS, TOUCH, DBSIZE.
+    Sum,
+    /// Arrays one after another: KEYS.
+    Concat,
+    /// The same answer from all, the first is told: MSET, FLUSHALL, SCRIPT LOAD.
+    First,
+    /// Arrays of integers of which each element is the smallest: SCRIPT EXISTS.
+    Least,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    /// For each of the part's keys: its place among the request's keys.
+    places: Vec<u32>,
+    reply: Option<Vec<u8>>,
+    pieces: Vec<u8>,
+}
+
+/// The parts of one request.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    kind: MergeKind,
+    parts: Vec<Part>,
+}
+
+impl Merge {
+    /// A request whose parts' keys have these places.
+    pub(crate) fn new(kind: MergeKind, places: impl IntoIterator<Item = Vec<u32>>) -> Self {
+        let part = |places| Part {
+            places,
+            ..Part::default()
+        };
+        Self {
+            kind,
+            parts: places.into_iter().map(part).collect(),
+        }
+    }
+
+    /// Splits part `index` again: it keeps the keys for which `keep` holds (by their order within the part); returns
+    /// the number of the part that has the others.
+    pub(crate) fn split(&mut self, index: u16, keep: &[bool]) -> Option<u16> {
+        let part = self.parts.get_mut(usize::from(index))?;
+        let mut kept = keep.iter().copied().chain(std::iter::repeat(true));
+        let (stay, go) = part.places.iter().partition(|_| kept.next().unwrap_or(true));
+        part.places = stay;
+        part.pieces.clear();
+        self.parts.push(Part {
+            places: go,
+            ..Part::default()
+        });
+        u16::try_from(self.parts.len() - 1).ok()
+    }
+
+    /// A piece of a part's reply.
+    pub(crate) fn piece(&mut self, index: u16, bytes: &[u8]) {
+        if let Some(part) = self.parts.get_mut(usize::from(index)) {
+            part.pieces.extend_from_slice(bytes);
+        }
+    }
+
+    /// A part's whole reply, or its last piece.
+    pub(crate) fn finish(&mut self, index: u16, bytes: &[u8]) {
+        if let Some(part) = self.parts.get_mut(usize::from(index)) {
+            part.pieces.extend_from_slice(bytes);
+            part.reply = Some(std::mem::take(&mut part.pieces));
+        }
+    }
+
+    /// A part is to be sent again: forgets its pieces.
+    pub(crate) fn restart(&mut self, index: u16) {
+        if let Some(part) = self.parts.get_mut(usize::from(index)) {
+            part.pieces.clear();
+        }
+    }
+
+    /// A part that needs no server any more (its side was left): answers it with what changes nothing.
+    pub(crate) fn finish_empty(&mut self, index: u16) {
+        self.finish(
+            index,
+            match self.kind {
+                MergeKind::Sum => b":0\r\n",
+                MergeKind::Places | MergeKind::Concat | MergeKind::Least => b"*0\r\n",
+                MergeKind::First => b"",
+            },
+        );
+    }
+
+    /// The reply, once all parts have theirs. The first error of any part is the whole's.
+    pub(crate) fn complete(&self) -> Option<Vec<u8>> {
+        let replies: Option<Vec<&[u8]>> = self.parts.iter().map(|part| part.reply.as_deref()).collect();
+        let replies = replies?;
+        if let Some(error) = replies.iter().find(|reply| reply.first() == Some(&b'-')) {
+            return Some(error.to_vec());
+        }
+        let merged = match self.kind {
+            MergeKind::Sum => sum(&replies),
+            MergeKind::First => replies
+                .iter()
+                .find(|reply| !reply.is_empty())
+                .map(|reply| reply.to_vec()),
+            MergeKind::Concat => concat(&replies),
+            MergeKind::Least => least(&replies),
+            MergeKind::Places => self.place(&replies),
+        };
+        Some(merged.unwrap_or_else(|| b"-ERR the sides' replies do not fit together\r\n".to_vec()))
+    }
+
+    fn place(&self, replies: &[&[u8]]) -> Option<Vec<u8>> {
+        let total = self.parts.iter().map(|part| part.places.len()).sum();
+        let mut ordered: Vec<Option<&[u8]>> = vec![None; total];
+        for (part, reply) in self.parts.iter().zip(replies) {
+            let elements = elements(reply)?;
+            if elements.len() != part.places.len() {
+                return None;
+            }
+            for (place, element) in part.places.iter().zip(elements) {
+                *ordered.get_mut(*place as usize)? = Some(element);
+            }
+        }
+        let ordered: Option<Vec<&[u8]>> = ordered.into_iter().collect();
+        Some(array(&ordered?))
+    }
+}
+
+fn array(elements: &[&[u8]]) -> Vec<u8> {
+    let mut reply = format!("*{}\r\n", elements.len()).into_bytes();
+    for element in elements {
+        reply.extend_from_slice(element);
+    }
+    reply
+}
+
+fn concat(replies: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    for reply in replies {
+        all.extend(elements(reply)?);
+    }
+    Some(array(&all))
+}
+
+fn integer(reply: &[u8]) -> Option<i64> {
+    let digits = reply.strip_prefix(b":")?.strip_suffix(b"\r\n")?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn sum(replies: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut total = 0i64;
+    for reply in replies {
+        total = total.checked_add(integer(reply)?)?;
+    }
+    Some(format!(":{total}\r\n").into_bytes())
+}
+
+fn least(replies: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut least: Option<Vec<&[u8]>> = None;
+    for reply in replies {
+        let these = elements(reply)?;
+        least = Some(match least {
+            None => these,
+            Some(before) if these.is_empty() => before,
+            Some(before) if before.is_empty() => these,
+            Some(before) if before.len() != these.len() => return None,
+            Some(before) => {
+                let smaller = |(a, b): (_, _)| if integer(a) <= integer(b) { a } else { b };
+                before.into_iter().zip(these).map(smaller).collect()
+            }
+        });
+    }
+    Some(array(&least?))
+}
+
+/// The elements of an array reply, each as its bytes.
+fn elements(reply: &[u8]) -> Option<Vec<&[u8]>> {
+    let header = memchr::memchr(b'\n', reply)? + 1;
+    let digits = reply.get(..header)?.strip_prefix(b"*")?.strip_suffix(b"\r\n")?;
+    let count: usize = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let mut rest = reply.get(header..)?;
+    let mut elements = Vec::new();
+    while !rest.is_empty() {
+        let end = ReplyScanner::new().scan(rest).ok()??;
+        elements.push(rest.get(..end)?);
+        rest = rest.get(end..)?;
+    }
+    (elements.len() == count).then_some(elements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(kind: MergeKind, parts: &[(&[u32], &str)]) -> String {
+        let mut merge = Merge::new(kind, parts.iter().map(|(places, _)| places.to_vec()));
+        for (index, (_, reply)) in parts.iter().enumerate() {
+            assert_eq!(merge.complete(), None);
+            merge.finish(index as u16, reply.as_bytes());
+        }
+        String::from_utf8(merge.complete().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn elements_go_to_the_places_of_their_keys() {
+        let parts: [(&[u32], &str); 2] = [(&[0, 2], "*2\r\n$1\r\na\r\n$-1\r\n"), (&[1], "*1\r\n$1\r\nb\r\n")];
+        assert_eq!(
+            merged(MergeKind::Places, &parts),
+            "*3\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n"
+        );
+    }
+
+    #[test]
+    fn a_part_split_again_answers_for_fewer_keys() {
+        let mut merge = Merge::new(MergeKind::Places, [vec![0, 2, 3], vec![1]]);
+        assert_eq!(merge.split(0, &[true, false, true]), Some(2));
+        merge.finish(0, b"*2\r\n:0\r\n:3\r\n");
+        merge.finish(1, b"*1\r\n:1\r\n");
+        assert_eq!(merge.complete(), None);
+        merge.finish(2, b"*1\r\n:2\r\n");
+        assert_eq!(merge.complete().unwrap(), b"*4\r\n:0\r\n:1\r\n:2\r\n:3\r\n");
+    }
+
+    #[test]
+    fn an_error_of_one_part_is_the_error_of_all() {
+        let parts: [(&[u32], &str); 2] = [(&[0], ":1\r\n"), (&[1], "-OOM no\r\n")];
+        assert_eq!(merged(MergeKind::Sum, &parts), "-OOM no\r\n");
+    }
+
+    #[test]
+    fn sums_and_lists_and_firsts() {
+        assert_eq!(
+            merged(MergeKind::Sum, &[(&[], ":1\r\n"), (&[], ":41\r\n")]),
+            ":42\r\n"
+        );
+        assert_eq!(
+            merged(MergeKind::Concat, &[(&[], "*1\r\n$1\r\na\r\n"), (&[], "*0\r\n")]),
+            "*1\r\n$1\r\na\r\n"
+        );
+        assert_eq!(
+            merged(MergeKind::First, &[(&[], ""), (&[], "+OK\r\n")]),
+            "+OK\r\n"
+        );
+        assert_eq!(
+            merged(
+                MergeKind::Least,
+                &[(&[], "*2\r\n:1\r\n:1\r\n"), (&[], "*2\r\n:0\r\n:1\r\n")]
+            ),
+            "*2\r\n:0\r\n:1\r\n"
+        );
+    }
+
+    #[test]
+    fn replies_that_do_not_fit_are_told() {
+        assert!(merged(MergeKind::Sum, &[(&[], "+OK\r\n"), (&[], ":1\r\n")]).starts_with("-ERR the sides'"));
+        assert!(
+            merged(
+                MergeKind::Places,
+                &[(&[0, 1], "*1\r\n:1\r\n"), (&[2], "*1\r\n:1\r\n")]
+            )
+            .starts_with("-ERR the sides'")
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! What is one app's connection, between its socket and the links?
+
+mod blocking;
+mod dispatch;
+mod drive;
+mod exec;
+mod hold;
+mod input;
+mod lane;
+mod local;
+mod merge;
+mod output;
+mod replay;
+mod replies;
+mod split;
+mod state;
+mod ticket;
+mod transaction;
+
+pub(crate) use drive::drive;
+pub(crate) use state::Session;
+pub(crate) use ticket::Ticket;

@@ -1,0 +1,218 @@
+//! In which order do replies leave a session?
+//!
+//! Pure: one slot a request, in request order. The reply of the oldest request goes straight to the output, also in
+//! pieces; a later one waits in its slot until it is the oldest.
+
+use std::collections::VecDeque;
+
+use super::merge::Merge;
+use super::output::Output;
+
+/// Where a request stands.
+#[derive(Debug)]
+enum Slot {
+    /// Nothing has come, or what came has gone on to the output (`started`).
+    Waiting { started: bool },
+    /// Pieces came before it was the oldest.
+    Partial(Vec<u8>),
+    /// The whole reply came before it was the oldest.
+    Done(Vec<u8>),
+    /// The request was split; its parts' replies are gathered.
+    Merging(Box<Merge>),
+}
+
+/// The ordered slots of a session, and what they have released.
+#[derive(Debug, Default)]
+pub(crate) struct Replies {
+    slots: VecDeque<Slot>,
+    /// Number of the oldest slot.
+    first: u64,
+    /// What is to be written to the client.
+    pub(crate) output: Output,
+}
+
+impl Replies {
+    /// A slot for the next request; returns its number.
+    #[inline]
+    pub(crate) fn open(&mut self) -> u64 {
+        self.slots.push_back(Slot::Waiting { started: false });
+        self.first + self.slots.len() as u64 - 1
+    }
+
+    /// A slot for a request that was split.
+    pub(crate) fn open_merge(&mut self, merge: Merge) -> u64 {
+        self.slots.push_back(Slot::Merging(Box::new(merge)));
+        self.first + self.slots.len() as u64 - 1
+    }
+
+    /// Makes an open request one that is split.
+    pub(crate) fn make_merge(&mut self, number: u64, merge: Merge) {
+        if let Some(slot) = self.slot(number) {
+            *slot = Slot::Merging(Box::new(merge));
+        }
+    }
+
+    /// Number of the newest slot.
+    pub(crate) fn last_number(&self) -> u64 {
+        (self.first + self.slots.len() as u64).saturating_sub(1)
+    }
+
+    /// Gives memory back when nothing is under way.
+    pub(crate) fn release_memory(&mut self) {
+        if self.slots.is_empty() {
+            self.slots = VecDeque::new();
+            self.output.release();
+        }
+    }
+
+    /// Requests without their whole reply.
+    #[inline]
+    pub(crate) fn open_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The reply to `number`, whole or (after pieces) its last piece.
+    #[inline]
+    pub(crate) fn finish(&mut self, number: u64, bytes: &[u8]) {
+        if number == self.first {
+            self.output.push(bytes);
+            self.slots.pop_front();
+            self.first += 1;
+            self.release();
+            return;
+        }
+        if let Some(slot) = self.slot(number) {
+            let mut reply = match std::mem::replace(slot, Slot::Waiting { started: false }) {
+                Slot::Partial(reply) => reply,
+                _ => Vec::new(),
+            };
+            reply.extend_from_slice(bytes);
+            *slot = Slot::Done(reply);
+        }
+    }
+
+    /// A piece of the reply to `number`; more will come.
+    pub(crate) fn piece(&mut self, number: u64, bytes: &[u8]) {
+        let oldest = number == self.first;
+        let Some(slot) = self.slot(number) else { return };
+        match slot {
+            Slot::Waiting { started } if oldest => {
+                *started = true;
+                self.output.push(bytes);
+            }
+            Slot::Partial(reply) => reply.extend_from_slice(bytes),
+            Slot::Waiting { .. } => *slot = Slot::Partial(bytes.to_vec()),
+            Slot::Done(_) | Slot::Merging(_) => debug_assert!(false, "a piece for a slot that takes none"),
+        }
+    }
+
+    /// The request is to be sent again: forgets its pieces. `false` when some have already gone to the client, whose
+    /// connection can then only be closed.
+    pub(crate) fn restart(&mut self, number: u64) -> bool {
+        match self.slot(number) {
+            Some(Slot::Waiting { started }) => !*started,
+            Some(slot @ Slot::Partial(_)) => {
+                *slot = Slot::Waiting { started: false };
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// The merge of a split request; `None` when `number` is not one or is already answered.
+    pub(crate) fn merge(&mut self, number: u64) -> Option<&mut Merge> {
+        match self.slot(number)? {
+            Slot::Merging(merge) => Some(merge),
+            _ => None,
+        }
+    }
+
+    /// To be called after a part has come: answers the request when all have.
+    pub(crate) fn finish_merge(&mut self, number: u64) {
+        let Some(merge) = self.merge(number) else { return };
+        if let Some(reply) = merge.complete() {
+            if let Some(slot) = self.slot(number) {
+                *slot = Slot::Waiting { started: false };
+            }
+            self.finish(number, &reply);
+        }
+    }
+
+    fn slot(&mut self, number: u64) -> Option<&mut Slot> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.slots.get_mut(index)
+    }
+
+    /// Lets out what had to wait for the oldest.
+    #[inline]
+    fn release(&mut self) {
+        loop {
+            match self.slots.front_mut() {
+                Some(Slot::Done(reply)) => {
+                    self.output.push(reply);
+                    self.slots.pop_front();
+                    self.first += 1;
+                }
+                Some(slot @ Slot::Partial(_)) => {
+                    if let Slot::Partial(reply) = std::mem::replace(slot, Slot::Waiting { started: true }) {
+                        self.output.push(&reply);
+                    }
+                    return;
+                }
+                _ => break,
+            }
+        }
+        if self.slots.is_empty() && self.slots.capacity() > 64 {
+            self.slots = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(replies: &mut Replies) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !replies.output.is_empty() {
+            let front = replies.output.front().to_vec();
+            replies.output.wrote(front.len());
+            all.extend_from_slice(&front);
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn replies_leave_in_request_order_whatever_order_they_come_in(
+            order in Just((0u64..8).collect::<Vec<_>>()).prop_shuffle(), pieces in proptest::collection::vec(any::<bool>(), 8)
+        ) {
+            let mut replies = Replies::default();
+            for _ in 0..8 {
+                replies.open();
+            }
+            for number in order {
+                let (head, tail) = (format!("<{number}"), format!("{number}>"));
+                if pieces[number as usize] {
+                    replies.piece(number, head.as_bytes());
+                    replies.finish(number, tail.as_bytes());
+                } else {
+                    replies.finish(number, format!("{head}{tail}").as_bytes());
+                }
+            }
+            prop_assert_eq!(written(&mut replies), b"<00><11><22><33><44><55><66><77>".to_vec());
+            prop_assert_eq!(replies.open_count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_reply_half_told_cannot_start_again() {
+        let mut replies = Replies::default();
+        let (first, second) = (replies.open(), replies.open());
+        replies.piece(second, b"half");
+        assert!(replies.restart(second));
+        replies.piece(first, b"half");
+        assert!(!replies.restart(first));
+    }
+}

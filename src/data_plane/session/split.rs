@@ -1,0 +1,160 @@
+//! How does one request become two?
+//!
+//! Shell: a part for each owner, each with the keys it owns, in request order; or the same request to both sides.
+//! Both parts are enqueued or none is.
+
+use super::dispatch::{Sending, Stop};
+use super::merge::{Merge, MergeKind};
+use super::state::State;
+use super::ticket::Role;
+use crate::cluster::Side;
+use crate::data_plane::command;
+use crate::data_plane::upstream::write_command;
+use crate::routing::{Slot, Weight, majority_owner, owner};
+
+/// One side's share of a request: its bytes, and for each of its keys whether it is this side's.
+struct Shares {
+    requests: [Vec<u8>; 2],
+    owned_by_new: Vec<bool>,
+}
+
+/// Splits by owner of each key. The keys belong to both sides.
+pub(super) fn by_owner(
+    sending: &Sending<'_>,
+    state: &mut State,
+    kind: command::SplitKind,
+) -> Result<(), Stop> {
+    let old = sending.link(state, Side::Old)?;
+    let new = sending.link(state, Side::New)?;
+    let stride = if kind == command::SplitKind::Mset { 2 } else { 1 };
+    let shares = shares(sending, stride);
+    let (number, parts) = match sending.request.again {
+        Some(again) => match again.role {
+            // A part whose keys have got two owners meanwhile: it keeps old's keys.
+            Role::Part(index) => {
+                let keep: Vec<bool> = shares.owned_by_new.iter().map(|new| !new).collect();
+                let other = state
+                    .replies
+                    .merge(again.number)
+                    .and_then(|merge| merge.split(index, &keep));
+                (again.number, [index, other.unwrap_or(index)])
+            }
+            _ => {
+                state
+                    .replies
+                    .make_merge(again.number, merge(kind, &shares.owned_by_new));
+                (again.number, [0, 1])
+            }
+        },
+        None => (
+            state.replies.open_merge(merge(kind, &shares.owned_by_new)),
+            [0, 1],
+        ),
+    };
+    for (link, side) in [(old, Side::Old), (new, Side::New)] {
+        let part = parts[side.index()];
+        sending.enqueue_as(
+            state,
+            &link,
+            number,
+            Role::Part(part),
+            &shares.requests[side.index()],
+        );
+    }
+    Ok(())
+}
+
+/// Sends the request to every side that owns anything.
+pub(super) fn everywhere(
+    sending: &Sending<'_>,
+    state: &mut State,
+    kind: command::MergeKind,
+) -> Result<(), Stop> {
+    let weight = sending.turn.snapshot.weight;
+    let only = match weight {
+        Weight::ZERO | Weight::FULL => Some(majority_owner(weight)),
+        _ => None,
+    };
+    if let Some(again) = sending.request.again
+        && let Role::Part(index) = again.role
+    {
+        let side = if index == 0 { Side::Old } else { Side::New };
+        if only.is_some_and(|only| only != side) {
+            // The side it was for owns nothing any more.
+            if let Some(merge) = state.replies.merge(again.number) {
+                merge.finish_empty(index);
+            }
+            state.replies.finish_merge(again.number);
+            return Ok(());
+        }
+        return sending.forward(state, side);
+    }
+    if let Some(only) = only {
+        return sending.forward(state, only);
+    }
+    let old = sending.link(state, Side::Old)?;
+    let new = sending.link(state, Side::New)?;
+    let kind = match kind {
+        command::MergeKind::Sum => MergeKind::Sum,
+        command::MergeKind::Concat => MergeKind::Concat,
+        command::MergeKind::Least => MergeKind::Least,
+        command::MergeKind::First => MergeKind::First,
+    };
+    let merge = Merge::new(kind, [Vec::new(), Vec::new()]);
+    let number = match sending.request.again {
+        Some(again) => {
+            state.replies.make_merge(again.number, merge);
+            again.number
+        }
+        None => state.replies.open_merge(merge),
+    };
+    sending.enqueue_as(state, &old, number, Role::Part(0), sending.request.bytes);
+    sending.enqueue_as(state, &new, number, Role::Part(1), sending.request.bytes);
+    Ok(())
+}
+
+fn merge(kind: command::SplitKind, owned_by_new: &[bool]) -> Merge {
+    let kind = match kind {
+        command::SplitKind::Mget => MergeKind::Places,
+        command::SplitKind::Mset => MergeKind::First,
+        command::SplitKind::Sum => MergeKind::Sum,
+    };
+    let places = |new: bool| {
+        let mine = move |&(_, owned): &(usize, &bool)| *owned == new;
+        owned_by_new
+            .iter()
+            .enumerate()
+            .filter(mine)
+            .map(|(place, _)| place as u32)
+            .collect()
+    };
+    Merge::new(kind, [places(false), places(true)])
+}
+
+/// `stride` arguments belong to each key, the key first.
+fn shares(sending: &Sending<'_>, stride: usize) -> Shares {
+    let args = sending.request.args;
+    let weight = sending.turn.snapshot.weight;
+    let arguments: Vec<&[u8]> = args.iter().collect();
+    let (name, keys) = arguments
+        .split_first()
+        .map_or((&b""[..], &[][..]), |(name, keys)| (*name, keys));
+    let mut words: [Vec<&[u8]>; 2] = [vec![name], vec![name]];
+    let mut owned_by_new = Vec::new();
+    for group in keys.chunks(stride) {
+        let side = group
+            .first()
+            .map_or(Side::Old, |key| owner(Slot::of(key), weight));
+        owned_by_new.push(side == Side::New);
+        words[side.index()].extend_from_slice(group);
+    }
+    let requests = words.map(|words| {
+        let mut request = Vec::new();
+        write_command(&mut request, &words);
+        request
+    });
+    Shares {
+        requests,
+        owned_by_new,
+    }
+}

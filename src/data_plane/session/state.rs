@@ -1,0 +1,335 @@
+//! What does a session know, and what do replies do to it?
+//!
+//! Shell: links call in here with replies, returned and lost commands; the session's own task ([`super::drive`]) then
+//! writes, sends again, and reads on.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::lane::Lane;
+use super::replay::{Replay, Returned};
+use super::replies::Replies;
+use super::ticket::{Role, Ticket};
+use super::transaction::Transaction;
+use crate::cluster::Side;
+use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::refusal::Refusal;
+use crate::data_plane::upstream::{Link, write_command};
+use crate::data_plane::wake::Wake;
+use crate::limits::PRIVATE_OUTPUT_BYTES;
+use crate::routing::{Epoch, Slot, Snapshot, Weight};
+
+/// One app's connection.
+pub(crate) struct Session {
+    pub(crate) wake: Wake,
+    pub(crate) id: u64,
+    pub(crate) route: Rc<LocalRoute>,
+    pub(crate) state: RefCell<State>,
+    closed: Cell<bool>,
+    /// It is among those the route wakes when a master may have become usable.
+    pub(crate) listed: Cell<bool>,
+    /// It has done something since the last look for idle sessions.
+    active: Cell<bool>,
+}
+
+/// A blocking command that is under way.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    pub(crate) number: u64,
+    pub(crate) side: Side,
+    /// The slots of its keys.
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) since: Instant,
+    /// CLIENT UNBLOCK has been sent: a null reply means that nothing was taken, not that the time is over.
+    pub(crate) recalling: bool,
+}
+
+/// The mutable part of a session. Borrowed for the length of one call, never across an await.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) replies: Replies,
+    pub(crate) replay: Replay,
+    pub(crate) lanes: [Lane; 2],
+    pub(crate) transaction: Transaction,
+    pub(crate) blocked: Option<Blocked>,
+    pub(crate) database: u32,
+    pub(crate) name: Vec<u8>,
+    /// The snapshot the session last sent by.
+    pub(crate) seen: (Epoch, Weight),
+    /// A reply was cut short: the client's connection can only be closed.
+    pub(crate) broken: bool,
+    /// No more requests are taken; closes once everything is answered and written.
+    pub(crate) closing: bool,
+}
+
+impl Session {
+    pub(crate) fn new(id: u64, route: Rc<LocalRoute>) -> Rc<Self> {
+        let snapshot = route.snapshot();
+        let state = State {
+            seen: (snapshot.epoch, snapshot.weight),
+            ..State::default()
+        };
+        Rc::new(Self {
+            wake: Wake::default(),
+            id,
+            route,
+            state: RefCell::new(state),
+            closed: Cell::new(false),
+            listed: Cell::new(false),
+            active: Cell::new(true),
+        })
+    }
+
+    /// The client is gone: replies that still come are dropped, private links are closed.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+        let mut state = self.state.borrow_mut();
+        for (lane, side) in state.lanes.iter_mut().zip(Side::BOTH) {
+            let private = lane.is_private();
+            if let Some(link) = lane.link.take()
+                && private
+            {
+                if lane.stateless && lane.in_flight() == 0 {
+                    self.route.links(side).give_back(link);
+                } else {
+                    link.close();
+                }
+            }
+        }
+        state.replies = Replies::default();
+        state.replay = Replay::default();
+    }
+
+    /// The session's task is being polled.
+    #[inline]
+    pub(crate) fn touched(&self) {
+        self.active.set(true);
+    }
+
+    /// Gives back the memory of a session that has done nothing since the last call.
+    pub(crate) fn release_if_idle(&self) {
+        if !self.active.replace(false) {
+            self.state.borrow_mut().replies.release_memory();
+        }
+    }
+
+    /// When the session is blocked on `link` and `moved` says so of its slots, has the server end that without taking
+    /// an element; the null reply then brings the command back. `by` is another link to the same node.
+    pub(crate) fn recall_blocked(self: &Rc<Self>, link: &Link, by: &Link, moved: impl Fn(&[Slot]) -> bool) {
+        let mut state = self.state.borrow_mut();
+        let State {
+            blocked: Some(blocked),
+            ..
+        } = &mut *state
+        else {
+            return;
+        };
+        if blocked.recalling || blocked.side != link.side || link.client_id() == 0 || !moved(&blocked.slots) {
+            return;
+        }
+        blocked.recalling = true;
+        let number = blocked.number;
+        state.lanes[link.side.index()].sent_one();
+        let ticket = Ticket {
+            session: Rc::clone(self),
+            side: link.side,
+            number,
+            role: Role::Own,
+            reads: false,
+            retry: false,
+            refusals: 0,
+            at_micros: self.route.clock_micros(),
+        };
+        let mut request = Vec::new();
+        write_command(
+            &mut request,
+            &[b"CLIENT", b"UNBLOCK", link.client_id().to_string().as_bytes()],
+        );
+        by.enqueue(ticket, &request);
+    }
+
+    /// Whether the client keeps up with its private link.
+    pub(crate) fn has_room(&self) -> bool {
+        self.closed.get() || self.state.borrow().replies.output.len() < PRIVATE_OUTPUT_BYTES
+    }
+
+    /// Whether it blocks on `side` on slots of which `moved` holds, and has not been recalled yet.
+    pub(crate) fn is_stray(&self, side: Side, moved: impl Fn(&[Slot]) -> bool) -> bool {
+        let state = self.state.borrow();
+        let stray = |blocked: &Blocked| blocked.side == side && !blocked.recalling && moved(&blocked.slots);
+        state.blocked.as_ref().is_some_and(stray)
+    }
+
+    /// A piece of a reply; more will come.
+    pub(crate) fn piece(&self, ticket: &Ticket, bytes: &[u8]) {
+        if self.closed.get() {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        match ticket.role {
+            Role::Whole | Role::Blocking | Role::Queued | Role::Exec => {
+                state.replies.piece(ticket.number, bytes)
+            }
+            Role::Part(index) => {
+                if let Some(merge) = state.replies.merge(ticket.number) {
+                    merge.piece(index, bytes);
+                }
+            }
+            Role::Own => {}
+        }
+        drop(state);
+        self.wake.wake();
+    }
+
+    /// A whole reply, or its last piece.
+    #[inline]
+    pub(crate) fn replied(&self, ticket: &Ticket, bytes: &[u8]) {
+        if self.closed.get() {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        state.lanes[ticket.side.index()].done_one();
+        match ticket.role {
+            Role::Whole => state.replies.finish(ticket.number, bytes),
+            Role::Part(index) => {
+                if let Some(merge) = state.replies.merge(ticket.number) {
+                    merge.finish(index, bytes);
+                }
+                state.replies.finish_merge(ticket.number);
+            }
+            Role::Blocking => {
+                state.blocked = None;
+                state.replies.finish(ticket.number, bytes);
+            }
+            Role::Queued => state.replies.finish(ticket.number, bytes),
+            Role::Exec => {
+                let bytes = state.transaction.exec_reply(bytes);
+                state.replies.finish(ticket.number, &bytes);
+            }
+            Role::Own => state.transaction.own_reply(bytes),
+        }
+        drop(state);
+        self.wake.wake();
+    }
+
+    /// A blocking command whose client is being moved has come back without an element.
+    pub(crate) fn came_back_empty(&self, ticket: &Ticket, reply: &[u8]) -> bool {
+        ticket.role == Role::Blocking
+            && matches!(reply, b"*-1\r\n" | b"$-1\r\n" | b"_\r\n")
+            && self
+                .state
+                .borrow()
+                .blocked
+                .as_ref()
+                .is_some_and(|blocked| blocked.recalling)
+    }
+
+    /// The command was not executed: it is sent again, before anything newer.
+    pub(crate) fn recalled(&self, ticket: Ticket, bytes: Vec<u8>) {
+        if self.closed.get() {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        state.lanes[ticket.side.index()].done_one();
+        state.take_back(ticket, bytes);
+        drop(state);
+        self.wake.wake();
+    }
+
+    /// The command was sent, and its link ended before the reply.
+    pub(crate) fn lost(&self, ticket: Ticket, bytes: Vec<u8>) {
+        if self.closed.get() {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        let side = ticket.side;
+        state.lanes[side.index()].done_one();
+        match ticket.role {
+            Role::Own => state.transaction.connection_lost(),
+            Role::Queued => state.take_back(ticket, bytes),
+            _ if ticket.retry => {
+                self.route.stats.uncertain_retried[side.index()].fetch_add(1, Ordering::Relaxed);
+                state.take_back(ticket, bytes);
+            }
+            _ => {
+                self.route.stats.uncertain_told[side.index()].fetch_add(1, Ordering::Relaxed);
+                state.tell_uncertain(&ticket);
+            }
+        }
+        drop(state);
+        self.wake.wake();
+    }
+}
+
+impl State {
+    /// Goes over to a newer snapshot: what is in flight on the side that lost slots comes first.
+    #[inline]
+    pub(crate) fn see(&mut self, snapshot: &Snapshot) {
+        if self.seen.0 == snapshot.epoch {
+            return;
+        }
+        if snapshot.weight > self.seen.1 {
+            self.lanes[Side::Old.index()].raise_fence();
+        } else if snapshot.weight < self.seen.1 {
+            self.lanes[Side::New.index()].raise_fence();
+        }
+        self.seen = (snapshot.epoch, snapshot.weight);
+    }
+
+    fn take_back(&mut self, ticket: Ticket, bytes: Vec<u8>) {
+        let Ticket {
+            number,
+            role,
+            refusals,
+            ..
+        } = ticket;
+        match role {
+            Role::Own => self.transaction.connection_lost(),
+            // The transaction cannot go on elsewhere; EXEC will say so.
+            Role::Queued => {
+                self.transaction.connection_lost();
+                self.replies.finish(number, b"+QUEUED\r\n");
+            }
+            Role::Exec => self.replies.finish(number, &Refusal::ExecAbort.line()),
+            Role::Whole | Role::Blocking | Role::Part(_) => {
+                let blocked = self.blocked.take_if(|_| role == Role::Blocking);
+                if let Role::Part(index) = role {
+                    if let Some(merge) = self.replies.merge(number) {
+                        merge.restart(index);
+                    }
+                } else if !self.replies.restart(number) {
+                    self.broken = true;
+                    return;
+                }
+                let blocked_since = blocked.map(|blocked| blocked.since);
+                self.replay.insert(Returned {
+                    number,
+                    role,
+                    refusals,
+                    bytes,
+                    blocked_since,
+                });
+            }
+        }
+    }
+
+    fn tell_uncertain(&mut self, ticket: &Ticket) {
+        let line = Refusal::Uncertain { side: ticket.side }.line();
+        if ticket.role == Role::Blocking {
+            self.blocked = None;
+        }
+        if let Role::Part(index) = ticket.role {
+            if let Some(merge) = self.replies.merge(ticket.number) {
+                merge.restart(index);
+                merge.finish(index, &line);
+            }
+            self.replies.finish_merge(ticket.number);
+        } else if self.replies.restart(ticket.number) {
+            self.replies.finish(ticket.number, &line);
+        } else {
+            self.broken = true;
+        }
+    }
+}

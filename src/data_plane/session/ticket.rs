@@ -1,0 +1,60 @@
+//! Whose is a reply, and what is to be done with it?
+//!
+//! Pure: what a command takes with it into a pipeline.
+
+use std::fmt;
+use std::rc::Rc;
+
+use super::state::Session;
+use crate::cluster::Side;
+
+/// What a reply is to its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The whole reply to a request.
+    Whole,
+    /// The reply to a part of a request that was split.
+    Part(u16),
+    /// The reply to a blocking command: until it comes the session sends nothing.
+    Blocking,
+    /// The reply to a command queued in a transaction.
+    Queued,
+    /// The reply to EXEC.
+    Exec,
+    /// The reply to something the proxy sent of its own: not for the client.
+    Own,
+}
+
+/// A command's place in its session. Cost: one reference count.
+pub(crate) struct Ticket {
+    pub(crate) session: Rc<Session>,
+    pub(crate) side: Side,
+    /// The request's slot in [`super::replies::Replies`].
+    pub(crate) number: u64,
+    pub(crate) role: Role,
+    /// It only reads: sending it again does no harm.
+    pub(crate) reads: bool,
+    /// Policy allows a second send of a command that was sent and never answered.
+    pub(crate) retry: bool,
+    /// How often a node has refused it although it had said it was a master.
+    pub(crate) refusals: u8,
+    /// When it was enqueued, on the worker's clock.
+    pub(crate) at_micros: u32,
+}
+
+impl Ticket {
+    /// Whether a reply from a node that has lost its mastership may be thrown away and the command sent again.
+    pub(crate) fn repeatable(&self) -> bool {
+        self.reads && matches!(self.role, Role::Whole | Role::Part(_))
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("side", &self.side)
+            .field("number", &self.number)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,154 @@
+//! Is the node at the other end one that this side's commands may go to?
+//!
+//! Shell: connects, authenticates, selects the database and asks ROLE. A node that is loading, or is not a master,
+//! never becomes a link: commands stay held instead of being refused by it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+
+use crate::cluster::{Credentials, NodeAddr};
+use crate::resp::ReplyScanner;
+
+/// Bytes of all handshake replies together. ROLE of a master lists its replicas; the rest are single lines.
+const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+/// A peer that takes no byte for this long is gone.
+const USER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandshakeError {
+    /// The node cannot be reached, or went away.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The node's own error to AUTH or ROLE. A later attempt may succeed.
+    #[error("{0}")]
+    Refused(String),
+    /// The node's own error to SELECT: it will not change.
+    #[error("{0}")]
+    Database(String),
+    /// ROLE says something else than master.
+    #[error("its ROLE is not master")]
+    NotMaster,
+    /// It does not speak RESP.
+    #[error("its replies are not RESP")]
+    Garbage,
+}
+
+/// What a link needs to be opened.
+#[derive(Debug)]
+pub(crate) struct Dial<'a> {
+    pub(crate) node: &'a NodeAddr,
+    pub(crate) auth: Option<&'a Credentials>,
+    pub(crate) database: u32,
+    /// `CLIENT SETNAME`, so that an operator sees in CLIENT LIST who this is. No spaces.
+    pub(crate) name: &'a str,
+}
+
+/// An authenticated connection to a master, and its CLIENT ID there.
+pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeError> {
+    let mut stream = connect(dial.node).await?;
+    let mut request = Vec::new();
+    if let Some(auth) = dial.auth {
+        match &auth.user {
+            Some(user) => command(
+                &mut request,
+                &[b"AUTH", user.as_bytes(), auth.password.expose().as_bytes()],
+            ),
+            None => command(&mut request, &[b"AUTH", auth.password.expose().as_bytes()]),
+        }
+    }
+    command(&mut request, &[b"SELECT", dial.database.to_string().as_bytes()]);
+    command(&mut request, &[b"CLIENT", b"SETNAME", dial.name.as_bytes()]);
+    command(&mut request, &[b"CLIENT", b"ID"]);
+    command(&mut request, &[b"ROLE"]);
+    stream.write_all(&request).await?;
+    let replies = read(&mut stream, 4 + usize::from(dial.auth.is_some())).await?;
+    let mut replies = replies.iter();
+    if dial.auth.is_some() {
+        refused(replies.next())?;
+    }
+    match error(replies.next()) {
+        Some(text) if text.starts_with("ERR DB index") => return Err(HandshakeError::Database(text)),
+        Some(text) => return Err(HandshakeError::Refused(text)),
+        None => {}
+    }
+    // Neither the name nor the id is worth a link: an ACL may forbid CLIENT.
+    let _ = replies.next();
+    let id = replies.next().and_then(|reply| integer(reply)).unwrap_or(0);
+    match replies.next().map(Vec::as_slice) {
+        Some(role) if role.starts_with(b"*3\r\n$6\r\nmaster\r\n") => Ok((stream, id)),
+        // An ACL that forbids ROLE: trust the topology, which has asked with its own credentials.
+        Some(role) if role.starts_with(b"-NOPERM") => Ok((stream, id)),
+        Some(role) if role.starts_with(b"-") => Err(HandshakeError::Refused(
+            error(Some(&role.to_vec())).unwrap_or_default(),
+        )),
+        _ => Err(HandshakeError::NotMaster),
+    }
+}
+
+async fn connect(node: &NodeAddr) -> std::io::Result<TcpStream> {
+    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the host name has no address");
+    let addresses: Vec<SocketAddr> = lookup_host((node.host.as_str(), node.port)).await?.collect();
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                let socket = SockRef::from(&stream);
+                let keepalive = TcpKeepalive::new()
+                    .with_time(Duration::from_secs(10))
+                    .with_interval(Duration::from_secs(5));
+                socket.set_tcp_keepalive(&keepalive)?;
+                socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn read(stream: &mut TcpStream, count: usize) -> Result<Vec<Vec<u8>>, HandshakeError> {
+    let mut scanner = ReplyScanner::new();
+    let mut replies = Vec::with_capacity(count);
+    let mut buffer = Vec::new();
+    while replies.len() < count {
+        match scanner.scan(&buffer).map_err(|_| HandshakeError::Garbage)? {
+            Some(end) => replies.push(buffer.drain(..end).collect()),
+            None if buffer.len() > HANDSHAKE_BYTES_MAX => return Err(HandshakeError::Garbage),
+            None if stream.read_buf(&mut buffer).await? == 0 => {
+                return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+            }
+            None => {}
+        }
+    }
+    Ok(replies)
+}
+
+/// Writes one command in the usual form.
+pub(crate) fn command(into: &mut Vec<u8>, arguments: &[&[u8]]) {
+    into.extend_from_slice(format!("*{}\r\n", arguments.len()).as_bytes());
+    for argument in arguments {
+        into.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+        into.extend_from_slice(argument);
+        into.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The text of an error reply.
+fn error(reply: Option<&Vec<u8>>) -> Option<String> {
+    let text = reply?.strip_prefix(b"-")?;
+    Some(String::from_utf8_lossy(text).trim_end().to_owned())
+}
+
+fn refused(reply: Option<&Vec<u8>>) -> Result<(), HandshakeError> {
+    error(reply).map_or(Ok(()), |text| Err(HandshakeError::Refused(text)))
+}
+
+fn integer(reply: &[u8]) -> Option<i64> {
+    let digits = reply.strip_prefix(b":")?.strip_suffix(b"\r\n")?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}

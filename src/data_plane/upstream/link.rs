@@ -1,0 +1,449 @@
+//! What is one connection to a node, from dialling to its end?
+//!
+//! Shell: one task a link, which writes everything that was enqueued in a turn at once, and hands each reply to the
+//! session at the front of the pipeline. Sessions enqueue by a plain call; nothing is sent through channels.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::pipeline::{Left, Pipeline};
+use crate::cluster::Side;
+use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::session::{Session, Ticket};
+use crate::data_plane::wake::Wake;
+use crate::limits::{LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, REPLY_LINE_BYTES_MAX};
+use crate::resp::ReplyScanner;
+
+/// From this size of a bulk string on, a shared link takes no new sessions until the reply has passed.
+const OCCUPIED_BYTES: u64 = 1024 * 1024;
+
+/// Who may use a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    /// Every session of the worker, for stateless commands.
+    Shared,
+    /// One session at a time, for state on the server.
+    Private,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Dialling,
+    Ready,
+    /// Takes no new commands; ends when the pipeline is empty, or after the drain time.
+    Retired,
+    Closed,
+}
+
+/// One connection to one node, for one database.
+pub(crate) struct Link {
+    pub(crate) side: Side,
+    pub(crate) database: u32,
+    pub(crate) kind: LinkKind,
+    pub(crate) wake: Wake,
+    phase: Cell<Phase>,
+    /// A large reply is passing.
+    occupied: Cell<bool>,
+    /// A reply said that the node is no longer the master: what else comes from it is not to be trusted.
+    demoted: Cell<bool>,
+    client_id: Cell<i64>,
+    pipeline: RefCell<Pipeline<Ticket>>,
+    /// The session whose output is asked for room before a private link reads on.
+    reader: RefCell<Option<Rc<Session>>>,
+    /// Sessions that wait for room in the pipeline.
+    waiting: RefCell<Vec<Rc<Session>>>,
+}
+
+impl Link {
+    pub(super) fn new(side: Side, database: u32, kind: LinkKind) -> Rc<Self> {
+        Rc::new(Self {
+            side,
+            database,
+            kind,
+            wake: Wake::default(),
+            phase: Cell::new(Phase::Dialling),
+            occupied: Cell::new(false),
+            demoted: Cell::new(false),
+            client_id: Cell::new(0),
+            pipeline: RefCell::default(),
+            reader: RefCell::default(),
+            waiting: RefCell::default(),
+        })
+    }
+
+    /// Whether commands may be enqueued.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.phase.get() == Phase::Ready
+    }
+
+    /// The dial has not ended yet.
+    pub(crate) fn is_dialling(&self) -> bool {
+        self.phase.get() == Phase::Dialling
+    }
+
+    /// Whether a session with nothing in flight had better take another link.
+    #[inline]
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.occupied.get()
+    }
+
+    /// CLIENT ID on the node; 0 when the node would not tell.
+    pub(crate) fn client_id(&self) -> i64 {
+        self.client_id.get()
+    }
+
+    /// Nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pipeline.borrow().len() == 0
+    }
+
+    /// Whose output a private link paces itself by.
+    pub(crate) fn set_reader(&self, session: Option<Rc<Session>>) {
+        *self.reader.borrow_mut() = session;
+    }
+
+    /// Whether there is room; when not, the session is woken once there is.
+    #[inline]
+    pub(crate) fn has_room(&self, session: &Rc<Session>) -> bool {
+        let pipeline = self.pipeline.borrow();
+        if pipeline.bytes_held() < LINK_BYTES_MAX && pipeline.len() < LINK_COMMANDS_MAX {
+            return true;
+        }
+        self.waiting.borrow_mut().push(Rc::clone(session));
+        false
+    }
+
+    /// Adds a command; it leaves with everything else of this turn. Cost: a copy and a flag.
+    #[inline]
+    pub(crate) fn enqueue(&self, ticket: Ticket, request: &[u8]) {
+        debug_assert!(matches!(self.phase.get(), Phase::Ready | Phase::Retired));
+        self.pipeline.borrow_mut().push(ticket, request);
+        self.wake.wake();
+    }
+
+    /// Takes back what no byte of has been handed to the socket.
+    pub(crate) fn recall_unsent(&self) {
+        let recalled = self.pipeline.borrow_mut().recall_unsent();
+        give_back(recalled);
+    }
+
+    /// No new commands; what is unsent goes back, what is sent is waited for (bounded by the drain time).
+    pub(crate) fn retire(&self) {
+        if self.phase.get() == Phase::Ready {
+            self.phase.set(Phase::Retired);
+            self.recall_unsent();
+        } else if self.phase.get() == Phase::Dialling {
+            self.phase.set(Phase::Closed);
+        }
+        self.wake.wake();
+    }
+
+    /// No new commands; ends once what is under way is answered (bounded by the drain time).
+    pub(crate) fn finish(&self) {
+        if self.phase.get() == Phase::Ready {
+            self.phase.set(Phase::Retired);
+        }
+        self.wake.wake();
+    }
+
+    /// The node it goes to is not this side's master any more.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.phase.get() == Phase::Retired
+    }
+
+    /// The session a private link serves.
+    pub(crate) fn reader(&self) -> Option<Rc<Session>> {
+        self.reader.borrow().clone()
+    }
+
+    /// Ends the link now; what is in flight is lost.
+    pub(crate) fn close(&self) {
+        self.phase.set(Phase::Closed);
+        self.wake.wake();
+    }
+
+    fn fail_all(&self) {
+        self.phase.set(Phase::Closed);
+        let left = self.pipeline.borrow_mut().drain();
+        give_back(left);
+        for session in self.waiting.borrow_mut().drain(..) {
+            session.wake.wake();
+        }
+        *self.reader.borrow_mut() = None;
+    }
+}
+
+fn give_back(left: Vec<Left<Ticket>>) {
+    for Left { ticket, bytes, sent } in left {
+        let session = Rc::clone(&ticket.session);
+        if sent {
+            session.lost(ticket, bytes);
+        } else {
+            session.recalled(ticket, bytes);
+        }
+    }
+}
+
+/// A link's life once it is connected. Returns when it is over; everything in flight has been given back.
+pub(super) async fn drive(
+    link: &Rc<Link>,
+    route: &LocalRoute,
+    stream: TcpStream,
+    client_id: i64,
+) -> io::Result<()> {
+    link.client_id.set(client_id);
+    if link.phase.get() != Phase::Dialling {
+        link.fail_all();
+        return Ok(());
+    }
+    link.phase.set(Phase::Ready);
+    let mut io = LinkIo {
+        stream,
+        buffer: vec![0; READ_BYTES],
+        start: 0,
+        end: 0,
+        scanner: ReplyScanner::new(),
+    };
+    let retired = async {
+        std::future::poll_fn(|_| {
+            if link.phase.get() == Phase::Retired {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        tokio::time::sleep(route.limits().drain).await;
+    };
+    tokio::pin!(retired);
+    let result = std::future::poll_fn(|cx| {
+        link.wake.polled(cx);
+        if let Poll::Ready(result) = io.poll(link, route, cx) {
+            return Poll::Ready(result);
+        }
+        retired
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(io::Error::from(io::ErrorKind::TimedOut)))
+    })
+    .await;
+    link.fail_all();
+    result
+}
+
+struct LinkIo {
+    stream: TcpStream,
+    /// Replies are in `buffer[start..end]`. Zeroed once, so that it can be read into without `unsafe`.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    scanner: ReplyScanner,
+}
+
+impl LinkIo {
+    fn poll(&mut self, link: &Link, route: &LocalRoute, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if link.phase.get() == Phase::Closed {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_write(link, route, cx)?;
+        // Bounded, so that one busy node does not keep the worker from its clients.
+        for _ in 0..READS_A_TURN {
+            if !link.may_read() {
+                return Poll::Pending;
+            }
+            match self.poll_read(link, cx)? {
+                Poll::Ready(()) => self.take_replies(link, route)?,
+                Poll::Pending => {
+                    return if link.phase.get() == Phase::Retired && link.is_idle() {
+                        Poll::Ready(Ok(()))
+                    } else {
+                        Poll::Pending
+                    };
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, link: &Link, route: &LocalRoute, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut pipeline = link.pipeline.borrow_mut();
+        let mut wrote = false;
+        while !pipeline.unwritten().is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, pipeline.unwritten())? {
+                Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                Poll::Ready(count) => {
+                    pipeline.wrote(count);
+                    wrote = true;
+                }
+                Poll::Pending => break,
+            }
+        }
+        if wrote {
+            let nanos = u64::try_from(route.stats.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            route.stats.last_sent_nanos[link.side.index()].fetch_max(nanos, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn poll_read(&mut self, link: &Link, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        } else if self.end == self.buffer.len() {
+            self.make_room(link)?;
+        }
+        let space = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let mut space = ReadBuf::new(space);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut space)? {
+            Poll::Ready(()) if space.filled().is_empty() => {
+                Err(io::Error::from(io::ErrorKind::UnexpectedEof))
+            }
+            Poll::Ready(()) => {
+                self.end += space.filled().len();
+                Ok(Poll::Ready(()))
+            }
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// The buffer is full of a reply that is not complete: passes on what is known to belong to it.
+    fn make_room(&mut self, link: &Link) -> io::Result<()> {
+        let scanned = self.scanner.scanned();
+        if scanned > 0 {
+            let piece = self
+                .buffer
+                .get(self.start..self.start + scanned)
+                .unwrap_or_default();
+            let mut pipeline = link.pipeline.borrow_mut();
+            let ticket = pipeline
+                .front()
+                .ok_or_else(|| garbage("a reply that nobody asked for"))?;
+            if self.scanner.bulk_left() > OCCUPIED_BYTES {
+                link.occupied.set(true);
+            }
+            ticket.session.piece(ticket, piece);
+            self.scanner.forget(scanned);
+            self.start += scanned;
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        } else if self.buffer.len() < REPLY_LINE_BYTES_MAX + READ_BYTES {
+            // One line longer than the buffer; the scanner bounds it.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        } else {
+            return Err(garbage("a line without end"));
+        }
+        Ok(())
+    }
+
+    fn take_replies(&mut self, link: &Link, route: &LocalRoute) -> io::Result<()> {
+        let now = route.clock_micros();
+        let mut pipeline = link.pipeline.borrow_mut();
+        loop {
+            let unseen = self.buffer.get(self.start..self.end).unwrap_or_default();
+            if unseen.is_empty() {
+                break;
+            }
+            let scanned = self
+                .scanner
+                .scan(unseen)
+                .map_err(|error| garbage(&error.to_string()))?;
+            let Some(length) = scanned else { break };
+            let reply = unseen.get(..length).unwrap_or_default();
+            if pipeline.front().is_none() {
+                return Err(garbage("a reply that nobody asked for"));
+            }
+            let Some((ticket, request)) = pipeline.answered() else {
+                break;
+            };
+            route.answered(link.side, now.wrapping_sub(ticket.at_micros), reply);
+            deliver(link, ticket, request, reply);
+            self.start += length;
+            link.occupied.set(false);
+        }
+        pipeline.settle();
+        let room = pipeline.bytes_held() < LINK_BYTES_MAX / 2 && pipeline.len() < LINK_COMMANDS_MAX / 2;
+        drop(pipeline);
+        if room && !link.waiting.borrow().is_empty() {
+            for session in link.waiting.borrow_mut().drain(..) {
+                session.wake.wake();
+            }
+        }
+        if self.buffer.len() > READ_BYTES && self.end - self.start < READ_BYTES {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            self.buffer.truncate(READ_BYTES);
+            self.buffer.shrink_to_fit();
+        }
+        Ok(())
+    }
+}
+
+/// Reads before the link lets others have their turn.
+const READS_A_TURN: usize = 16;
+
+impl Link {
+    /// A private link reads at its client's pace; a shared one always, others wait behind.
+    fn may_read(&self) -> bool {
+        self.kind == LinkKind::Shared
+            || self
+                .reader
+                .borrow()
+                .as_ref()
+                .is_none_or(|session| session.has_room())
+    }
+}
+
+/// Hands a reply to its session, or takes the command back when the node is no longer the master.
+#[inline]
+fn deliver(link: &Link, ticket: Ticket, request: &[u8], reply: &[u8]) {
+    if reply.first() == Some(&b'-') && did_not_run(reply) && ticket.refusals < REFUSALS_MAX {
+        link.demoted.set(true);
+        link.phase.set(Phase::Retired);
+        let session = Rc::clone(&ticket.session);
+        let refusals = ticket.refusals + 1;
+        session.recalled(Ticket { refusals, ..ticket }, request.to_vec());
+        return;
+    }
+    if ticket.session.came_back_empty(&ticket, reply) {
+        let session = Rc::clone(&ticket.session);
+        session.recalled(ticket, request.to_vec());
+        return;
+    }
+    if link.demoted.get() && ticket.repeatable() {
+        // A read answered by a node that has lost its mastership may be stale, and may overtake a write taken back.
+        let session = Rc::clone(&ticket.session);
+        session.recalled(ticket, request.to_vec());
+        return;
+    }
+    let session = Rc::clone(&ticket.session);
+    session.replied(&ticket, reply);
+}
+
+/// Errors that say: this node is not (or not yet) a usable master, and the command was not executed.
+fn did_not_run(reply: &[u8]) -> bool {
+    const WORDS: [&[u8]; 4] = [
+        b"-READONLY ",
+        b"-LOADING ",
+        b"-MASTERDOWN ",
+        b"-UNBLOCKED force unblock",
+    ];
+    WORDS.iter().any(|words| reply.starts_with(words))
+}
+
+fn garbage(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}

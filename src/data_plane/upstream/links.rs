@@ -1,0 +1,253 @@
+//! Which connection does a command take?
+//!
+//! Shell: one worker's links to the present master of one side. A link is dialled when first needed; a session waits
+//! (held) until it is ready, so nothing is ever enqueued for a node that has not shown it is a master.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use super::backoff::Backoff;
+use super::handshake::{self, Dial, HandshakeError};
+use super::link::{self, Link, LinkKind};
+use crate::cluster::{NodeAddr, Side};
+use crate::data_plane::local_route::LocalRoute;
+use crate::limits::{CONNECT_TIMEOUT, IDLE_PRIVATE_LINKS_MAX, SHARED_LINKS_MAX};
+use crate::routing::Slot;
+
+/// The answer to a wish for a link.
+pub(crate) enum Lease {
+    /// Enqueue on this one.
+    Ready(Rc<Link>),
+    /// None is ready; whoever waits on the route is woken when that may have changed.
+    Wait,
+    /// The node refuses this database, in these words.
+    Refused(String),
+}
+
+/// The links of one worker to one side.
+pub(crate) struct Links {
+    side: Side,
+    node: RefCell<Option<Arc<NodeAddr>>>,
+    shared: RefCell<FxHashMap<u32, Vec<Rc<Link>>>>,
+    idle: RefCell<FxHashMap<u32, Vec<Rc<Link>>>>,
+    /// Every link that may still hold commands, of this node and of former ones.
+    all: RefCell<Vec<Rc<Link>>>,
+    refused: RefCell<FxHashMap<u32, String>>,
+    backoff: RefCell<Backoff>,
+    /// The last dial failed: told once, not at every attempt.
+    failing: Cell<bool>,
+}
+
+impl Links {
+    pub(crate) fn new(side: Side) -> Self {
+        Self {
+            side,
+            node: RefCell::default(),
+            shared: RefCell::default(),
+            idle: RefCell::default(),
+            all: RefCell::default(),
+            refused: RefCell::default(),
+            backoff: RefCell::default(),
+            failing: Cell::new(false),
+        }
+    }
+
+    /// The side's master is now `node`. Links to another one are retired; those to the same one stay.
+    pub(crate) fn follow(&self, node: Option<&Arc<NodeAddr>>) {
+        if self.node.borrow().as_ref() == node {
+            return;
+        }
+        *self.node.borrow_mut() = node.map(Arc::clone);
+        self.shared.borrow_mut().clear();
+        self.idle.borrow_mut().clear();
+        self.refused.borrow_mut().clear();
+        self.backoff.borrow_mut().reset();
+        self.failing.set(false);
+        for link in self.snapshot_of_all() {
+            link.retire();
+        }
+    }
+
+    /// The side is given up: what is in flight is lost now instead of being waited for.
+    pub(crate) fn abandon(&self) {
+        self.shared.borrow_mut().clear();
+        self.idle.borrow_mut().clear();
+        for link in self.snapshot_of_all() {
+            link.close();
+        }
+    }
+
+    /// Takes back every command that no byte of has been handed to a socket. Commands of transactions stay: their
+    /// sessions end them in their own way.
+    pub(crate) fn recall_unsent(&self) {
+        for link in self.snapshot_of_all() {
+            if link.kind == LinkKind::Shared {
+                link.recall_unsent();
+            }
+        }
+    }
+
+    /// A shared link for stateless commands on `database`.
+    #[inline]
+    pub(crate) fn shared(&self, route: &Rc<LocalRoute>, database: u32) -> Lease {
+        let mut pools = self.shared.borrow_mut();
+        let pool = pools.entry(database).or_default();
+        if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_occupied()) {
+            return Lease::Ready(Rc::clone(link));
+        }
+        pool.retain(|link| link.is_ready() || link.is_dialling());
+        if let Some(text) = self.refused.borrow().get(&database) {
+            return Lease::Refused(text.clone());
+        }
+        let dialling = pool.iter().any(|link| link.is_dialling());
+        if !dialling
+            && pool.len() < SHARED_LINKS_MAX
+            && let Some(link) = self.dial(route, database, LinkKind::Shared)
+        {
+            pool.push(link);
+        }
+        // While a further link is dialled, an occupied one serves: late is better than not.
+        match pool.iter().find(|link| link.is_ready()) {
+            Some(link) => Lease::Ready(Rc::clone(link)),
+            None => Lease::Wait,
+        }
+    }
+
+    /// A link for one session's own use: an idle one, or one that is being dialled (to be kept until it is ready).
+    pub(crate) fn private(&self, route: &Rc<LocalRoute>, database: u32) -> Option<Rc<Link>> {
+        if let Some(pool) = self.idle.borrow_mut().get_mut(&database) {
+            while let Some(link) = pool.pop() {
+                if link.is_ready() {
+                    return Some(link);
+                }
+            }
+        }
+        self.dial(route, database, LinkKind::Private)
+    }
+
+    /// Has clients that block on this side moved away, where `moved` says so of their slots or their node is no longer
+    /// the master. `by` is a link to the node they block on; without one it is tried again at the next call.
+    pub(crate) fn recall_blocked(&self, by: Option<&Rc<Link>>, moved: impl Fn(&[Slot]) -> bool) {
+        for link in self.snapshot_of_all() {
+            if link.kind == LinkKind::Private
+                && let Some(session) = link.reader()
+                && let Some(by) = by
+            {
+                session.recall_blocked(&link, by, |slots| link.is_retired() || moved(slots));
+            }
+        }
+    }
+
+    /// Whether a client blocks here on slots that have left.
+    pub(crate) fn has_strays(&self, moved: impl Fn(&[Slot]) -> bool) -> bool {
+        let stray = |link: &Rc<Link>| {
+            link.reader()
+                .is_some_and(|session| session.is_stray(self.side, &moved))
+        };
+        self.all.borrow().iter().any(stray)
+    }
+
+    /// A shared link that is ready, whatever its database.
+    pub(crate) fn any_shared(&self) -> Option<Rc<Link>> {
+        let shared = self.shared.borrow();
+        shared
+            .values()
+            .flatten()
+            .find(|link| link.is_ready())
+            .map(Rc::clone)
+    }
+
+    /// Takes back a private link without state on it.
+    pub(crate) fn give_back(&self, link: Rc<Link>) {
+        link.set_reader(None);
+        let mut idle = self.idle.borrow_mut();
+        let pool = idle.entry(link.database).or_default();
+        if link.is_ready() && link.is_idle() && pool.len() < IDLE_PRIVATE_LINKS_MAX {
+            pool.push(link);
+        } else {
+            link.close();
+        }
+    }
+
+    fn snapshot_of_all(&self) -> Vec<Rc<Link>> {
+        self.all.borrow().clone()
+    }
+
+    fn dial(&self, route: &Rc<LocalRoute>, database: u32, kind: LinkKind) -> Option<Rc<Link>> {
+        let node = self.node.borrow().clone()?;
+        if !self.backoff.borrow().allows(Instant::now()) {
+            return None;
+        }
+        let link = Link::new(self.side, database, kind);
+        self.all.borrow_mut().push(Rc::clone(&link));
+        tokio::task::spawn_local(live(Rc::clone(&link), Rc::clone(route), node));
+        Some(link)
+    }
+
+    fn dialled(&self) {
+        self.backoff.borrow_mut().reset();
+        self.failing.set(false);
+    }
+
+    fn ended(&self, link: &Rc<Link>) {
+        self.all.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
+    }
+}
+
+/// A link from dial to end.
+async fn live(link: Rc<Link>, route: Rc<LocalRoute>, node: Arc<NodeAddr>) {
+    let side = link.side;
+    let links = route.links(side);
+    let gauge = &route.stats.upstream_connections[side.index()];
+    let endpoint = route.endpoint(side);
+    let dial = Dial {
+        node: &node,
+        auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
+        database: link.database,
+        name: "switchback",
+    };
+    let opened = timeout(CONNECT_TIMEOUT, handshake::open(&dial)).await;
+    let opened = opened.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+    match opened {
+        Ok((stream, client_id)) => {
+            links.dialled();
+            gauge.fetch_add(1, Ordering::Relaxed);
+            let over = link::drive(&link, &route, stream, client_id);
+            route.wake_waiting();
+            if let Err(error) = over.await {
+                debug!(route = route.name, %side, %node, %error, "link ended");
+            }
+            gauge.fetch_sub(1, Ordering::Relaxed);
+            links.ended(&link);
+        }
+        Err(error) => {
+            link.close();
+            links.ended(&link);
+            failed(&route, &link, &node, error).await;
+        }
+    }
+    route.wake_waiting();
+}
+
+/// Waits out the node's backoff, so that whoever waits on the route dials again after it.
+async fn failed(route: &Rc<LocalRoute>, link: &Link, node: &NodeAddr, error: HandshakeError) {
+    let links = route.links(link.side);
+    if let HandshakeError::Database(text) = error {
+        links.refused.borrow_mut().insert(link.database, text);
+        return;
+    }
+    if !links.failing.replace(true) {
+        info!(route = route.name, side = %link.side, %node, %error, "node is not usable; commands are held");
+    }
+    if links.node.borrow().as_deref() == Some(node) {
+        let wait = links.backoff.borrow_mut().failed(Instant::now(), fastrand::f64());
+        tokio::time::sleep(wait).await;
+    }
+}

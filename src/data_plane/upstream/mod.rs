@@ -1,0 +1,11 @@
+//! How do commands reach a node, and their replies come back?
+
+mod backoff;
+mod handshake;
+mod link;
+mod links;
+mod pipeline;
+
+pub(crate) use handshake::command as write_command;
+pub(crate) use link::{Link, LinkKind};
+pub(crate) use links::{Lease, Links};

@@ -1,0 +1,134 @@
+//! What does one thread of the data plane do?
+//!
+//! Shell: a current-thread runtime with its own listeners, sessions and links. It follows each route's snapshot and
+//! acknowledges it; nothing else comes in from other threads.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use super::listener::accept;
+use super::local_route::{LocalRoute, RouteShared};
+use crate::limits::READ_BYTES;
+use crate::routing::Subscription;
+
+/// How often counters are flushed and blocked clients looked after.
+const TICK: Duration = Duration::from_millis(50);
+/// How often idle clients give their memory back, in ticks.
+const RELEASE_TICKS: u32 = 20;
+
+/// A route, as one worker gets it.
+pub struct Seat {
+    /// What all workers share.
+    pub shared: Arc<RouteShared>,
+    /// This worker's end of the route's snapshot.
+    pub subscription: Subscription,
+    /// This worker's sockets, one for each of the route's addresses.
+    pub listeners: Vec<TcpListener>,
+}
+
+/// Starts worker number `number` of `workers`. It ends when `shutdown` holds a grace period: at once when its clients
+/// are idle, and after that period in any case.
+///
+/// # Errors
+/// When the thread or its runtime cannot be made.
+pub fn start(
+    number: usize,
+    workers: usize,
+    seats: Vec<Seat>,
+    shutdown: watch::Receiver<Option<Duration>>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let work = move || {
+        let local = LocalSet::new();
+        local.block_on(&runtime, serve(number, workers, seats, shutdown));
+    };
+    std::thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(work)
+}
+
+async fn serve(
+    number: usize,
+    workers: usize,
+    seats: Vec<Seat>,
+    mut shutdown: watch::Receiver<Option<Duration>>,
+) {
+    let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES]));
+    let counter = Rc::new(Cell::new(0));
+    let mut routes = Vec::new();
+    let mut listening = Vec::new();
+    for seat in seats {
+        let route = LocalRoute::new(seat.shared, seat.subscription.load());
+        routes.push(Rc::clone(&route));
+        tokio::task::spawn_local(follow(Rc::clone(&route), seat.subscription));
+        for listener in seat.listeners {
+            let counter = Rc::clone(&counter);
+            let next_id = move || {
+                counter.set(counter.get() + 1);
+                (counter.get() * workers + number) as u64
+            };
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let accepting = accept(Rc::clone(&route), listener, next_id, Rc::clone(&scratch));
+                    listening.push(tokio::task::spawn_local(accepting));
+                }
+                Err(error) => tracing::error!(route = route.name, %error, "a listener could not be used"),
+            }
+        }
+    }
+    let ticking = tokio::task::spawn_local(tick(routes.clone()));
+    let grace = match shutdown.wait_for(Option::is_some).await {
+        Ok(grace) => grace.unwrap_or_default(),
+        Err(_) => Duration::ZERO,
+    };
+    listening.iter().for_each(tokio::task::JoinHandle::abort);
+    routes.iter().for_each(|route| route.drain());
+    let _ = tokio::time::timeout(grace, emptied(&routes)).await;
+    ticking.abort();
+    routes.iter().for_each(|route| route.flush_counts());
+}
+
+/// Applies each change of a route's snapshot, then says so.
+async fn follow(route: Rc<LocalRoute>, mut subscription: Subscription) {
+    subscription.acknowledge(route.snapshot().epoch);
+    while subscription.changed().await {
+        let snapshot = subscription.load();
+        let epoch = snapshot.epoch;
+        route.apply(snapshot);
+        subscription.acknowledge(epoch);
+    }
+}
+
+async fn tick(routes: Vec<Rc<LocalRoute>>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = 0u32;
+    loop {
+        interval.tick().await;
+        ticks = ticks.wrapping_add(1);
+        for route in &routes {
+            route.flush_counts();
+            route.move_blocked();
+            if ticks.is_multiple_of(RELEASE_TICKS) {
+                route.release_idle();
+            }
+        }
+    }
+}
+
+/// Resolves when no client is left.
+async fn emptied(routes: &[Rc<LocalRoute>]) {
+    while routes.iter().any(|route| route.session_count() > 0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
