@@ -1,0 +1,184 @@
+//! Bad input, large values, slow and vanishing clients.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+
+use crate::proxied::{Client, Proxied, encode, wait_for};
+
+#[test]
+fn malformed_requests_get_the_answer_of_redis_and_harm_nobody() {
+    let proxied = Proxied::start();
+    let mut bystander = proxied.client();
+    let direct = std::net::SocketAddr::from(([127, 0, 0, 1], proxied.old.port));
+    let nested = b"*1\r\n".repeat(100_000);
+    let cases: [&[u8]; 9] = [
+        b"*x\r\n",
+        b"*1\r\n$-2\r\n",
+        b"*1\r\n$1073741824\r\n",
+        b"*2\r\n$3\r\nGET\r\n:1\r\n",
+        b"*99999999999\r\n",
+        b"GET \"unbalanced\r\n",
+        b"PING\r\n*1\r\n$x\r\n",
+        b"*-1\r\n*0\r\n\r\nPING\r\nQUIT\r\n",
+        &nested,
+    ];
+    for case in cases {
+        let answer = |address| {
+            let mut client = Client::connect(address);
+            let _ = client.stream.write_all(case);
+            let mut all = Vec::new();
+            let _ = client.stream.read_to_end(&mut all);
+            all.escape_ascii().to_string()
+        };
+        let shown = case[..case.len().min(40)].escape_ascii();
+        assert_eq!(answer(proxied.address), answer(direct), "{shown}");
+    }
+    assert_eq!(bystander.text("PING"), "+PONG\\r\\n");
+    wait_for("the malformed clients to be gone", || proxied.clients() == 1);
+}
+
+#[test]
+fn a_count_redis_would_accept_but_nobody_sends_is_refused() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    client.stream.write_all(b"*2147483647\r\n").unwrap();
+    assert_eq!(
+        client.reply(),
+        b"-ERR Protocol error: invalid multibulk length\r\n"
+    );
+    assert_eq!(client.try_reply(), None);
+}
+
+#[test]
+fn a_value_of_64_megabytes_passes_and_does_not_keep_others_waiting() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    let value: Vec<u8> = (0..64 * 1024 * 1024u32).map(|n| (n % 251) as u8).collect();
+    assert_eq!(client.call(&[b"SET", b"big", &value]), b"+OK\r\n");
+    client.send(&[b"GET", b"big"]);
+    // Its reply is not read yet: another client's commands go on.
+    let mut other = proxied.client();
+    for _ in 0..100 {
+        assert_eq!(other.text("PING"), "+PONG\\r\\n");
+    }
+    let reply = client.reply();
+    assert_eq!(reply.len(), value.len() + b"$67108864\r\n\r\n".len());
+    assert!(reply[11..].starts_with(&value));
+    assert_eq!(client.text("STRLEN big"), ":67108864\\r\\n");
+}
+
+#[test]
+fn a_request_over_the_limit_is_refused_at_the_limit_and_passes_below_it() {
+    let proxied = Proxied::with(|config| config.limits.request_bytes = 1_000);
+    let mut client = proxied.client();
+    assert_eq!(client.call(&[b"SET", b"k", &[b'x'; 900]]), b"+OK\r\n");
+    assert_eq!(
+        client.call(&[b"SET", b"k", &[b'x'; 1_001]]),
+        b"-ERR Protocol error: invalid bulk length\r\n"
+    );
+    let mut client = proxied.client();
+    let many: Vec<&[u8]> = std::iter::once(&b"DEL"[..])
+        .chain(std::iter::repeat_n(&b"key"[..], 500))
+        .collect();
+    client.stream.write_all(&encode(&many)[..2_000]).unwrap();
+    let reply = String::from_utf8(client.reply()).unwrap();
+    assert_eq!(
+        reply,
+        "-TOOBIG the request is over the limit of 1000 bytes; not executed\r\n"
+    );
+    assert_eq!(client.try_reply(), None);
+}
+
+#[test]
+fn a_pipeline_of_a_hundred_thousand_is_answered_in_order() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    let mut writing = client.stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        for number in 0..100_000 {
+            writing
+                .write_all(&encode(&[b"ECHO", format!("{number:06}").as_bytes()]))
+                .unwrap();
+        }
+    });
+    for number in 0..100_000 {
+        assert_eq!(client.reply(), format!("$6\r\n{number:06}\r\n").into_bytes());
+    }
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_client_that_writes_everything_before_it_reads_is_served() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    assert_eq!(client.call(&[b"SET", b"k", &[b'v'; 1_000]]), b"+OK\r\n");
+    let batch = encode(&[b"GET", b"k"]).repeat(50_000);
+    client.stream.write_all(&batch).unwrap();
+    for _ in 0..50_000 {
+        assert_eq!(client.reply().len(), 1_009);
+    }
+}
+
+#[test]
+fn a_half_closed_client_gets_all_its_answers() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    client
+        .stream
+        .write_all(&encode(&[b"PING"]).repeat(1_000))
+        .unwrap();
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    let mut all = Vec::new();
+    client.stream.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"+PONG\r\n".repeat(1_000));
+}
+
+#[test]
+fn clients_that_vanish_mid_value_leave_nothing_behind() {
+    let proxied = Proxied::start();
+    for _ in 0..50 {
+        let mut client = proxied.client();
+        client
+            .stream
+            .write_all(b"*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$1000000\r\nhalf")
+            .unwrap();
+    }
+    wait_for("the clients to be gone", || proxied.clients() == 0);
+    assert_eq!(proxied.client().text("EXISTS v"), ":0\\r\\n");
+}
+
+#[test]
+fn one_client_too_many_is_told_as_by_redis() {
+    let proxied = Proxied::with(|config| config.limits.clients = 2);
+    let (mut first, mut second) = (proxied.client(), proxied.client());
+    assert_eq!(first.text("PING"), "+PONG\\r\\n");
+    assert_eq!(second.text("PING"), "+PONG\\r\\n");
+    let mut third = proxied.client();
+    assert_eq!(third.reply(), b"-ERR max number of clients reached\r\n");
+    assert_eq!(third.try_reply(), None);
+    drop(first);
+    wait_for("the place to be free", || proxied.clients() == 1);
+    assert_eq!(proxied.client().text("PING"), "+PONG\\r\\n");
+}
+
+#[test]
+fn a_reader_too_slow_for_its_output_buffer_is_closed_and_nobody_else() {
+    let proxied = Proxied::with(|config| config.limits.output_buffer_bytes = 4 * 1024 * 1024);
+    let mut bystander = proxied.client();
+    let mut slow = proxied.client();
+    assert_eq!(slow.call(&[b"SET", b"k", &vec![b'v'; 1024 * 1024]]), b"+OK\r\n");
+    slow.stream
+        .write_all(&encode(&[b"GET", b"k"]).repeat(200))
+        .unwrap();
+    wait_for("the slow client to be closed", || proxied.clients() == 1);
+    assert_eq!(bystander.text("PING"), "+PONG\\r\\n");
+}
+
+#[test]
+fn a_script_may_return_the_words_of_a_demoted_node() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    let script = b"return redis.error_reply('READONLY it says')";
+    assert_eq!(client.call(&[b"EVAL", script, b"0"]), b"-READONLY it says\r\n");
+    assert_eq!(client.text("PING"), "+PONG\\r\\n");
+}

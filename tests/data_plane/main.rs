@@ -1,0 +1,10 @@
+//! Does the data plane carry requests rightly, with snapshots published by hand?
+
+// Clippy knows functions that are tests, not the functions those are made of.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bounds;
+mod order;
+mod proxied;
+mod sides;
+mod stateful;

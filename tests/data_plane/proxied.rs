@@ -1,0 +1,290 @@
+//! Two real redis-servers, and the data plane in front of them with snapshots published by hand.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use switchback::cluster::{Discovery, Endpoint, NodeAddr, Side};
+use switchback::config::{GuardConfig, OnUncertain, RouteConfig, RouteLimits, SubscribeTo};
+use switchback::data_plane::{RouteShared, Seat, bind, start};
+use switchback::resp::ReplyScanner;
+use switchback::routing::{Epoch, Publisher, SideView, Snapshot, Weight};
+use switchback::stats::RouteStats;
+use tokio::sync::watch;
+
+pub(crate) const WORKERS: usize = 2;
+
+/// A redis-server that ends with its test.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        Self::start_on(port)
+    }
+
+    pub(crate) fn start_on(port: u16) -> Self {
+        let process = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .args(["--repl-diskless-sync-delay", "0", "--dbfilename", ""])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server must be installed (Debian package redis-server)");
+        let server = Self { process, port };
+        drop(server.client());
+        server
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(SocketAddr::from(([127, 0, 0, 1], self.port)))
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.process.id() as i32), signal).unwrap();
+    }
+
+    fn addr(&self) -> NodeAddr {
+        NodeAddr::new("127.0.0.1", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A client that sees bytes.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let stream = loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(Instant::now() < deadline, "nobody listens on {address}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
+    pub(crate) fn send(&mut self, words: &[&[u8]]) {
+        self.stream.write_all(&encode(words)).unwrap();
+    }
+
+    /// The bytes of the next reply.
+    pub(crate) fn reply(&mut self) -> Vec<u8> {
+        self.try_reply().expect("the connection was closed")
+    }
+
+    /// `None` when the connection is closed.
+    pub(crate) fn try_reply(&mut self) -> Option<Vec<u8>> {
+        let mut scanner = ReplyScanner::new();
+        let mut chunk = vec![0; 256 * 1024];
+        loop {
+            if let Some(end) = scanner.scan(&self.buffer).expect("RESP") {
+                return Some(self.buffer.drain(..end).collect());
+            }
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return None,
+                Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("no reply: {error}; so far {}", self.buffer.escape_ascii()),
+            }
+        }
+    }
+
+    pub(crate) fn call(&mut self, words: &[&[u8]]) -> Vec<u8> {
+        self.send(words);
+        self.reply()
+    }
+
+    /// A call with plain words, its reply as text.
+    pub(crate) fn text(&mut self, line: &str) -> String {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        self.call(&words).escape_ascii().to_string()
+    }
+}
+
+pub(crate) fn encode(words: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+/// The data plane of one route.
+pub(crate) struct Proxied {
+    pub(crate) old: Server,
+    pub(crate) new: Server,
+    pub(crate) address: SocketAddr,
+    pub(crate) publisher: Publisher,
+    pub(crate) stats: Arc<RouteStats>,
+    pub(crate) shared: Arc<RouteShared>,
+    shutdown: watch::Sender<Option<Duration>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Proxied {
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut RouteConfig)) -> Self {
+        let (old, new) = (Server::start(), Server::start());
+        let mut config = RouteConfig {
+            name: "test".to_owned(),
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            old: endpoint(&old),
+            new: Some(endpoint(&new)),
+            weight: Weight::ZERO,
+            subscribe_to: SubscribeTo::Master,
+            uncertain: OnUncertain::Error,
+            uncertain_publish: OnUncertain::Retry,
+            guard: GuardConfig::default(),
+            limits: RouteLimits::default(),
+        };
+        change(&mut config);
+        let limits = arc_swap::ArcSwap::from_pointee(config.limits.clone());
+        let stats = Arc::new(RouteStats::default());
+        let listeners = bind("test", config.listen[0], WORKERS).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let shared = Arc::new(RouteShared {
+            config,
+            limits,
+            stats: Arc::clone(&stats),
+        });
+        let view = |server: &Server| SideView {
+            master: Some(Arc::new(server.addr())),
+            ..SideView::default()
+        };
+        let first = Snapshot {
+            epoch: Epoch(1),
+            weight: Weight::ZERO,
+            old: view(&old),
+            new: Some(view(&new)),
+        };
+        let publisher = Publisher::new(first, WORKERS);
+        let (shutdown, watching) = watch::channel(None);
+        let mut threads = Vec::new();
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let seat = Seat {
+                shared: Arc::clone(&shared),
+                subscription: publisher.subscribe(number),
+                listeners: vec![listener],
+            };
+            threads.push(start(number, WORKERS, vec![seat], watching.clone()).unwrap());
+        }
+        Self {
+            old,
+            new,
+            address,
+            publisher,
+            stats,
+            shared,
+            shutdown,
+            threads,
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Publishes and waits until every worker routes by it.
+    pub(crate) fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = (*self.publisher.current()).clone();
+        next.epoch = next.epoch.next();
+        change(&mut next);
+        let epoch = next.epoch;
+        self.publisher.publish(next);
+        let table = self.publisher.table();
+        wait_for("every worker's acknowledgement", || table.acknowledged() >= epoch);
+    }
+
+    pub(crate) fn weight(&self, percent: u16) {
+        self.publish(|snapshot| snapshot.weight = Weight::from_steps(percent * 100).unwrap());
+    }
+
+    /// Side `side`'s master is `server`, or nobody.
+    pub(crate) fn master(&self, side: Side, server: Option<&Server>) {
+        let master = server.map(|server| Arc::new(server.addr()));
+        self.publish(|snapshot| match side {
+            Side::Old => snapshot.old.master = master,
+            Side::New => snapshot.new.as_mut().unwrap().master = master,
+        });
+    }
+
+    pub(crate) fn clients(&self) -> usize {
+        self.stats.clients.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxied {
+    fn drop(&mut self) {
+        let _ = self.shutdown.send(Some(Duration::ZERO));
+        let ended = self
+            .threads
+            .drain(..)
+            .map(JoinHandle::join)
+            .all(|joined| joined.is_ok());
+        assert!(ended || std::thread::panicking(), "a worker panicked");
+    }
+}
+
+fn endpoint(server: &Server) -> Endpoint {
+    Endpoint {
+        discovery: Discovery::Fixed(server.addr()),
+        tls: false,
+        node_auth: None,
+        sentinel_auth: None,
+    }
+}
+
+/// Waits for a condition, at most 20 s.
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
