@@ -5,6 +5,7 @@ pub mod config;
 pub mod control_plane;
 pub mod data_plane;
 pub mod limits;
+mod net;
 pub mod resp;
 pub mod routing;
 pub mod stats;

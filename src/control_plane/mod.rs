@@ -2,6 +2,7 @@
 //! client. One thread, one loop over one event enum.
 
 pub mod admin;
+mod client;
 mod event;
 pub mod guard;
 

@@ -5,6 +5,8 @@ mod inline;
 mod number;
 mod request;
 mod scan;
+mod value;
+mod write;
 
 pub use args::Args;
 #[cfg(test)]
@@ -12,3 +14,5 @@ pub(crate) use args::with_args;
 pub(crate) use number::parse_i64;
 pub use request::{ProtocolError, RequestParser, Span};
 pub use scan::{ReplyScanner, ScanError, nesting_exceeds};
+pub use value::{DecodeError, Value, decode_value, text};
+pub use write::write_command;

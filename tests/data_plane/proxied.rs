@@ -46,7 +46,12 @@ impl Server {
                 "--appendonly",
                 "no",
             ])
-            .args(["--repl-diskless-sync-delay", "0", "--repl-diskless-load", "swapdb"])
+            .args([
+                "--repl-diskless-sync-delay",
+                "0",
+                "--repl-diskless-load",
+                "swapdb",
+            ])
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server must be installed (Debian package redis-server)");

@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use crate::data_plane::upstream::write_command;
-use crate::resp::Args;
+use crate::resp::{Args, write_command};
 
 enum Unit {
     Seconds,

@@ -9,7 +9,7 @@ use super::state::State;
 use super::ticket::Role;
 use crate::cluster::Side;
 use crate::data_plane::command;
-use crate::data_plane::upstream::write_command;
+use crate::resp::write_command;
 use crate::routing::{Slot, Weight, majority_owner, owner};
 
 /// One side's share of a request: its bytes, and for each of its keys whether it is this side's.

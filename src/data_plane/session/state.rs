@@ -16,9 +16,10 @@ use super::transaction::Transaction;
 use crate::cluster::Side;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::{Link, write_command};
+use crate::data_plane::upstream::Link;
 use crate::data_plane::wake::Wake;
 use crate::limits::PRIVATE_OUTPUT_BYTES;
+use crate::resp::write_command;
 use crate::routing::{Epoch, Slot, Snapshot, Weight};
 
 /// One app's connection.

@@ -3,20 +3,15 @@
 //! Shell: connects, authenticates, selects the database and asks ROLE. A node that is loading, or is not a master,
 //! never becomes a link: commands stay held instead of being refused by it.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 
 use crate::cluster::{Credentials, NodeAddr};
-use crate::resp::ReplyScanner;
+use crate::net;
+use crate::resp::{ReplyScanner, write_command};
 
 /// Bytes of all handshake replies together. ROLE of a master lists its replicas; the rest are single lines.
 const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
-/// A peer that takes no byte for this long is gone.
-const USER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -50,21 +45,21 @@ pub(crate) struct Dial<'a> {
 
 /// An authenticated connection to a master, and its CLIENT ID there.
 pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeError> {
-    let mut stream = connect(dial.node).await?;
+    let mut stream = net::connect(dial.node).await?;
     let mut request = Vec::new();
     if let Some(auth) = dial.auth {
         match &auth.user {
-            Some(user) => command(
+            Some(user) => write_command(
                 &mut request,
                 &[b"AUTH", user.as_bytes(), auth.password.expose().as_bytes()],
             ),
-            None => command(&mut request, &[b"AUTH", auth.password.expose().as_bytes()]),
+            None => write_command(&mut request, &[b"AUTH", auth.password.expose().as_bytes()]),
         }
     }
-    command(&mut request, &[b"SELECT", dial.database.to_string().as_bytes()]);
-    command(&mut request, &[b"CLIENT", b"SETNAME", dial.name.as_bytes()]);
-    command(&mut request, &[b"CLIENT", b"ID"]);
-    command(&mut request, &[b"ROLE"]);
+    write_command(&mut request, &[b"SELECT", dial.database.to_string().as_bytes()]);
+    write_command(&mut request, &[b"CLIENT", b"SETNAME", dial.name.as_bytes()]);
+    write_command(&mut request, &[b"CLIENT", b"ID"]);
+    write_command(&mut request, &[b"ROLE"]);
     stream.write_all(&request).await?;
     let replies = read(&mut stream, 4 + usize::from(dial.auth.is_some())).await?;
     let mut replies = replies.iter();
@@ -90,27 +85,6 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeE
     }
 }
 
-async fn connect(node: &NodeAddr) -> std::io::Result<TcpStream> {
-    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the host name has no address");
-    let addresses: Vec<SocketAddr> = lookup_host((node.host.as_str(), node.port)).await?.collect();
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                let socket = SockRef::from(&stream);
-                let keepalive = TcpKeepalive::new()
-                    .with_time(Duration::from_secs(10))
-                    .with_interval(Duration::from_secs(5));
-                socket.set_tcp_keepalive(&keepalive)?;
-                socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 async fn read(stream: &mut TcpStream, count: usize) -> Result<Vec<Vec<u8>>, HandshakeError> {
     let mut scanner = ReplyScanner::new();
     let mut replies = Vec::with_capacity(count);
@@ -126,16 +100,6 @@ async fn read(stream: &mut TcpStream, count: usize) -> Result<Vec<Vec<u8>>, Hand
         }
     }
     Ok(replies)
-}
-
-/// Writes one command in the usual form.
-pub(crate) fn command(into: &mut Vec<u8>, arguments: &[&[u8]]) {
-    into.extend_from_slice(format!("*{}\r\n", arguments.len()).as_bytes());
-    for argument in arguments {
-        into.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
-        into.extend_from_slice(argument);
-        into.extend_from_slice(b"\r\n");
-    }
 }
 
 /// The text of an error reply.

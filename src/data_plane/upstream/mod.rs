@@ -6,6 +6,5 @@ mod link;
 mod links;
 mod pipeline;
 
-pub(crate) use handshake::command as write_command;
 pub(crate) use link::{Link, LinkKind};
 pub(crate) use links::{Lease, Links};
