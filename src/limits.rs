@@ -48,6 +48,20 @@ pub const SENTINELS_MAX: usize = 32;
 pub const ADMIN_CLIENTS_MAX: usize = 64;
 /// Bytes of one admin request.
 pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of the reason an operator gives: it is one line of an event and of the state file.
+pub const ADMIN_REASON_BYTES_MAX: usize = 512;
+/// Longest `OVER` and `GRACE`: a day. Longer is a slip of the unit.
+pub const ADMIN_DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an admin request waits for room in the control loop's queue. A `BACK` must get in while probes fill it.
+pub const ADMIN_QUEUE_WAIT: Duration = Duration::from_secs(2);
+/// How long an admin request waits for the control loop's answer, beyond the time it names itself.
+pub const ADMIN_REPLY_WAIT: Duration = Duration::from_secs(30);
+/// How long an admin client may take to read a reply.
+pub const ADMIN_WRITE_WAIT: Duration = Duration::from_secs(10);
+/// Events waiting for one subscriber; at the bound it is disconnected, since the next one would be lost unseen.
+pub const ADMIN_EVENTS_QUEUED_MAX: usize = 1_024;
+/// `SHUTDOWN` without `GRACE`.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Events kept for `EVENTS`.
 pub const EVENTS_KEPT: usize = 1_000;
 /// Routes of one process.
@@ -66,3 +80,8 @@ const _: () = assert!(
     "a large value takes more than one read"
 );
 const _: () = assert!(INLINE_BYTES_MAX <= READ_BYTES);
+const _: () = assert!(ADMIN_REASON_BYTES_MAX < ADMIN_REQUEST_BYTES_MAX);
+const _: () = assert!(
+    EVENTS_KEPT < ADMIN_EVENTS_QUEUED_MAX,
+    "a burst of as many events as are kept does not disconnect a subscriber"
+);

@@ -81,7 +81,36 @@ pub enum Command {
     },
 }
 
-/// Where streamed events go.
+impl Command {
+    /// Whether the answer is to be one JSON document. The loop answers with maps all the same: the socket converts.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Self::Status { json, .. }
+            | Self::Health { json, .. }
+            | Self::Topology { json, .. }
+            | Self::Events { json, .. } => *json,
+            Self::GetWeight { .. }
+            | Self::SetWeight { .. }
+            | Self::Back { .. }
+            | Self::Arm { .. }
+            | Self::SubscribeEvents { .. }
+            | Self::ConfigReload
+            | Self::Shutdown { .. } => false,
+        }
+    }
+
+    /// The time the command itself asks for, to be added to how long its answer is waited for.
+    pub fn takes(&self) -> Duration {
+        match self {
+            Self::SetWeight { over, .. } => over.unwrap_or_default(),
+            Self::Shutdown { grace } => *grace,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// Where streamed events go: one line of JSON each. Use `try_send` and drop the sink when it fails: that disconnects
+/// the subscriber, who would otherwise not know that it missed something.
 #[derive(Clone, Debug)]
 pub struct EventSink(pub mpsc::Sender<String>);
 
@@ -105,6 +134,8 @@ pub struct Request {
 pub enum Reply {
     /// `+OK`
     Ok,
+    /// `+text`, a word of our own.
+    Simple(&'static str),
     /// A bulk string.
     Bulk(String),
     /// An error line without its `-`: `"FROZEN rule=…"`, `"ERR no such route 'x'"`. Never with CR or LF in it.

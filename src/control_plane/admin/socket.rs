@@ -1,0 +1,105 @@
+//! Who may talk to the proxy, and how many at once?
+//!
+//! Shell: accepts admin clients and owns their tasks. The file's mode keeps other users out; the peer's user is
+//! checked as well, for the day somebody changes the mode.
+
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{debug, error, warn};
+
+use super::connection::{Connection, End};
+use super::listener::AdminListener;
+use super::model::Reply;
+use super::reply::{Protocol, write};
+use crate::control_plane::Event;
+use crate::limits::ADMIN_CLIENTS_MAX;
+
+/// Wait after an accept that failed for want of descriptors or memory.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How long the last replies may take once the control loop has ended.
+const LAST_REPLIES_WAIT: Duration = Duration::from_secs(1);
+
+/// Serves admin clients until the control loop is gone: requests become [`Event::Admin`]. Returns when the last
+/// replies, `SHUTDOWN`'s among them, are written: await it before the process ends. The socket's file is gone then.
+pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
+    let path = listener.path().display().to_string();
+    let (socket, file) = match listener.into_parts() {
+        Ok(parts) => parts,
+        Err(error) => {
+            error!(path, %error, "the admin socket does not work");
+            return;
+        }
+    };
+    let mut clients = JoinSet::new();
+    let mut last_id = 0;
+    loop {
+        tokio::select! {
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => {
+                    while clients.try_join_next().is_some() {}
+                    if admits(&stream, clients.len()) {
+                        last_id += 1;
+                        clients.spawn(converse(Connection::new(last_id, stream, events.clone())));
+                    }
+                }
+                Err(error) => {
+                    warn!(path, %error, "an admin client could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            },
+            Some(_) = clients.join_next() => {}
+            () = events.closed() => break,
+        }
+    }
+    drop(file);
+    drop(socket);
+    let _ = tokio::time::timeout(LAST_REPLIES_WAIT, clients.join_all()).await;
+}
+
+async fn converse(connection: Connection) {
+    match connection.drive().await {
+        end @ (End::SlowSubscriber | End::SlowReader) => warn!(%end, "an admin client was disconnected"),
+        end => debug!(%end, "an admin client is done"),
+    }
+}
+
+/// Whether the client may stay; tells it why if not.
+fn admits(stream: &UnixStream, clients: usize) -> bool {
+    let refusal = match stream.peer_cred() {
+        Ok(peer) if !is_trusted(peer.uid(), nix::unistd::geteuid().as_raw()) => {
+            warn!(uid = peer.uid(), "an admin client of another user was refused");
+            "NOPERM this admin socket answers to root and to the user the proxy runs as"
+        }
+        Ok(_) if clients >= ADMIN_CLIENTS_MAX => "ERR max number of clients reached",
+        Ok(_) => return true,
+        Err(error) => {
+            warn!(%error, "an admin client of an unknown user was refused");
+            return false;
+        }
+    };
+    let mut line = Vec::new();
+    write(&Reply::Error(refusal.to_owned()), Protocol::Resp2, &mut line);
+    // The buffer of a new socket takes a line; a client that does not read it is not waited for.
+    let _ = stream.try_write(&line);
+    false
+}
+
+fn is_trusted(peer_uid: u32, own_uid: u32) -> bool {
+    peer_uid == 0 || peer_uid == own_uid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_trusted;
+
+    #[test]
+    fn root_and_the_own_user_are_trusted_and_nobody_else() {
+        assert!(is_trusted(0, 1000));
+        assert!(is_trusted(1000, 1000));
+        assert!(!is_trusted(1001, 1000));
+        assert!(!is_trusted(1000, 0));
+    }
+}
