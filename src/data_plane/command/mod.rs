@@ -1,6 +1,6 @@
 //! What does a request ask for, and which keys does it name?
 //!
-//! Pure, and without allocation: [`classify`] looks a request's name up once (twice with a subcommand) in a table that
+//! Pure, and without allocation: [`classify()`] looks a request's name up once (twice with a subcommand) in a table that
 //! holds every command of Redis 7.0, and says how to treat it and where its keys are.
 
 mod classify;

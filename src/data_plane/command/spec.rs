@@ -19,7 +19,7 @@ pub struct Spec {
     pub flags: u32,
     /// Where its keys are.
     pub keys: KeyRule,
-    /// How it is treated when its arguments say nothing else; see [`super::classify`].
+    /// How it is treated when its arguments say nothing else; see [`super::classify()`].
     pub intent: Intent,
 }
 

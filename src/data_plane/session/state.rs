@@ -1,6 +1,6 @@
 //! What does a session know, and what do replies do to it?
 //!
-//! Shell: links call in here with replies, returned and lost commands; the session's own task ([`super::drive`]) then
+//! Shell: links call in here with replies, returned and lost commands; the session's own task ([`super::drive()`]) then
 //! writes, sends again, and reads on.
 
 use std::cell::{Cell, RefCell};
