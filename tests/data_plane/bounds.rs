@@ -11,12 +11,16 @@ fn malformed_requests_get_the_answer_of_redis_and_harm_nobody() {
     let mut bystander = proxied.client();
     let direct = std::net::SocketAddr::from(([127, 0, 0, 1], proxied.old.port));
     let nested = b"*1\r\n".repeat(100_000);
-    let cases: [&[u8]; 9] = [
+    let cases: [&[u8]; 12] = [
         b"*x\r\n",
         b"*1\r\n$-2\r\n",
         b"*1\r\n$1073741824\r\n",
         b"*2\r\n$3\r\nGET\r\n:1\r\n",
         b"*99999999999\r\n",
+        // Forwarded, these would have Redis close the link that others share.
+        b"*02\r\n$3\r\nGET\r\n$1\r\nk\r\n",
+        b"*2\r\n$3\r\nGET\r\n$01\r\nk\r\n",
+        b"*2\r\n$4\r\nECHO\r\n$-0\r\n\r\n",
         b"GET \"unbalanced\r\n",
         b"PING\r\n*1\r\n$x\r\n",
         b"*-1\r\n*0\r\n\r\nPING\r\nQUIT\r\n",
@@ -27,7 +31,13 @@ fn malformed_requests_get_the_answer_of_redis_and_harm_nobody() {
             let mut client = Client::connect(address);
             let _ = client.stream.write_all(case);
             let mut all = Vec::new();
-            let _ = client.stream.read_to_end(&mut all);
+            let kept_open = client.stream.read_to_end(&mut all).is_err_and(|error| {
+                matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                )
+            });
+            assert!(!kept_open, "neither answered nor closed");
             all.escape_ascii().to_string()
         };
         let shown = case[..case.len().min(40)].escape_ascii();
