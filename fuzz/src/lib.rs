@@ -1,0 +1,19 @@
+//! Which parsers of foreign bytes are fuzzed, and what must hold for every input?
+//!
+//! Pure: one function a target, which panics when its property does not hold. `fuzz_targets/` hands them libFuzzer's
+//! inputs; `tests/fuzz_corpora.rs` of the proxy hands them the corpora and mutations of those, on any toolchain.
+//!
+//! To add a target: its file here, its line in [`TARGETS`], `fuzz_targets/NAME.rs`, its `[[bin]]`, and seeds in
+//! `corpus/NAME/`.
+
+pub mod reply_scanner;
+pub mod request_parser;
+
+/// A target's property, to be tried on any bytes.
+pub type Property = fn(&[u8]);
+
+/// Every target by the name of its corpus.
+pub const TARGETS: [(&str, Property); 2] = [
+    ("reply_scanner", reply_scanner::check),
+    ("request_parser", request_parser::check),
+];
