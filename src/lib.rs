@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod config;
 pub mod control_plane;
 pub mod data_plane;
+pub mod demo;
 pub mod lab;
 pub mod limits;
 mod net;
