@@ -1,5 +1,6 @@
 //! Switchback: a replication-aware Redis proxy.
 
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod control_plane;

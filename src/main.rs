@@ -1,3 +1,7 @@
 //! The `switchback` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    switchback::cli::main()
+}

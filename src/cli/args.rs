@@ -1,0 +1,275 @@
+//! Which arguments does the program take?
+//!
+//! Pure: clap's definition of the command line. Doc comments are what `--help` shows.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::limits::{ADMIN_DURATION_MAX, EVENTS_KEPT};
+use crate::routing::Weight;
+
+/// A replication-aware Redis proxy: moves live traffic by weight, watches replication on both sides, goes back by
+/// itself.
+#[derive(Parser)]
+#[command(name = "switchback", version)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the proxy, from a file or with one route from flags.
+    Run(RunArgs),
+    /// Validate a configuration, listing every fault with its key path.
+    Check(CheckArgs),
+    /// State, weight and both sides of every route.
+    Status(ListArgs),
+    /// Every guard rule's verdict, and what it rests on.
+    Health(ListArgs),
+    /// Masters, replicas and Sentinels as the proxy knows them.
+    Topology(ListArgs),
+    /// What has happened, newest first; with --watch what happens from now on.
+    Events(EventsArgs),
+    /// Print a route's weight, or move it.
+    Weight(WeightArgs),
+    /// Move a route by its planned steps.
+    Ramp(RampArgs),
+    /// All of a route's traffic back to 'old', at once; latches until `arm`.
+    Back(BackArgs),
+    /// Allow weights above 0 again after a route back.
+    Arm(ArmArgs),
+    /// The incident, replayed on this machine with real Redis and Sentinel.
+    Demo(DemoArgs),
+}
+
+/// `run`. No `Debug`: URLs may hold passwords.
+#[derive(clap::Args)]
+pub struct RunArgs {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", required_unless_present_all = ["listen", "old"])]
+    pub config: Option<PathBuf>,
+    /// Address apps connect to.
+    #[arg(long, value_name = "ADDR", conflicts_with = "config", requires = "old")]
+    pub listen: Option<SocketAddr>,
+    /// The side that has the traffic: redis://host:port or redis+sentinel://host:port,…/master-name.
+    #[arg(long, value_name = "URL", conflicts_with = "config", requires = "listen")]
+    pub old: Option<String>,
+    /// The side that is to have it.
+    #[arg(long, value_name = "URL", conflicts_with = "config", requires = "old")]
+    pub new: Option<String>,
+    /// Unix socket for operators.
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub admin_socket: Option<PathBuf>,
+    /// Address of /metrics, /healthz and /readyz.
+    #[arg(long, value_name = "ADDR", conflicts_with = "config")]
+    pub metrics: Option<SocketAddr>,
+}
+
+/// `check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Also connect to both sides and print the rule table.
+    #[arg(long)]
+    pub preflight: bool,
+}
+
+/// Where the running proxy is.
+#[derive(Debug, clap::Args)]
+pub struct SocketArgs {
+    /// The running proxy's admin socket.
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "SWITCHBACK_SOCKET",
+        default_value = "/run/switchback/admin.sock"
+    )]
+    pub socket: PathBuf,
+}
+
+/// `status`, `health` and `topology`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Only this route.
+    pub route: Option<String>,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Repeat once a second.
+    #[arg(long)]
+    pub watch: bool,
+    /// The proxy.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `events`.
+#[derive(Debug, clap::Args)]
+pub struct EventsArgs {
+    /// Only this route.
+    pub route: Option<String>,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=EVENTS_KEPT as i64), conflicts_with = "watch")]
+    pub count: u16,
+    /// Print one JSON document; with --watch one a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Print events as they happen, until interrupted.
+    #[arg(long)]
+    pub watch: bool,
+    /// The proxy.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `weight`.
+#[derive(Debug, clap::Args)]
+pub struct WeightArgs {
+    /// The route.
+    pub route: String,
+    /// The share of its traffic 'new' is to have, in percent with at most two decimals.
+    pub percent: Option<Weight>,
+    /// Move there evenly over this long ("90s", "5m") instead of at once.
+    #[arg(long, value_name = "DURATION", requires = "percent", value_parser = over)]
+    pub over: Option<Duration>,
+    /// Raise although a guard rule freezes; the reason is kept.
+    #[arg(long, value_name = "REASON", requires = "percent", value_parser = NonEmptyStringValueParser::new())]
+    pub force: Option<String>,
+    /// The proxy.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// What to do with a ramp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RampStep {
+    /// Begin.
+    Start,
+    /// Hold the present weight.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Go back to 0.
+    Abort,
+}
+
+/// `ramp`.
+#[derive(Debug, clap::Args)]
+pub struct RampArgs {
+    /// The route.
+    pub route: String,
+    /// What to do.
+    pub step: RampStep,
+    /// The proxy.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `back`.
+#[derive(Debug, clap::Args)]
+pub struct BackArgs {
+    /// The route.
+    pub route: String,
+    /// Why, for whoever reads the events.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub reason: Option<String>,
+    /// The proxy.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `arm`.
+#[derive(Debug, clap::Args)]
+pub struct ArmArgs {
+    /// The route.
+    pub route: String,
+    /// The proxy.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {}
+
+/// What the admin socket takes: it counts in milliseconds here, so less is nothing.
+fn over(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < Duration::from_millis(1) || duration > ADMIN_DURATION_MAX {
+        return Err("a duration from 1ms to 24h".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn accepted(line: &str) -> bool {
+        Args::try_parse_from(line.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn the_definition_contradicts_itself_nowhere() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_line_of_the_contract_is_accepted() {
+        for line in [
+            "switchback run --config f.toml",
+            "switchback run --listen 127.0.0.1:6400 --old redis://a:1",
+            "switchback run --listen [::1]:6400 --old redis://a:1 --new redis://b:2 --admin-socket /s --metrics 127.0.0.1:1",
+            "switchback check --config f.toml --preflight",
+            "switchback status",
+            "switchback health r --json",
+            "switchback topology r --watch --socket /s",
+            "switchback events r --watch --json",
+            "switchback events --count 1000",
+            "switchback weight r",
+            "switchback weight r 25.5 --over 5m --force because",
+            "switchback ramp r start",
+            "switchback back r --reason text",
+            "switchback arm r",
+            "switchback demo",
+        ] {
+            assert!(accepted(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "switchback",
+            "switchback run",
+            "switchback run --listen 127.0.0.1:1",
+            "switchback run --old redis://a:1",
+            "switchback run --config f --listen 127.0.0.1:1 --old redis://a:1",
+            "switchback check",
+            "switchback weight",
+            "switchback weight r 101",
+            "switchback weight r -1",
+            "switchback weight r --over 5s",
+            "switchback weight r 1 --over 0s",
+            "switchback weight r 1 --over 25h",
+            "switchback weight r 1 --over x",
+            "switchback ramp r sideways",
+            "switchback back",
+            "switchback events --count 1001",
+            "switchback events --count 0",
+        ] {
+            assert!(!accepted(line), "{line}");
+        }
+        assert!(Args::try_parse_from(["switchback", "weight", "r", "1", "--force", ""]).is_err());
+    }
+}
