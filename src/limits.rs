@@ -67,6 +67,17 @@ pub const EVENTS_KEPT: usize = 1_000;
 /// Routes of one process.
 pub const ROUTES_MAX: usize = 256;
 
+/// Bytes of a config file: a hundred times what 256 routes with every key need.
+pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+/// Faults listed of one config; how many more there are is said. A binary file given by mistake has thousands.
+pub const FAULTS_MAX: usize = 100;
+/// Bytes of a password, wherever it comes from; ACL passwords are hashed, so Redis has no bound of its own.
+pub const PASSWORD_BYTES_MAX: usize = 4 * 1024;
+/// Listen addresses of one route.
+pub const LISTEN_MAX: usize = 16;
+/// Bytes of a unix socket's path: `sun_path` of Linux without its NUL.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
 /// First and longest wait between attempts to connect to a node that refuses; jitter is added.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(10);
 /// See [`REDIAL_FIRST`].

@@ -2,7 +2,7 @@
 //!
 //! Pure: plain data, already checked. Built by [`super::parse`] (a file) or by `run`'s flags; nothing here reads a file.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,6 +32,15 @@ pub struct ProxyConfig {
     pub state_dir: PathBuf,
 }
 
+impl ProxyConfig {
+    /// `admin_socket` when nothing is said; the commands that talk to a running proxy look here too.
+    pub const ADMIN_SOCKET: &str = "/run/switchback/admin.sock";
+    /// `metrics_listen` when nothing is said.
+    pub const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9640);
+    /// `state_dir` when nothing is said.
+    pub const STATE_DIR: &str = "/var/lib/switchback";
+}
+
 /// What is done with a command that was sent and never answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUncertain {
@@ -53,7 +62,8 @@ pub enum SubscribeTo {
 /// One `[[route]]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteConfig {
-    /// Label of metrics and first word of admin commands: `[A-Za-z0-9._-]{1,64}`.
+    /// Label of metrics and first word of admin commands: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, and not `json`, which
+    /// admin commands take for a format.
     pub name: String,
     /// Addresses apps connect to. At least one.
     pub listen: Vec<SocketAddr>,

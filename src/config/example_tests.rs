@@ -1,0 +1,113 @@
+//! Is `config/example.toml` true?
+
+use super::keys::Keys;
+use super::{Config, Surroundings, parse};
+use super::{file, guard, proxy, route, route_limits, secret};
+use crate::control_plane::guard::Rule;
+
+const EXAMPLE: &str = include_str!("../../config/example.toml");
+
+fn around() -> Surroundings<'static> {
+    Surroundings {
+        cores: 3,
+        is_root: false,
+        read: &|_, _| Ok(b"from the file\n".to_vec()),
+        env: &|_| Some("from the environment".into()),
+    }
+}
+
+fn read(text: &str) -> Config {
+    parse(text, &around()).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    let required = r#"
+        [[route]]
+        name = "pubsub-1"
+        listen = ["127.0.0.1:6400"]
+        old = "redis+sentinel://10.0.0.1:26379,10.0.0.2:26379/pubsub-old"
+        new = "redis+sentinel://10.0.1.1:26379,10.0.1.2:26379/pubsub-new"
+    "#;
+    assert_eq!(read(EXAMPLE), read(required));
+}
+
+#[test]
+fn what_is_off_in_the_example_is_valid() {
+    let is_off = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+    let on: Vec<&str> = EXAMPLE
+        .lines()
+        .map(|line| if is_off(line) { &line[1..] } else { line })
+        .collect();
+    let config = read(&on.join("\n"));
+    let old = &config.routes[0].old;
+    let node = old.node_auth.as_ref().unwrap();
+    assert_eq!(node.user.as_deref(), Some("switchback"));
+    assert_eq!(node.password.expose(), "from the file");
+    let sentinel = old.sentinel_auth.as_ref().unwrap();
+    assert_eq!(sentinel.password.expose(), "from the environment");
+    let new = config.routes[0].new.as_ref().unwrap();
+    assert_eq!(new.node_auth.as_ref().unwrap().password.expose(), "change-me");
+    assert!(new.sentinel_auth.is_some());
+}
+
+/// The keys that stand under a header of the example, whether on or off.
+fn keys_under(header: &str) -> Vec<&'static str> {
+    let plain = |line: &'static str| line.trim_start_matches('#').trim_start();
+    let is_header = |line: &&str| line.starts_with('[') && line.ends_with(']');
+    let body = EXAMPLE.lines().map(plain).skip_while(|line| *line != header);
+    body.skip(1)
+        .take_while(|line| !is_header(line))
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .collect()
+}
+
+#[test]
+fn every_known_key_stands_in_the_example_and_no_other() {
+    let tables = |keys: Keys, tables: &[&str]| {
+        let plain = keys.known.iter().copied().filter(|key| !tables.contains(key));
+        plain.collect::<Vec<_>>()
+    };
+    let auths = ["old_auth", "old_sentinel_auth", "new_auth", "new_sentinel_auth"];
+    let rules = Rule::ALL.map(Rule::name);
+    let expect = |header: &str, mut keys: Vec<&str>, mut found: Vec<&str>| {
+        keys.sort_unstable();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, keys, "{header}");
+    };
+    assert!(tables(file::FILE, &["proxy", "route"]).is_empty());
+    expect("[proxy]", tables(proxy::PROXY, &[]), keys_under("[proxy]"));
+    let of_route = [&auths[..], &["guard", "limits"]].concat();
+    expect(
+        "[[route]]",
+        tables(route::ROUTE, &of_route),
+        keys_under("[[route]]"),
+    );
+    let limits = tables(route_limits::LIMITS, &[]);
+    expect("[route.limits]", limits, keys_under("[route.limits]"));
+    let auth = auths
+        .iter()
+        .flat_map(|auth| keys_under(&format!("[route.{auth}]")));
+    expect("auth", tables(secret::AUTH, &[]), auth.collect());
+    let mut of_guard = tables(guard::GUARD, &rules);
+    of_guard.push("action");
+    expect("[route.guard]", of_guard, keys_under("[route.guard]"));
+    for rule in Rule::ALL {
+        let keys = if guard::counts(rule) {
+            guard::COUNTING_RULE
+        } else {
+            guard::RULE
+        };
+        let header = format!("[route.guard.{rule}]");
+        expect(&header, tables(keys, &["action"]), keys_under(&header));
+    }
+}
+
+#[test]
+fn every_built_rule_is_a_key_and_no_rule_is_both_built_and_refused() {
+    for rule in Rule::ALL {
+        assert!(guard::GUARD.known.contains(&rule.name()), "{rule}");
+        assert!(!guard::GUARD.later.contains(&rule.name()), "{rule}");
+    }
+}

@@ -1,0 +1,81 @@
+//! How is `[proxy]` read?
+//!
+//! Pure.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::found::Found;
+use super::keys::Keys;
+use super::model::ProxyConfig;
+use super::section::Section;
+use super::surroundings::Surroundings;
+use super::taken::Taken;
+use super::text::{ADDRESS_ALLOWED, address, socket_path_fault};
+
+/// Keys of `[proxy]`.
+pub(super) const PROXY: Keys = Keys {
+    known: &["workers", "admin_socket", "metrics_listen", "state_dir"],
+    later: &[],
+};
+/// More threads than any machine this runs on has cores is a slip of the pen.
+const WORKERS_MAX: usize = 1024;
+
+/// `[proxy]`; absent keys, and an absent table, mean the defaults.
+pub(super) fn read(
+    section: Option<&Section<'_>>,
+    around: &Surroundings<'_>,
+    taken: &mut Taken,
+) -> ProxyConfig {
+    let mut proxy = defaults(around);
+    if let Some(section) = section {
+        proxy.workers = match section.or("workers", 0, |found| found.count(0..=WORKERS_MAX)) {
+            0 => around.cores,
+            workers => workers,
+        };
+        proxy.admin_socket = section.or("admin_socket", proxy.admin_socket, socket_path);
+        proxy.metrics_listen = section.or("metrics_listen", proxy.metrics_listen, metrics);
+        proxy.state_dir = section.or("state_dir", proxy.state_dir, directory);
+    }
+    if let Some(address) = proxy.metrics_listen {
+        // The first to take an address: nobody can have it.
+        let _ = taken.address(address, "proxy.metrics_listen");
+    }
+    proxy
+}
+
+/// What holds when nothing is said.
+pub(super) fn defaults(around: &Surroundings<'_>) -> ProxyConfig {
+    ProxyConfig {
+        workers: around.cores,
+        admin_socket: PathBuf::from(ProxyConfig::ADMIN_SOCKET),
+        metrics_listen: Some(ProxyConfig::METRICS_LISTEN),
+        state_dir: PathBuf::from(ProxyConfig::STATE_DIR),
+    }
+}
+
+fn socket_path(found: &Found<'_>) -> Option<PathBuf> {
+    let path = found.text("the path of a unix socket")?;
+    match socket_path_fault(path) {
+        Some(text) => {
+            found.fault(text);
+            None
+        }
+        None => Some(PathBuf::from(path)),
+    }
+}
+
+/// `""` is nowhere.
+fn metrics(found: &Found<'_>) -> Option<Option<SocketAddr>> {
+    let allowed = format!("{ADDRESS_ALLOWED}, or \"\" for nowhere");
+    found.parsed(&allowed, |text| match text {
+        "" => Some(None),
+        text => address(text).map(Some),
+    })
+}
+
+fn directory(found: &Found<'_>) -> Option<PathBuf> {
+    found.parsed("a directory's path", |text| {
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    })
+}

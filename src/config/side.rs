@@ -1,0 +1,169 @@
+//! How are `old` and `new` and what they authenticate with read?
+//!
+//! Pure, except for what [`super::Surroundings`] reads.
+
+use super::fault::Report;
+use super::found::Found;
+use super::secret::{self, AUTH};
+use super::section::Section;
+use super::shown::shown_url;
+use super::surroundings::Surroundings;
+use super::url::{self, Given, SideUrl};
+use crate::cluster::{Credentials, Discovery, Endpoint, Side};
+
+const URL_ALLOWED: &str =
+    "redis://[user:pass@]host:port or redis+sentinel://[user:pass@]host:port,host:port/master-name";
+
+/// The keys that say how one side is found.
+struct SideKeys {
+    url: &'static str,
+    auth: &'static str,
+    sentinel_auth: &'static str,
+}
+
+const fn keys(side: Side) -> SideKeys {
+    match side {
+        Side::Old => SideKeys {
+            url: "old",
+            auth: "old_auth",
+            sentinel_auth: "old_sentinel_auth",
+        },
+        Side::New => SideKeys {
+            url: "new",
+            auth: "new_auth",
+            sentinel_auth: "new_sentinel_auth",
+        },
+    }
+}
+
+/// One side of a route. `None`: it is absent, or faulty and reported.
+pub(super) fn endpoint(route: &Section<'_>, side: Side, around: &Surroundings<'_>) -> Option<Endpoint> {
+    let keys = keys(side);
+    let url = match side {
+        Side::Old => route.need(keys.url, URL_ALLOWED),
+        Side::New => route.get(keys.url),
+    };
+    let node = auth(route, keys.auth, around);
+    let sentinel = auth(route, keys.sentinel_auth, around);
+    let Some(url) = url else {
+        for (found, _) in [node, sentinel].into_iter().flatten() {
+            found.fault(format!(
+                "credentials for a side that is not there; allowed: with `{}`",
+                keys.url
+            ));
+        }
+        return None;
+    };
+    let SideUrl { discovery, given } = read_url(&url)?;
+    if let (Some((found, _)), Discovery::Fixed(_)) = (&sentinel, &discovery) {
+        found.fault(
+            "credentials for Sentinels, but the URL is of a fixed node; allowed: with redis+sentinel://",
+        );
+        return None;
+    }
+    Some(Endpoint {
+        discovery,
+        tls: false,
+        node_auth: merged(&url, given, node)?,
+        sentinel_auth: merged(&url, Given::default(), sentinel)?,
+    })
+}
+
+/// A credentials table, if it is there; its content is `None` when that is faulty.
+fn auth<'a>(
+    route: &Section<'a>,
+    key: &'static str,
+    around: &Surroundings<'_>,
+) -> Option<(Found<'a>, Option<Given>)> {
+    let found = route.get(key)?;
+    let given = found.section(AUTH).and_then(|section| {
+        let given = secret::given(&section, around)?;
+        if given.user.is_none() && given.password.is_none() {
+            found.fault(
+                "found nothing in it; allowed: user and one of password, password_file and password_env",
+            );
+            return None;
+        }
+        Some(given)
+    });
+    Some((found, given))
+}
+
+fn read_url(found: &Found<'_>) -> Option<SideUrl> {
+    let text = found.text(URL_ALLOWED)?;
+    match url::parse(text) {
+        Ok(url) => Some(url),
+        Err(fault) => {
+            found.fault(format!("found {}: {fault}", shown_url(text)));
+            None
+        }
+    }
+}
+
+fn merged(
+    url: &Found<'_>,
+    given: Given,
+    mut table: Option<(Found<'_>, Option<Given>)>,
+) -> Option<Option<Credentials>> {
+    let other = match &mut table {
+        Some((_, given)) => given.take()?,
+        None => Given::default(),
+    };
+    let at = table.as_ref().map_or(url, |(found, _)| found);
+    match secret::merge(given, other) {
+        Ok(credentials) => Some(credentials),
+        Err(text) => {
+            at.fault(text);
+            None
+        }
+    }
+}
+
+/// One side as a flag's URL gives it, its passwords as the environment does.
+pub(super) fn endpoint_of_flag(
+    report: &Report<'_>,
+    flag: &str,
+    text: &str,
+    side: Side,
+    around: &Surroundings<'_>,
+) -> Option<Endpoint> {
+    let SideUrl { discovery, given } = match url::parse(text) {
+        Ok(url) => url,
+        Err(fault) => {
+            report.add(flag, None, format!("found {}: {fault}", shown_url(text)));
+            return None;
+        }
+    };
+    let from_env = |kind: &str| {
+        let variable = format!("SWITCHBACK_{}{kind}_PASSWORD", side.name().to_uppercase());
+        match secret::from_env(&variable, around) {
+            None => Some(Given::default()),
+            Some(Ok(password)) => Some(Given {
+                user: None,
+                password: Some(password),
+            }),
+            Some(Err(text)) => {
+                report.add(variable, None, text);
+                None
+            }
+        }
+    };
+    let merge = |url: Given, kind: &str| match secret::merge(url, from_env(kind)?) {
+        Ok(credentials) => Some(credentials),
+        Err(text) => {
+            report.add(flag, None, text);
+            None
+        }
+    };
+    let is_sentinel = matches!(discovery, Discovery::Sentinel { .. });
+    Some(Endpoint {
+        discovery,
+        tls: false,
+        node_auth: merge(given, "")?,
+        sentinel_auth: if is_sentinel {
+            merge(Given::default(), "_SENTINEL")?
+        } else {
+            None
+        },
+    })
+}
