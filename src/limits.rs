@@ -44,6 +44,39 @@ pub const PRIVATE_OUTPUT_BYTES: usize = 512 * 1024;
 pub const NODES_MAX: usize = 64;
 /// Sentinels of one side the proxy keeps track of.
 pub const SENTINELS_MAX: usize = 32;
+/// How often every Sentinel and every node of a side is asked when nothing is announced: the backstop of the events.
+pub const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while a failover is under way and commands are held.
+pub const FOLLOW_URGENT_INTERVAL: Duration = Duration::from_millis(25);
+/// For how long: a side that has lost its master for good is not asked forty times a second for ever.
+pub const FOLLOW_URGENT_MAX: Duration = Duration::from_secs(30);
+/// Shortest time between two questions to one peer, however many events it announces.
+pub const FOLLOW_GAP: Duration = Duration::from_millis(10);
+/// How long a Sentinel may take for all answers of one poll.
+pub const SENTINEL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a node may take to answer ROLE, and again to be connected to for it.
+pub const ROLE_TIMEOUT: Duration = Duration::from_millis(500);
+/// A ROLE older than this says nothing: two missed polls and a timeout.
+pub const ROLE_LIFETIME: Duration = Duration::from_secs(3);
+/// What a Sentinel said this long ago counts no more. Longer than a restart, so that one does not lose its vote.
+pub const VIEW_LIFETIME: Duration = Duration::from_secs(10);
+/// How long the first decision waits for Sentinels that neither answer nor refuse.
+pub const DISCOVERY_WAIT: Duration = Duration::from_secs(1);
+/// How long commands are held for a promotion that Sentinel began and nothing confirms. It notices one within 1 s.
+pub const PROMOTION_WAIT: Duration = Duration::from_secs(5);
+/// How long a master must be silent before a majority of Sentinels may name another of no newer epoch.
+pub const SILENT_MASTER_AFTER: Duration = Duration::from_secs(10);
+/// A replica that answers and has been without its master for longer than this leaves the topology. Not at once: the
+/// guard has to see it to say what is wrong with it.
+pub const REPLICA_LINK_DOWN_MAX: Duration = Duration::from_secs(60);
+/// A Sentinel that was learnt, is dead and is named by no other for this long is forgotten.
+pub const SENTINEL_FORGET_AFTER: Duration = Duration::from_secs(60);
+/// Answers of Sentinels and nodes of one side waiting for its watcher; beyond it, those are read no further.
+pub const WATCH_INPUTS_MAX: usize = 256;
+/// Notices of one side at once; then one a second.
+pub const NOTICES_BURST: u32 = 40;
+/// Longest text of a notice, in characters: a peer's error is quoted in it.
+pub const NOTICE_CHARS_MAX: usize = 300;
 /// Admin connections at once.
 pub const ADMIN_CLIENTS_MAX: usize = 64;
 /// Bytes of one admin request.
@@ -95,4 +128,9 @@ const _: () = assert!(ADMIN_REASON_BYTES_MAX < ADMIN_REQUEST_BYTES_MAX);
 const _: () = assert!(
     EVENTS_KEPT < ADMIN_EVENTS_QUEUED_MAX,
     "a burst of as many events as are kept does not disconnect a subscriber"
+);
+const _: () = assert!(FOLLOW_GAP.as_millis() < FOLLOW_URGENT_INTERVAL.as_millis());
+const _: () = assert!(
+    FOLLOW_INTERVAL.as_millis() + 2 * ROLE_TIMEOUT.as_millis() < ROLE_LIFETIME.as_millis(),
+    "a ROLE outlives one poll that fails"
 );

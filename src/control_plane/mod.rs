@@ -5,5 +5,6 @@ pub mod admin;
 mod client;
 mod event;
 pub mod guard;
+pub mod sentinel;
 
 pub use event::Event;
