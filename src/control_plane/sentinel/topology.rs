@@ -531,3 +531,6 @@ fn is_unfit(replica: &ReplicaState) -> bool {
         || flags.disconnected
         || replica.link_down.is_some_and(|time| time > REPLICA_LINK_DOWN_MAX)
 }
+
+#[cfg(test)]
+mod tests;
