@@ -258,6 +258,26 @@ fn no_fault_about_credentials_shows_one() {
 }
 
 #[test]
+fn every_fault_of_a_sides_credentials_is_reported() {
+    let lines = fault_lines(route_with(
+        "old = 'redis://u:x@h:1'\nold_auth = { user = '', password_file = 'empty', password_env = 'NONE' }\n\
+         old_sentinel_auth = { user = 'u', pasword = 'x' }",
+    ));
+    for (line, path) in lines.iter().zip([
+        "old_auth.user",
+        "old_auth.password_file",
+        "old_auth.password_env",
+        "old_auth.password_env",
+        "old_sentinel_auth.pasword",
+        "old_sentinel_auth",
+        "old_sentinel_auth",
+    ]) {
+        assert!(line.starts_with(&format!("route[a].{path} (line")), "{lines:#?}");
+    }
+    assert_eq!(lines.len(), 7, "{lines:#?}");
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_as_such() {
     for more in [
         "ramp.steps = [1, 5]",

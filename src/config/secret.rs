@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::found::Found;
 use super::keys::Keys;
 use super::section::Section;
 use super::surroundings::Surroundings;
@@ -20,36 +21,40 @@ pub(super) const AUTH: Keys = Keys {
 
 /// A table's user and password. `None`: something in it is faulty, and reported.
 pub(super) fn given(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Given> {
-    let user = match section.get("user") {
-        Some(found) => Some(found.parsed("an ACL user's name, 1 to 256 bytes", user)?),
-        None => None,
-    };
+    let user = section
+        .get("user")
+        .map(|found| found.parsed("an ACL user's name, 1 to 256 bytes", user));
     let mut passwords = Vec::new();
     for key in ["password", "password_file", "password_env"] {
         let Some(found) = section.get(key) else { continue };
-        let text = found.text("a string")?;
-        let password = match key {
-            "password" => checked(text.to_owned()),
-            "password_file" => from_file(Path::new(text), around),
-            _ => from_env(text, around).unwrap_or_else(|| Err("the variable it names is not set".to_owned())),
-        };
-        match password {
-            Ok(password) => passwords.push((found, password)),
-            Err(text) => {
-                found.fault(text);
-                return None;
-            }
+        if !passwords.is_empty() {
+            found.fault("a second password; allowed: one of password, password_file and password_env");
         }
+        passwords.push(password(&found, key, around));
     }
     let password = passwords.pop();
-    if let (Some((found, _)), false) = (&password, passwords.is_empty()) {
-        found.fault("a second password; allowed: one of password, password_file and password_env");
-        return None;
-    }
     Some(Given {
-        user,
-        password: password.map(|(_, password)| password),
+        user: all_or_none(user)?,
+        password: all_or_none(password)?,
     })
+}
+
+/// `None` for what is there and faulty.
+fn all_or_none<T>(found: Option<Option<T>>) -> Option<Option<T>> {
+    match found {
+        Some(None) => None,
+        found => Some(found.flatten()),
+    }
+}
+
+fn password(found: &Found<'_>, key: &str, around: &Surroundings<'_>) -> Option<Secret> {
+    let text = found.text("a string")?;
+    let password = match key {
+        "password" => checked(text.to_owned()),
+        "password_file" => from_file(Path::new(text), around),
+        _ => from_env(text, around).unwrap_or_else(|| Err("the variable it names is not set".to_owned())),
+    };
+    password.map_err(|text| found.fault(text)).ok()
 }
 
 fn user(text: &str) -> Option<String> {

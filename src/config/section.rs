@@ -40,6 +40,11 @@ impl<'a> Section<'a> {
         section
     }
 
+    /// No key is in it, known or not.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     fn at(&self, key: &str) -> String {
         let dot = if self.path.is_empty() { "" } else { "." };
         format!("{}{dot}{}", self.path, bare(key))

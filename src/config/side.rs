@@ -55,17 +55,22 @@ pub(super) fn endpoint(route: &Section<'_>, side: Side, around: &Surroundings<'_
         return None;
     };
     let SideUrl { discovery, given } = read_url(&url)?;
-    if let (Some((found, _)), Discovery::Fixed(_)) = (&sentinel, &discovery) {
+    let sentinel_is_idle = sentinel
+        .as_ref()
+        .filter(|_| matches!(discovery, Discovery::Fixed(_)));
+    if let Some((found, _)) = sentinel_is_idle {
         found.fault(
             "credentials for Sentinels, but the URL is of a fixed node; allowed: with redis+sentinel://",
         );
-        return None;
     }
+    // Both are looked at before either may end this.
+    let node_auth = merged(&url, given, node);
+    let sentinel_auth = merged(&url, Given::default(), sentinel);
     Some(Endpoint {
         discovery,
         tls: false,
-        node_auth: merged(&url, given, node)?,
-        sentinel_auth: merged(&url, Given::default(), sentinel)?,
+        node_auth: node_auth?,
+        sentinel_auth: sentinel_auth?,
     })
 }
 
@@ -77,14 +82,12 @@ fn auth<'a>(
 ) -> Option<(Found<'a>, Option<Given>)> {
     let found = route.get(key)?;
     let given = found.section(AUTH).and_then(|section| {
-        let given = secret::given(&section, around)?;
-        if given.user.is_none() && given.password.is_none() {
+        if section.is_empty() {
             found.fault(
                 "found nothing in it; allowed: user and one of password, password_file and password_env",
             );
-            return None;
         }
-        Some(given)
+        secret::given(&section, around)
     });
     Some((found, given))
 }
@@ -155,15 +158,15 @@ pub(super) fn endpoint_of_flag(
             None
         }
     };
-    let is_sentinel = matches!(discovery, Discovery::Sentinel { .. });
+    let node_auth = merge(given, "");
+    let sentinel_auth = match discovery {
+        Discovery::Sentinel { .. } => merge(Given::default(), "_SENTINEL"),
+        Discovery::Fixed(_) => Some(None),
+    };
     Some(Endpoint {
         discovery,
         tls: false,
-        node_auth: merge(given, "")?,
-        sentinel_auth: if is_sentinel {
-            merge(Given::default(), "_SENTINEL")?
-        } else {
-            None
-        },
+        node_auth: node_auth?,
+        sentinel_auth: sentinel_auth?,
     })
 }
