@@ -91,6 +91,9 @@ pub const ADMIN_QUEUE_WAIT: Duration = Duration::from_secs(2);
 pub const ADMIN_REPLY_WAIT: Duration = Duration::from_secs(30);
 /// How long an admin client may take to read a reply.
 pub const ADMIN_WRITE_WAIT: Duration = Duration::from_secs(10);
+/// How long an admin client that is turned away may still talk: one that finds the connection closed while it writes
+/// does not read why.
+pub const ADMIN_LINGER: Duration = Duration::from_secs(1);
 /// Events waiting for one subscriber; at the bound it is disconnected, since the next one would be lost unseen.
 pub const ADMIN_EVENTS_QUEUED_MAX: usize = 1_024;
 /// `SHUTDOWN` without `GRACE`.

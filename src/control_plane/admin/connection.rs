@@ -18,7 +18,8 @@ use super::peer::{CHANNEL, Peer, Step};
 use super::reply::{json, push, write};
 use crate::control_plane::Event;
 use crate::limits::{
-    ADMIN_EVENTS_QUEUED_MAX, ADMIN_QUEUE_WAIT, ADMIN_REPLY_WAIT, ADMIN_REQUEST_BYTES_MAX, ADMIN_WRITE_WAIT,
+    ADMIN_EVENTS_QUEUED_MAX, ADMIN_LINGER, ADMIN_QUEUE_WAIT, ADMIN_REPLY_WAIT, ADMIN_REQUEST_BYTES_MAX,
+    ADMIN_WRITE_WAIT,
 };
 use crate::resp::{Args, RequestParser};
 
@@ -70,6 +71,10 @@ impl Connection {
         loop {
             match self.turn().await {
                 Ok(()) => {}
+                Err(End::Protocol) => {
+                    linger(&mut self.stream).await;
+                    return End::Protocol;
+                }
                 Err(end) => return end,
             }
         }
@@ -226,6 +231,17 @@ impl Connection {
             Err(_) => Err(End::SlowReader),
         }
     }
+}
+
+/// Hears a client out that has been told its last reply, for a bounded time.
+pub(super) async fn linger(stream: &mut UnixStream) {
+    let _ = timeout(ADMIN_LINGER, async {
+        stream.shutdown().await?;
+        let mut ignored = [0; READ_BYTES];
+        while stream.read(&mut ignored).await? > 0 {}
+        io::Result::Ok(())
+    })
+    .await;
 }
 
 fn unanswered(wait: Duration) -> String {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
-use super::connection::{Connection, End};
+use super::connection::{Connection, End, linger};
 use super::listener::AdminListener;
 use super::model::Reply;
 use super::reply::{Protocol, write};
@@ -33,16 +33,23 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
             return;
         }
     };
-    let mut clients = JoinSet::new();
+    // Those that are turned away do not count, or they would keep out who comes when there is room again.
+    let (mut clients, mut turned_away) = (JoinSet::new(), JoinSet::new());
     let mut last_id = 0;
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => {
                     while clients.try_join_next().is_some() {}
-                    if admits(&stream, clients.len()) {
-                        last_id += 1;
-                        clients.spawn(converse(Connection::new(last_id, stream, events.clone())));
+                    match refusal(&stream, clients.len()) {
+                        None => {
+                            last_id += 1;
+                            clients.spawn(converse(Connection::new(last_id, stream, events.clone())));
+                        }
+                        Some(text) if turned_away.len() < ADMIN_CLIENTS_MAX => {
+                            turned_away.spawn(turn_away(stream, text));
+                        }
+                        Some(_) => {}
                     }
                 }
                 Err(error) => {
@@ -51,6 +58,7 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
                 }
             },
             Some(_) = clients.join_next() => {}
+            Some(_) = turned_away.join_next() => {}
             () = events.closed() => break,
         }
     }
@@ -66,25 +74,30 @@ async fn converse(connection: Connection) {
     }
 }
 
-/// Whether the client may stay; tells it why if not.
-fn admits(stream: &UnixStream, clients: usize) -> bool {
-    let refusal = match stream.peer_cred() {
-        Ok(peer) if !is_trusted(peer.uid(), nix::unistd::geteuid().as_raw()) => {
-            warn!(uid = peer.uid(), "an admin client of another user was refused");
-            "NOPERM this admin socket answers to root and to the user the proxy runs as"
+/// Why the client may not stay; `None` if it may.
+fn refusal(stream: &UnixStream, clients: usize) -> Option<&'static str> {
+    match stream.peer_cred() {
+        Ok(peer) if is_trusted(peer.uid(), nix::unistd::geteuid().as_raw()) => {
+            (clients >= ADMIN_CLIENTS_MAX).then_some("ERR max number of clients reached")
         }
-        Ok(_) if clients >= ADMIN_CLIENTS_MAX => "ERR max number of clients reached",
-        Ok(_) => return true,
+        Ok(peer) => {
+            warn!(uid = peer.uid(), "an admin client of another user was refused");
+            Some("NOPERM this admin socket answers to root and to the user the proxy runs as")
+        }
         Err(error) => {
             warn!(%error, "an admin client of an unknown user was refused");
-            return false;
+            Some("NOPERM your user is not known")
         }
-    };
+    }
+}
+
+async fn turn_away(mut stream: UnixStream, text: &str) {
     let mut line = Vec::new();
-    write(&Reply::Error(refusal.to_owned()), Protocol::Resp2, &mut line);
-    // The buffer of a new socket takes a line; a client that does not read it is not waited for.
-    let _ = stream.try_write(&line);
-    false
+    write(&Reply::Error(text.to_owned()), Protocol::Resp2, &mut line);
+    // The buffer of a new socket takes a line.
+    if stream.try_write(&line).is_ok() {
+        linger(&mut stream).await;
+    }
 }
 
 fn is_trusted(peer_uid: u32, own_uid: u32) -> bool {
