@@ -6,6 +6,7 @@
 //! To add a target: its file here, its line in [`TARGETS`], `fuzz_targets/NAME.rs`, its `[[bin]]`, and seeds in
 //! `corpus/NAME/`.
 
+pub mod admin_command;
 pub mod reply_scanner;
 pub mod request_parser;
 
@@ -13,7 +14,8 @@ pub mod request_parser;
 pub type Property = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Property); 2] = [
+pub const TARGETS: [(&str, Property); 3] = [
+    ("admin_command", admin_command::check),
     ("reply_scanner", reply_scanner::check),
     ("request_parser", request_parser::check),
 ];
