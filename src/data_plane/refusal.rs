@@ -31,13 +31,21 @@ pub(crate) enum Refusal {
     Protocol(ProtocolError),
     /// As Redis: closed at once.
     TooManyClients,
-    /// In the words of Redis, without the leading `-`.
-    Redis(String),
+    /// In the words of Redis, without the leading `-`. Bytes: some of them repeat what the client wrote.
+    Redis(Vec<u8>),
 }
 
 impl Refusal {
     /// The whole error reply.
     pub(crate) fn line(&self) -> Vec<u8> {
+        let mut text = self.text();
+        text.iter_mut()
+            .filter(|byte| matches!(byte, b'\r' | b'\n'))
+            .for_each(|byte| *byte = b' ');
+        [b"-", text.as_slice(), b"\r\n"].concat()
+    }
+
+    fn text(&self) -> Vec<u8> {
         let text = match self {
             Self::CrossSide { weight } => {
                 format!("CROSSSIDE keys of this command belong to different sides at weight {weight}")
@@ -60,11 +68,10 @@ impl Refusal {
             Self::BetweenWeights { name, weight } => format!(
                 "ERR '{name}' has no single answer while two masters share the keys (weight {weight}); it works at weight 0 and 100"
             ),
-            Self::Protocol(error) => format!("ERR Protocol error: {error}"),
+            Self::Protocol(error) => return [b"ERR Protocol error: ", error.text().as_slice()].concat(),
             Self::TooManyClients => "ERR max number of clients reached".to_owned(),
-            Self::Redis(text) => text.clone(),
+            Self::Redis(text) => return text.clone(),
         };
-        let clean = text.replace(['\r', '\n'], " ");
-        format!("-{clean}\r\n").into_bytes()
+        text.into_bytes()
     }
 }

@@ -17,16 +17,21 @@ pub(super) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
 }
 
-/// What C's `isspace` takes for one, and NUL, which ends a line for Redis.
+/// What C's `isspace` takes for one, and NUL, which ends a line for Redis: skipped between arguments.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r' | 0)
+}
+
+/// What ends an argument without quotes. Vertical tab and form feed do not: Redis has two ideas of a space.
+fn ends(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0)
 }
 
 fn one(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut argument = Vec::new();
     while let Some((&byte, after)) = rest.split_first() {
         match byte {
-            byte if is_space(byte) => break,
+            byte if ends(byte) => break,
             b'"' | b'\'' => {
                 rest = quoted(byte, after, &mut argument)?;
                 // A closing quote must be followed by a space or the end, as in Redis.
@@ -121,6 +126,10 @@ mod tests {
         assert_eq!(
             text(r#"ECHO "\x41\n\q""#),
             Some(vec!["ECHO".into(), "A\nq".into()])
+        );
+        assert_eq!(
+            text("\u{b}a\u{b}b\u{c} c"),
+            Some(vec!["a\u{b}b\u{c}".into(), "c".into()])
         );
         assert_eq!(text(""), Some(vec![]));
         assert_eq!(text(r#"a"b"c"#), None);

@@ -17,8 +17,8 @@ pub enum ProtocolError {
     /// `$N` is not a number, negative, or above the largest bulk string.
     #[error("invalid bulk length")]
     BulkLength,
-    /// An argument does not begin with `$`.
-    #[error("expected '$', got '{}'", char::from(*.0).escape_default())]
+    /// An argument does not begin with `$`. Shown as one character; [`Self::text`] has the byte.
+    #[error("expected '$', got '{}'", char::from(*.0))]
     ExpectedBulk(u8),
     /// An inline command without an end.
     #[error("too big inline request")]
@@ -32,6 +32,16 @@ pub enum ProtocolError {
     /// An inline command whose quotes do not match.
     #[error("unbalanced quotes in request")]
     Quotes,
+}
+
+impl ProtocolError {
+    /// What Redis says, byte for byte: it repeats the offending one as it came.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        match self {
+            Self::ExpectedBulk(byte) => [b"expected '$', got '", [*byte].as_slice(), b"'"].concat(),
+            other => other.to_string().into_bytes(),
+        }
+    }
 }
 
 /// Start and length of one argument.
@@ -125,14 +135,13 @@ impl RequestParser {
         let length = match self.argument_bytes {
             Some(length) => length,
             None => {
-                match buffer.get(self.position) {
-                    None => return Ok(false),
-                    Some(b'$') => {}
-                    Some(&other) => return Err(ProtocolError::ExpectedBulk(other)),
-                }
+                let kind = buffer.get(self.position).copied();
                 let Some(length) = self.header(buffer, ProtocolError::BulkCount)? else {
                     return Ok(false);
                 };
+                if let Some(other) = kind.filter(|&byte| byte != b'$') {
+                    return Err(ProtocolError::ExpectedBulk(other));
+                }
                 match length.map(usize::try_from) {
                     Some(Ok(length)) if length <= bulk_bytes_max => length,
                     _ => return Err(ProtocolError::BulkLength),
@@ -159,11 +168,11 @@ impl RequestParser {
         buffer: &[u8],
         too_long: ProtocolError,
     ) -> Result<Option<Option<i64>>, ProtocolError> {
-        let line = buffer.get(self.position + 1..).unwrap_or_default();
+        let line = buffer.get(self.position..).unwrap_or_default();
         // Header lines are a few bytes: looking for their end again when they come in pieces costs nothing.
-        let window = line.get(..INLINE_BYTES_MAX).unwrap_or(line);
+        let window = line.get(..=INLINE_BYTES_MAX).unwrap_or(line);
         let Some(end) = memchr(b'\r', window) else {
-            return if line.len() >= INLINE_BYTES_MAX {
+            return if line.len() > INLINE_BYTES_MAX {
                 Err(too_long)
             } else {
                 Ok(None)
@@ -172,8 +181,8 @@ impl RequestParser {
         if line.len() < end + 2 {
             return Ok(None);
         }
-        self.position += end + 3;
-        Ok(Some(line.get(..end).and_then(parse_i64)))
+        self.position += end + 2;
+        Ok(Some(line.get(1..end).and_then(parse_i64)))
     }
 
     fn inline(&mut self, buffer: &[u8]) -> Result<Option<usize>, ProtocolError> {
@@ -257,7 +266,7 @@ mod tests {
 
     #[test]
     fn malformed_requests_get_the_words_of_redis() {
-        let cases: [(&[u8], &str); 9] = [
+        let cases: [(&[u8], &str); 13] = [
             (b"*x\r\n", "invalid multibulk length"),
             (b"*2147483647\r\n", "invalid multibulk length"),
             (b"*1\r\n$-2\r\n", "invalid bulk length"),
@@ -267,6 +276,10 @@ mod tests {
             (b"*1\r\n:1\r\n", "expected '$', got ':'"),
             (b"GET \"a\r\n", "unbalanced quotes in request"),
             (b"*1\r\n$12345678901234567890\r\n", "invalid bulk length"),
+            (b"*01\r\n", "invalid multibulk length"),
+            (b"*-0\r\n", "invalid multibulk length"),
+            (b"*1\r\n$04\r\nPING\r\n", "invalid bulk length"),
+            (b"*1\r\n\\\r\n", r"expected '$', got '\'"),
         ];
         for (bytes, words) in cases {
             assert_eq!(
@@ -276,6 +289,13 @@ mod tests {
                 bytes.escape_ascii()
             );
         }
+    }
+
+    #[test]
+    fn the_byte_that_should_be_a_dollar_is_told_as_it_came_and_with_its_line() {
+        assert_eq!(parse(b"*1\r\n\xffx"), Ok(None));
+        let error = parse(b"*1\r\n\xffx\r\n").unwrap_err();
+        assert_eq!(error.text(), b"expected '$', got '\xff'");
     }
 
     #[test]

@@ -11,7 +11,7 @@ fn malformed_requests_get_the_answer_of_redis_and_harm_nobody() {
     let mut bystander = proxied.client();
     let direct = std::net::SocketAddr::from(([127, 0, 0, 1], proxied.old.port));
     let nested = b"*1\r\n".repeat(100_000);
-    let cases: [&[u8]; 12] = [
+    let cases: [&[u8]; 21] = [
         b"*x\r\n",
         b"*1\r\n$-2\r\n",
         b"*1\r\n$1073741824\r\n",
@@ -24,9 +24,20 @@ fn malformed_requests_get_the_answer_of_redis_and_harm_nobody() {
         b"GET \"unbalanced\r\n",
         b"PING\r\n*1\r\n$x\r\n",
         b"*-1\r\n*0\r\n\r\nPING\r\nQUIT\r\n",
+        b"*1\r\n$04\r\nPING\r\n",
+        b"*01\r\n$4\r\nPING\r\n",
+        b"*-0\r\n",
+        b"*1\r\n'\r\n",
+        b"*1\r\n\xff\r\n",
+        b"*1\r\n\r\n",
+        b"Host: example\r\nPING\r\n",
+        b"*2\r\n$6\r\npost\0x\r\n$1\r\n/\r\n",
+        b"SET \"a\"b c\r\n",
         &nested,
     ];
-    for case in cases {
+    // Its id there tells one connection from another: malformed bytes must not reach it.
+    let link = bystander.text("HELLO 2");
+    for case in cases.into_iter().cycle().take(cases.len() * 3) {
         let answer = |address| {
             let mut client = Client::connect(address);
             let _ = client.stream.write_all(case);
@@ -43,6 +54,7 @@ fn malformed_requests_get_the_answer_of_redis_and_harm_nobody() {
         let shown = case[..case.len().min(40)].escape_ascii();
         assert_eq!(answer(proxied.address), answer(direct), "{shown}");
     }
+    assert_eq!(bystander.text("HELLO 2"), link);
     assert_eq!(bystander.text("PING"), "+PONG\\r\\n");
     wait_for("the malformed clients to be gone", || proxied.clients() == 1);
 }

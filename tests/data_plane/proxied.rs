@@ -164,7 +164,6 @@ pub(crate) struct Proxied {
     pub(crate) address: SocketAddr,
     pub(crate) publisher: Publisher,
     pub(crate) stats: Arc<RouteStats>,
-    pub(crate) shared: Arc<RouteShared>,
     shutdown: watch::Sender<Option<Duration>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -225,7 +224,6 @@ impl Proxied {
             address,
             publisher,
             stats,
-            shared,
             shutdown,
             threads,
         }

@@ -173,6 +173,62 @@ fn databases_are_kept_apart_and_unknown_ones_refused_as_by_redis() {
 }
 
 #[test]
+fn what_the_proxy_answers_itself_is_worded_as_by_a_server() {
+    let proxied = Proxied::start();
+    let (mut client, mut direct) = (proxied.client(), proxied.old.client());
+    let scripts: [&[&[u8]]; 38] = [
+        &[b"CLIENT", b"SETINFO", b"lib-name", b"x"],
+        &[b"client", b"setInfo", b"a", b"b"],
+        &[b"CLIENT", b"SETNAME", b"a b"],
+        &[b"CLIENT", b"SETNAME", b"a", b"b"],
+        &[b"CLIENT", b"GETNAME", b"x"],
+        &[b"CLIENT", b"GETNAME"],
+        &[b"CLIENT", b"SETNAME", b"name"],
+        &[b"CLIENT", b"GETNAME"],
+        &[b"CLIENT", b"SETNAME", b""],
+        &[b"CLIENT", b"GETNAME"],
+        &[b"CLIENT", b"ID", b"x"],
+        &[b"CLIENT"],
+        &[b"SELECT", b"007"],
+        &[b"SELECT", b"-0"],
+        &[b"SELECT", b"-1"],
+        &[b"SELECT", b"16"],
+        &[b"SELECT", b"2147483648"],
+        &[b"SELECT", b"-99999999999"],
+        &[b"SELECT", b"9223372036854775808"],
+        &[b"SELECT", b"1 "],
+        &[b"SELECT", b""],
+        &[b"SELECT", b"1", b"2"],
+        &[b"HELLO", b"4"],
+        &[b"HELLO", b"x"],
+        &[b"HELLO", b"02"],
+        &[b"HELLO", b"-1"],
+        &[b"HELLO", b"2", b"FOO"],
+        &[b"HELLO", b"2", b"a\0b\xff'"],
+        &[b"HELLO", b"2", b"\xff\r\n'"],
+        &[b"HELLO", b"2", b"SETNAME"],
+        &[b"HELLO", b"2", b"SETNAME", b"a b"],
+        &[b"HELLO", b"2", b"AUTH", b"a"],
+        &[b"HELLO", b"2", b"SETNAME", b"kept", b"FOO"],
+        &[b"CLIENT", b"GETNAME"],
+        &[b"RESET", b"x"],
+        &[b"RESET"],
+        &[b"CLIENT", b"GETNAME"],
+        &[b"QUIT", b"now"],
+    ];
+    for words in scripts {
+        let shown = words.join(&b' ');
+        assert_eq!(
+            client.call(words).escape_ascii().to_string(),
+            direct.call(words).escape_ascii().to_string(),
+            "{}",
+            shown.escape_ascii()
+        );
+    }
+    assert_eq!(client.try_reply(), None);
+}
+
+#[test]
 fn what_is_not_supported_yet_says_so() {
     let proxied = Proxied::start();
     let mut client = proxied.client();

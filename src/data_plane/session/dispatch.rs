@@ -89,6 +89,10 @@ pub(super) fn dispatch(
     }
     state.see(&turn.snapshot);
     let class = classify(request.args);
+    if class.intent == Intent::Unknown && is_http(request.args) {
+        state.closing = true;
+        return Ok(());
+    }
     let mut sending = Sending {
         session,
         turn,
@@ -106,6 +110,14 @@ pub(super) fn dispatch(
             Ok(())
         }
     }
+}
+
+/// What Redis takes for HTTP, sent to it by mistake or malice: it hangs up without a word. Forwarded, it would have the
+/// server hang up on a link that all share.
+fn is_http(args: Args<'_>) -> bool {
+    let name = args.get(0).unwrap_or_default();
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 /// Gives a request its reply without a server.
@@ -281,7 +293,7 @@ impl Sending<'_> {
                 with_room(&link, self.session)
             }
             Lease::Wait => Err(Stall::Hold(side).into()),
-            Lease::Refused(text) => Err(Refusal::Redis(text).into()),
+            Lease::Refused(text) => Err(Refusal::Redis(text.into_bytes()).into()),
         }
     }
 

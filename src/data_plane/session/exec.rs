@@ -114,7 +114,7 @@ impl Sending<'_> {
 
     fn exec(&self, state: &mut State) -> Result<(), Stop> {
         if self.request.args.len() != 1 {
-            return Err(Refusal::Redis("ERR wrong number of arguments for 'exec' command".to_owned()).into());
+            return Err(Refusal::Redis(b"ERR wrong number of arguments for 'exec' command".to_vec()).into());
         }
         if state.transaction.lost {
             let reply = state.transaction.lost_reply();
@@ -139,7 +139,7 @@ impl Sending<'_> {
     fn discard(&self, state: &mut State) -> Result<(), Stop> {
         if self.request.args.len() != 1 {
             return Err(
-                Refusal::Redis("ERR wrong number of arguments for 'discard' command".to_owned()).into(),
+                Refusal::Redis(b"ERR wrong number of arguments for 'discard' command".to_vec()).into(),
             );
         }
         self.drop_transaction(state, b"+OK\r\n")

@@ -5,6 +5,7 @@
 use super::dispatch::{Sending, Stall, Stop, answer as reply};
 use super::exec::drop_link;
 use super::state::State;
+use super::ticket::Role;
 use super::transaction::Transaction;
 use crate::data_plane::command::LocalCommand;
 use crate::data_plane::refusal::Refusal;
@@ -34,18 +35,20 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
         LocalCommand::ClientSetName => set_name(state, argument(2))?,
         LocalCommand::ClientGetName => bulk(&state.name),
         LocalCommand::ClientId => format!(":{}\r\n", sending.session.id).into_bytes(),
-        LocalCommand::ClientSetInfo => set_info(),
+        LocalCommand::ClientSetInfo => return Err(unknown_subcommand(argument(1)).into()),
     };
     reply(state, sending.request.again, &line);
     Ok(())
 }
 
 /// What Redis 7.0 says to CLIENT SETINFO, which came with 7.2; libraries send it and ignore the answer.
-fn set_info() -> Vec<u8> {
-    Refusal::Redis(
-        "ERR Unknown subcommand or wrong number of arguments for 'SETINFO'. Try CLIENT HELP.".to_owned(),
-    )
-    .line()
+fn unknown_subcommand(name: &[u8]) -> Refusal {
+    redis(&[b"ERR unknown subcommand '", name, b"'. Try CLIENT HELP."])
+}
+
+/// An error in the words of Redis, made of pieces.
+fn redis(pieces: &[&[u8]]) -> Refusal {
+    Refusal::Redis(pieces.concat())
 }
 
 fn bulk(bytes: &[u8]) -> Vec<u8> {
@@ -57,8 +60,9 @@ fn bulk(bytes: &[u8]) -> Vec<u8> {
 
 fn set_name(state: &mut State, name: &[u8]) -> Result<Vec<u8>, Refusal> {
     if name.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
-        let text = "ERR Client names cannot contain spaces, newlines or special characters.";
-        return Err(Refusal::Redis(text.to_owned()));
+        return Err(redis(&[
+            b"ERR Client names cannot contain spaces, newlines or special characters.",
+        ]));
     }
     if name.len() > NAME_BYTES_MAX {
         return Err(Refusal::TooBig {
@@ -73,12 +77,18 @@ fn set_name(state: &mut State, name: &[u8]) -> Result<Vec<u8>, Refusal> {
 /// Redis has no bound; a name is for people.
 const NAME_BYTES_MAX: usize = 1024;
 
+/// The number of a database, as `getIntFromObjectOrReply` of Redis reads it.
+fn database(argument: &[u8]) -> Result<u32, Refusal> {
+    let number =
+        parse_i64(argument).ok_or_else(|| redis(&[b"ERR value is not an integer or out of range"]))?;
+    let number = i32::try_from(number)
+        .map_err(|_| redis(&[b"ERR value is out of range, value must between -2147483648 and 2147483647"]))?;
+    u32::try_from(number).map_err(|_| redis(&[b"ERR DB index is out of range"]))
+}
+
 /// The server knows which databases there are: it has been asked by the first link to one.
 fn select(sending: &Sending<'_>, state: &mut State, argument: &[u8]) -> Result<(), Stop> {
-    let redis = |text: &str| Stop::Refuse(Refusal::Redis(text.to_owned()));
-    let wanted = parse_i64(argument).and_then(|number| i32::try_from(number).ok());
-    let wanted = wanted.ok_or_else(|| redis("ERR value is not an integer or out of range"))?;
-    let wanted = u32::try_from(wanted).map_err(|_| redis("ERR DB index is out of range"))?;
+    let wanted = database(argument)?;
     if state.transaction.watching {
         return Err(Refusal::Unsupported {
             name: sending.name(),
@@ -96,7 +106,7 @@ fn select(sending: &Sending<'_>, state: &mut State, argument: &[u8]) -> Result<(
         {
             Lease::Ready(_) => {}
             Lease::Wait => return Err(Stall::Hold(side).into()),
-            Lease::Refused(text) => return Err(Refusal::Redis(text).into()),
+            Lease::Refused(text) => return Err(redis(&[text.as_bytes()]).into()),
         }
     }
     state.database = wanted;
@@ -107,42 +117,35 @@ fn select(sending: &Sending<'_>, state: &mut State, argument: &[u8]) -> Result<(
 /// `HELLO` and `HELLO 2`, the latter also with SETNAME, are answered by a server, whose version it tells.
 fn hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
     let args = sending.request.args;
-    let redis = |text: &str| Stop::Refuse(Refusal::Redis(text.to_owned()));
     if let Some(version) = args.get(1) {
         match parse_i64(version) {
             Some(2) => {}
-            Some(_) => return Err(redis("NOPROTO unsupported protocol version")),
-            None => return Err(redis("ERR Protocol version is not an integer or out of range")),
-        }
-    }
-    let mut name = None;
-    let mut at = 2;
-    while let Some(option) = args.get(at) {
-        if option.eq_ignore_ascii_case(b"setname") && args.len() > at + 1 {
-            name = args.get(at + 1);
-            at += 2;
-        } else if option.eq_ignore_ascii_case(b"auth") && args.len() > at + 2 {
-            let why = "authentication of clients is not supported yet";
-            return Err(Refusal::Unsupported {
-                name: "HELLO AUTH".to_owned(),
-                why,
+            Some(_) => return Err(redis(&[b"NOPROTO unsupported protocol version"]).into()),
+            None => {
+                return Err(redis(&[b"ERR Protocol version is not an integer or out of range"]).into());
             }
-            .into());
-        } else {
-            let option = option.get(..64).unwrap_or(option).escape_ascii();
-            return Err(redis(&format!("ERR Syntax error in HELLO option '{option}'")));
         }
     }
     let side = majority_owner(sending.turn.snapshot.weight);
     let link = sending.link(state, side)?;
-    if let Some(name) = name {
-        set_name(state, name)?;
+    let mut at = 2;
+    while let Some(option) = args.get(at) {
+        if option.eq_ignore_ascii_case(b"setname") && args.len() > at + 1 {
+            // As there: it holds even when a later option is refused.
+            set_name(state, args.get(at + 1).unwrap_or_default())?;
+            at += 2;
+        } else if option.eq_ignore_ascii_case(b"auth") && args.len() > at + 2 {
+            return Err(Refusal::Unsupported {
+                name: "HELLO AUTH".to_owned(),
+                why: "authentication of clients is not supported yet",
+            }
+            .into());
+        } else {
+            // There the option is a C string.
+            let option = option.split(|byte| *byte == 0).next().unwrap_or_default();
+            return Err(redis(&[b"ERR Syntax error in HELLO option '", option, b"'"]).into());
+        }
     }
-    sending.enqueue(
-        state,
-        &link,
-        super::ticket::Role::Whole,
-        b"*2\r\n$5\r\nHELLO\r\n$1\r\n2\r\n",
-    );
+    sending.enqueue(state, &link, Role::Whole, b"*2\r\n$5\r\nHELLO\r\n$1\r\n2\r\n");
     Ok(())
 }
