@@ -8,3 +8,4 @@ mod order;
 mod proxied;
 mod sides;
 mod stateful;
+mod transactions;

@@ -12,7 +12,7 @@ use switchback::cluster::{Discovery, Endpoint, NodeAddr, Side};
 use switchback::config::{GuardConfig, OnUncertain, RouteConfig, RouteLimits, SubscribeTo};
 use switchback::data_plane::{RouteShared, Seat, bind, start};
 use switchback::resp::ReplyScanner;
-use switchback::routing::{Epoch, Publisher, SideView, Snapshot, Weight};
+use switchback::routing::{Epoch, Publisher, SideView, Slot, Snapshot, Weight, owner};
 use switchback::stats::RouteStats;
 use tokio::sync::watch;
 
@@ -257,6 +257,11 @@ impl Proxied {
         });
     }
 
+    /// When something was last handed to a socket of `side`.
+    pub(crate) fn sent_nanos(&self, side: Side) -> u64 {
+        self.stats.last_sent_nanos[side.index()].load(Ordering::Relaxed)
+    }
+
     pub(crate) fn clients(&self) -> usize {
         self.stats.clients.load(Ordering::Relaxed)
     }
@@ -281,6 +286,16 @@ fn endpoint(server: &Server) -> Endpoint {
         node_auth: None,
         sentinel_auth: None,
     }
+}
+
+/// A key that belongs to `side` at half weight.
+pub(crate) fn key_of(side: Side, number: usize) -> String {
+    let half = Weight::from_steps(5_000).unwrap();
+    let candidates = (0..).map(|candidate| format!("k{candidate}"));
+    candidates
+        .filter(|key| owner(Slot::of(key.as_bytes()), half) == side)
+        .nth(number)
+        .unwrap()
 }
 
 /// Waits for a condition, at most 20 s.

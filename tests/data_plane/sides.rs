@@ -6,17 +6,7 @@ use nix::sys::signal::Signal;
 use switchback::cluster::Side;
 use switchback::routing::{Slot, Weight, owner};
 
-use crate::proxied::{Proxied, Server, encode, wait_for};
-
-/// A key that belongs to `side` at half weight.
-fn key_of(side: Side, number: usize) -> String {
-    let half = Weight::from_steps(5_000).unwrap();
-    let candidates = (0..).map(|candidate| format!("k{candidate}"));
-    candidates
-        .filter(|key| owner(Slot::of(key.as_bytes()), half) == side)
-        .nth(number)
-        .unwrap()
-}
+use crate::proxied::{Proxied, Server, encode, key_of, wait_for};
 
 #[test]
 fn every_key_goes_to_its_owner() {

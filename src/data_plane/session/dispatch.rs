@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::exec::drop_link;
 use super::lane::Lane;
 use super::state::{Blocked, Session, State};
 use super::ticket::{Role, Ticket};
@@ -103,7 +104,8 @@ pub(super) fn dispatch(
         Ok(()) => Ok(()),
         Err(Stop::Stall(stall)) => Err(stall),
         Err(Stop::Refuse(refusal)) => {
-            if state.transaction.open {
+            // What came back was sent before the transaction was opened.
+            if state.transaction.open && request.again.is_none() {
                 state.transaction.refused = true;
             }
             answer(state, request.again, &refusal.line());
@@ -267,15 +269,19 @@ impl Sending<'_> {
     #[inline]
     pub(super) fn link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.fence(state, side)?;
+        if state.transaction.is_queueing_on(side) {
+            // Only a command that came back gets here while a transaction is open: it must not become a part of it.
+            state.transaction.connection_lost();
+            drop_link(state, side);
+        }
         let database = state.database;
         let lane = &mut state.lanes[side.index()];
         if let Some(link) = &lane.link {
             let usable = link.is_ready()
+                && link.database == database
                 && match link.kind {
                     LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
-                    LinkKind::Shared => {
-                        link.database == database && (!link.is_occupied() || lane.in_flight() > 0)
-                    }
+                    LinkKind::Shared => !link.is_occupied() || lane.in_flight() > 0,
                 };
             if usable {
                 return with_room(link, self.session);
@@ -300,8 +306,9 @@ impl Sending<'_> {
     /// A link of the session's own to `side`, ready and with room.
     pub(super) fn private_link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.fence(state, side)?;
-        let lane = &mut state.lanes[side.index()];
-        if let Some(link) = lane.link.as_ref().filter(|link| link.kind == LinkKind::Private) {
+        let database = state.database;
+        let suits = |link: &&Rc<Link>| link.kind == LinkKind::Private && link.database == database;
+        if let Some(link) = state.lanes[side.index()].link.as_ref().filter(suits) {
             if link.is_ready() {
                 return with_room(link, self.session);
             }
@@ -312,7 +319,7 @@ impl Sending<'_> {
         self.leave_link(state, side)?;
         let links = self.session.route.links(side);
         let link = links
-            .private(&self.session.route, state.database)
+            .private(&self.session.route, database)
             .ok_or(Stall::Hold(side))?;
         link.set_reader(Some(Rc::clone(self.session)));
         let lane = &mut state.lanes[side.index()];

@@ -2,16 +2,21 @@
 //!
 //! Shell: on a private link of the side that owns the transaction's keys.
 
-use super::dispatch::{Sending, Stop, answer};
+use std::rc::Rc;
+
+use super::dispatch::{Sending, Stop, answer, is_between};
 use super::state::State;
 use super::ticket::Role;
 use super::transaction::Transaction;
 use crate::cluster::Side;
 use crate::data_plane::command::{Intent, LocalCommand};
 use crate::data_plane::refusal::Refusal;
+use crate::data_plane::upstream::{Link, LinkKind};
 use crate::routing::{Owners, Slot, majority_owner};
 
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
+const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
 
 impl Sending<'_> {
     /// MULTI: which side it is for, the first queued command decides.
@@ -22,6 +27,12 @@ impl Sending<'_> {
     }
 
     pub(super) fn watch(&self, state: &mut State) -> Result<(), Stop> {
+        state.transaction.check_owner(self.turn.snapshot.weight);
+        if state.transaction.watching && state.transaction.lost {
+            // It stays lost whatever else is watched: EXEC will say that a key has changed.
+            answer(state, self.request.again, b"+OK\r\n");
+            return Ok(());
+        }
         let side = self.side()?;
         if state.transaction.watching && state.transaction.side != Some(side) {
             return Err(Refusal::CrossSide {
@@ -41,30 +52,34 @@ impl Sending<'_> {
     }
 
     pub(super) fn unwatch(&self, state: &mut State) -> Result<(), Stop> {
-        let Some(side) = state.transaction.side.filter(|_| !state.transaction.lost) else {
-            self.end(state);
-            answer(state, self.request.again, b"+OK\r\n");
-            return Ok(());
-        };
-        self.forward(state, side)?;
-        self.end(state);
+        self.abandon(state);
+        answer(state, self.request.again, b"+OK\r\n");
         Ok(())
     }
 
     /// A request between MULTI and EXEC.
     pub(super) fn in_transaction(&mut self, state: &mut State) -> Result<(), Stop> {
-        state.transaction.check_owner(self.turn.snapshot.weight);
+        let weight = self.turn.snapshot.weight;
+        state.transaction.check_owner(weight);
         self.check_link(state);
+        if self.is_exec_with_arguments() {
+            self.abandon(state);
+            let text =
+                b"EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
+            return Err(Refusal::Redis(text.to_vec()).into());
+        }
         match self.class.intent {
             Intent::Exec => self.exec(state),
-            Intent::Discard => self.discard(state),
-            Intent::Local(LocalCommand::Quit | LocalCommand::Reset) => {
-                let Intent::Local(command) = self.class.intent else {
-                    return Ok(());
-                };
+            Intent::Discard => {
+                self.abandon(state);
+                answer(state, None, b"+OK\r\n");
+                Ok(())
+            }
+            Intent::Local(command @ (LocalCommand::Quit | LocalCommand::Reset)) => {
                 super::local::answer(self, state, command)
             }
-            Intent::Local(LocalCommand::Select) => Err(Refusal::Unsupported {
+            // Queued, it would change the link and not the session: HELLO 3 even the protocol of whoever has it next.
+            Intent::Local(_) => Err(Refusal::Unsupported {
                 name: self.name(),
                 why: "in a transaction it is not supported yet",
             }
@@ -74,6 +89,14 @@ impl Sending<'_> {
                 why,
             }
             .into()),
+            // The transaction is one side's; what concerns both would be half done.
+            Intent::Everywhere(_) | Intent::OneSideOnly | Intent::Unknown if is_between(weight) => {
+                Err(Refusal::BetweenWeights {
+                    name: self.name(),
+                    weight,
+                }
+                .into())
+            }
             Intent::Multi => {
                 answer(state, None, b"-ERR MULTI calls can not be nested\r\n");
                 Ok(())
@@ -88,6 +111,11 @@ impl Sending<'_> {
             }
             _ => self.queue(state),
         }
+    }
+
+    /// EXEC is forwarded when its arguments do not fit, to be refused; here that ends the transaction.
+    fn is_exec_with_arguments(&self) -> bool {
+        self.class.spec.is_some_and(|spec| spec.name == "exec") && self.request.args.len() != 1
     }
 
     fn queue(&self, state: &mut State) -> Result<(), Stop> {
@@ -113,19 +141,18 @@ impl Sending<'_> {
     }
 
     fn exec(&self, state: &mut State) -> Result<(), Stop> {
-        if self.request.args.len() != 1 {
-            return Err(Refusal::Redis(b"ERR wrong number of arguments for 'exec' command".to_vec()).into());
-        }
-        if state.transaction.lost {
-            let reply = state.transaction.lost_reply();
-            return self.drop_transaction(state, &reply);
-        }
-        if state.transaction.refused {
-            return self.drop_transaction(state, &Refusal::ExecAbortErrors.line());
-        }
-        let Some(side) = state.transaction.side else {
-            return self.drop_transaction(state, b"*0\r\n");
+        let given_up = match &state.transaction {
+            transaction if transaction.lost => Some(transaction.lost_reply()),
+            transaction if transaction.refused => Some(Refusal::ExecAbortErrors.line()),
+            transaction if transaction.side.is_none() => Some(b"*0\r\n".to_vec()),
+            _ => None,
         };
+        if let Some(reply) = given_up {
+            self.abandon(state);
+            answer(state, None, &reply);
+            return Ok(());
+        }
+        let side = state.transaction.side.unwrap_or(Side::Old);
         let link = self.private_link(state, side)?;
         if !state.transaction.begun {
             // Keys are watched and nothing was queued: the server says whether they have changed.
@@ -136,23 +163,26 @@ impl Sending<'_> {
         Ok(())
     }
 
-    fn discard(&self, state: &mut State) -> Result<(), Stop> {
-        if self.request.args.len() != 1 {
-            return Err(
-                Refusal::Redis(b"ERR wrong number of arguments for 'discard' command".to_vec()).into(),
-            );
+    /// Ends what the server need not execute: a transaction, watched keys, both or neither. The link stays, as others
+    /// may be under way on it.
+    pub(super) fn abandon(&self, state: &mut State) {
+        let Some(side) = state.transaction.side else {
+            state.transaction = Transaction::default();
+            return;
+        };
+        let lane = &state.lanes[side.index()];
+        let ready = |link: &&Rc<Link>| link.kind == LinkKind::Private && link.is_ready();
+        match lane.link.as_ref().filter(ready).map(Rc::clone) {
+            Some(link) => {
+                let undo = if state.transaction.begun { DISCARD } else { UNWATCH };
+                self.enqueue_as(state, &link, 0, Role::Own, undo);
+                self.end(state);
+            }
+            None => {
+                drop_link(state, side);
+                state.transaction = Transaction::default();
+            }
         }
-        self.drop_transaction(state, b"+OK\r\n")
-    }
-
-    /// Ends a transaction that the server need not execute: with its connection, it is gone there too.
-    fn drop_transaction(&self, state: &mut State, reply: &[u8]) -> Result<(), Stop> {
-        if let Some(side) = state.transaction.side {
-            drop_link(state, side);
-        }
-        state.transaction = Transaction::default();
-        answer(state, self.request.again, reply);
-        Ok(())
     }
 
     /// The server holds no more state of this session than what is in flight.

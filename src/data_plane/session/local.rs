@@ -3,10 +3,8 @@
 //! Shell: what concerns the app's connection and not the data: its name, its database, its protocol.
 
 use super::dispatch::{Sending, Stall, Stop, answer as reply};
-use super::exec::drop_link;
 use super::state::State;
 use super::ticket::Role;
-use super::transaction::Transaction;
 use crate::data_plane::command::LocalCommand;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::Lease;
@@ -22,10 +20,7 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             b"+OK\r\n".to_vec()
         }
         LocalCommand::Reset => {
-            if let Some(side) = state.transaction.side {
-                drop_link(state, side);
-            }
-            state.transaction = Transaction::default();
+            sending.abandon(state);
             state.name.clear();
             state.database = 0;
             b"+RESET\r\n".to_vec()

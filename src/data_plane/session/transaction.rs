@@ -34,6 +34,11 @@ impl Transaction {
         !self.open && !self.watching
     }
 
+    /// What is sent to `side` on the session's own link would be queued.
+    pub(crate) fn is_queueing_on(&self, side: Side) -> bool {
+        self.open && self.begun && !self.lost && self.side == Some(side)
+    }
+
     /// The transaction uses this slot.
     pub(crate) fn touch(&mut self, slot: Slot) {
         let rank = slot.rank();
