@@ -1,11 +1,20 @@
 //! What would the incident have looked like? `switchback demo`: real Redis, real Sentinel, real load, a real resync
 //! loop on the new side, and the proxy going back by itself; then a ledger.
 //!
-//! [`Load`] is also what tests put on a proxy.
+//! `script` is the play, to be read from top to bottom. [`Load`] is also what tests put on a proxy.
 
 mod account;
+mod breakage;
+mod error;
+mod interrupt;
 mod ledger;
 mod load;
+mod narrator;
+mod proxy;
+mod script;
+mod verdict;
+mod witness;
 
 pub use ledger::{LATE_AFTER, Ledger, Outcome};
 pub use load::{Load, LoadOptions};
+pub use script::run;

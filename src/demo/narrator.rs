@@ -1,0 +1,97 @@
+//! How is it told?
+//!
+//! Shell: lines on stdout, each with the time since the start. A reader that has gone away changes nothing.
+
+use std::io::Write;
+use std::time::Instant;
+
+use super::ledger::Ledger;
+use super::verdict::Measured;
+
+/// Tells the story.
+#[derive(Debug)]
+pub(super) struct Narrator(Instant);
+
+impl Narrator {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// One line of progress.
+    pub(super) fn say(&self, text: &str) {
+        write_line(&format!("{:5.1} s  {text}", self.0.elapsed().as_secs_f64()));
+    }
+
+    /// The ledger, and whether the promise was kept.
+    pub(super) fn conclude(&self, measured: &Measured) {
+        write_line("");
+        for (name, value) in rows(measured) {
+            write_line(&format!("  {name:<26}{value}"));
+        }
+        write_line("");
+        let broken = measured.broken_promises();
+        if broken.is_empty() {
+            write_line("The apps noticed nothing.");
+        }
+        for promise in broken {
+            write_line(&format!("BROKEN: {promise}"));
+        }
+    }
+}
+
+fn rows(measured: &Measured) -> Vec<(&'static str, String)> {
+    let Measured { ledger, .. } = measured;
+    let millis = |time: Option<i64>| time.map_or_else(|| "unknown".to_owned(), |time| format!("{time} ms"));
+    vec![
+        (
+            "detection",
+            format!(
+                "{} after replication broke ({})",
+                millis(measured.detection_millis),
+                measured.reason
+            ),
+        ),
+        (
+            "route back",
+            format!(
+                "{} from first evidence to last command on new",
+                millis(measured.route_back_millis)
+            ),
+        ),
+        (
+            "last command on new",
+            format!(
+                "{} after replication broke, by its own count",
+                millis(measured.last_on_new_millis)
+            ),
+        ),
+        ("commands on new since", measured.stray_commands.to_string()),
+        ("full resyncs of new", measured.resyncs.to_string()),
+        (
+            "commands",
+            format!("{} sent, slowest {} ms", ledger.sent, ledger.slowest.as_millis()),
+        ),
+        ("failed", failures(ledger)),
+        ("late (over 900 ms)", ledger.late.to_string()),
+        ("lost", ledger.lost.to_string()),
+        ("executed twice", ledger.doubled.to_string()),
+        ("wrongly answered", (ledger.wrong + ledger.ghosts).to_string()),
+    ]
+}
+
+/// `"0"`, or `"3 (closed 1, NOUPSTREAM 2)"`.
+pub(super) fn failures(ledger: &Ledger) -> String {
+    let kinds: Vec<String> = ledger
+        .failed
+        .iter()
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
+    match kinds.is_empty() {
+        true => "0".to_owned(),
+        false => format!("{} ({})", ledger.failures(), kinds.join(", ")),
+    }
+}
+
+fn write_line(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
