@@ -1,13 +1,11 @@
 //! What does `switchback demo` do?
 //!
-//! Shell.
+//! Shell: see [`crate::demo`].
 
 use std::process::ExitCode;
 
 use super::args::DemoArgs;
-use super::output::complain;
 
-pub(super) fn demo(_: &DemoArgs) -> ExitCode {
-    complain("demo is not built into this version");
-    ExitCode::FAILURE
+pub(super) fn demo(DemoArgs {}: &DemoArgs) -> ExitCode {
+    crate::demo::run()
 }
