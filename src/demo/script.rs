@@ -22,6 +22,9 @@ use crate::lab::{Group, GroupOptions, LabError, Server};
 const HOLD: Duration = Duration::from_secs(4);
 /// How long replication stays broken after the route back: whatever still went to `new` would show.
 const AFTERMATH: Duration = Duration::from_secs(5);
+/// After STATUS says tripped, new's own count may still be this much behind: replies on their way, and INFO asked for
+/// every few milliseconds.
+const COUNT_LAG: Duration = Duration::from_millis(100);
 const READY_PATIENCE: Duration = Duration::from_secs(30);
 const TRIP_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -134,8 +137,8 @@ impl<'a> Stage<'a> {
         let after = self.proxy.status()?;
         self.narrator.say(&format!(
             "weight {percent:>2} %: {} commands on old, {} on new; {} failed, {} late",
-            after.old.commands_total - before.old.commands_total,
-            after.new.commands_total - before.new.commands_total,
+            after.old.commands_total.saturating_sub(before.old.commands_total),
+            after.new.commands_total.saturating_sub(before.new.commands_total),
             failures(&self.load.snapshot()),
             self.load.snapshot().late,
         ));
@@ -152,18 +155,19 @@ impl<'a> Stage<'a> {
         let broken = Timestamp::now();
         let breakage = Breakage::start(new)?;
         self.wait_for_trip()?;
-        self.interrupt.pass(Duration::from_millis(100))?;
+        self.interrupt.pass(COUNT_LAG)?;
         let (after_trip, old_before) = (witness.seen(), self.proxy.status()?.old.commands_total);
         self.narrator
             .say("tripped: every command goes to old, and stays there until an operator arms the route");
         self.interrupt.pass(AFTERMATH)?;
         let (seen, status) = (witness.seen(), self.proxy.status()?);
+        let strays = seen.commands.saturating_sub(after_trip.commands);
         let resyncs = resyncs(new)?.saturating_sub(resyncs_before);
         self.narrator.say(&format!(
             "after {} s: {} commands on old, {} on new; new has served {resyncs} full resyncs, {} replicas connected",
             AFTERMATH.as_secs(),
-            status.old.commands_total - old_before,
-            seen.commands - after_trip.commands,
+            status.old.commands_total.saturating_sub(old_before),
+            strays,
             new.info("replication", "connected_slaves")?,
         ));
         drop(breakage);
@@ -179,7 +183,7 @@ impl<'a> Stage<'a> {
             reason: trip.and_then(|event| event.reason.clone()).unwrap_or_default(),
             route_back_millis: route_back.and_then(|time| i64::try_from(time.as_millis()).ok()),
             last_on_new_millis: seen.last.map(since),
-            stray_commands: seen.commands - after_trip.commands,
+            stray_commands: strays,
             resyncs,
             ledger,
         })
