@@ -98,6 +98,9 @@ pub struct GuardConfig {
     pub tilt_after: Duration,
     /// How long after a stall the guard distrusts what it sees. Default 2 s.
     pub tilt_for: Duration,
+    /// How long a replica must have been in sync and keeping up before its loss or lag is evidence, so that a first sync
+    /// or a restart is not. Default 3 s.
+    pub healthy_before: Duration,
     /// Threshold, duration and action of every rule.
     pub rules: RuleTable,
 }
@@ -110,6 +113,7 @@ impl Default for GuardConfig {
             stale_after: Duration::from_secs(2),
             tilt_after: Duration::from_millis(500),
             tilt_for: Duration::from_secs(2),
+            healthy_before: Duration::from_secs(3),
             rules: RuleTable::default(),
         }
     }

@@ -27,12 +27,12 @@ pub enum ObservationKind {
         /// Why, in a few words: `"timed out"`, `"connection refused"`.
         reason: String,
     },
-    /// A heartbeat published on the master arrived at this replica.
+    /// A heartbeat published on the master arrived at this replica; of the master itself: it acknowledged one.
     Heartbeat {
         /// Publish to arrival, both read from this process's monotonic clock.
         delay: Duration,
     },
-    /// A heartbeat published this long ago has not arrived at this replica yet.
+    /// A heartbeat the master acknowledged, published this long ago, has not arrived at this replica yet.
     HeartbeatOutstanding {
         /// Age of the oldest one that is missing.
         age: Duration,
@@ -42,6 +42,8 @@ pub enum ObservationKind {
 /// The fields of INFO and ROLE that the rules read. Absent fields are `None`, never 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeInfo {
+    /// From asking to the whole answer: what it says was true at some time in between.
+    pub took: Duration,
     /// ROLE says master.
     pub is_master: bool,
     /// `run_id`: a change is a restart, so counters start again.
@@ -52,6 +54,8 @@ pub struct NodeInfo {
     pub connected_replicas: Option<u32>,
     /// The replicas a master lists: address, state is `online`, acknowledged offset, lag in seconds.
     pub replicas: Vec<ReplicaLine>,
+    /// `master_host` and `master_port`, on a replica: whom it follows, as it was told.
+    pub follows: Option<NodeAddr>,
     /// `master_link_status:up`, on a replica.
     pub link_up: Option<bool>,
     /// `master_sync_in_progress`, on a replica.

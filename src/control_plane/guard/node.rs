@@ -1,0 +1,134 @@
+//! What is known of one node, and does its trouble count as evidence?
+//!
+//! Pure. *Healthy before* is kept here: a replica that was never in sync and keeping up for a while raises nothing, so that a
+//! first sync, a restart or a new replica are not alarms; one that was and then is lost is evidence.
+
+use std::time::{Duration, Instant};
+
+use super::NodeInfo;
+use crate::cluster::NodeAddr;
+
+/// A condition that must hold for some time once; from then on it is remembered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Earned {
+    since: Option<Instant>,
+    done: bool,
+}
+
+impl Earned {
+    pub(super) const fn done(self) -> bool {
+        self.done
+    }
+
+    /// It holds, or does not, by evidence of `at`.
+    pub(super) fn holds(&mut self, holds: bool, at: Instant, needed: Duration) {
+        if !holds {
+            self.since = None;
+            return;
+        }
+        let since = *self.since.get_or_insert(at);
+        self.done |= at.saturating_duration_since(since) >= needed;
+    }
+}
+
+/// A heartbeat's delay, or the age of one that is missing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beat {
+    pub(super) at: Instant,
+    pub(super) delay: Duration,
+}
+
+/// The last word of INFO and ROLE.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) at: Instant,
+    pub(super) info: NodeInfo,
+}
+
+/// One node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Node {
+    /// When it last answered anything.
+    pub(super) answered: Option<Instant>,
+    pub(super) report: Option<Report>,
+    pub(super) beat: Option<Beat>,
+    /// Seconds behind its master, by its last report.
+    pub(super) behind: Option<f64>,
+    /// In sync and keeping up.
+    pub(super) steady: Earned,
+    /// Its heartbeats arrive in time.
+    pub(super) beating: Earned,
+    /// Its master has listed it under this address; only then is not being listed a loss.
+    pub(super) listed: bool,
+    /// It was healthy before a failover and is to be attached to the new master from then on.
+    pub(super) expected_by: Option<Instant>,
+    /// Since when the topology does not name it any more.
+    pub(super) gone_since: Option<Instant>,
+}
+
+impl Node {
+    /// Takes a report in; what changed since the one before is the caller's business.
+    pub(super) fn report(&mut self, at: Instant, info: NodeInfo) {
+        self.answered = self.answered.max(Some(at));
+        self.report = Some(Report { at, info });
+    }
+
+    /// The last report, unless it is older than `stale_after`.
+    pub(super) fn fresh(&self, now: Instant, stale_after: Duration) -> Option<&Report> {
+        self.report
+            .as_ref()
+            .filter(|report| now.saturating_duration_since(report.at) <= stale_after)
+    }
+
+    /// The last heartbeat, unless it is older than `stale_after`.
+    pub(super) fn fresh_beat(&self, now: Instant, stale_after: Duration) -> Option<Beat> {
+        self.beat
+            .filter(|beat| now.saturating_duration_since(beat.at) <= stale_after)
+    }
+
+    /// It is healthy, or was before a failover: its master is to have it.
+    pub(super) const fn is_owed(&self) -> bool {
+        self.steady.done() || self.expected_by.is_some()
+    }
+
+    /// It starts anew: restarted, promoted, or under another master.
+    pub(super) fn forget_health(&mut self) {
+        (self.steady, self.beating) = (Earned::default(), Earned::default());
+        (self.beat, self.behind, self.expected_by) = (None, None, None);
+    }
+}
+
+impl Report {
+    /// By its own word: linked to its master and not in a first sync.
+    pub(super) fn in_sync(&self) -> bool {
+        self.info.link_up == Some(true) && self.info.sync_in_progress != Some(true)
+    }
+
+    /// How this master lists `replica`: online, attached but not online, or (`None`) not at all.
+    pub(super) fn lists(&self, replica: &NodeAddr) -> Option<bool> {
+        let mut lines = self.info.replicas.iter();
+        lines.find(|line| line.addr == *replica).map(|line| line.online)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_earned_by_an_unbroken_time_and_then_kept() {
+        let start = Instant::now();
+        let needed = Duration::from_secs(3);
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut earned = Earned::default();
+        earned.holds(true, at(0), needed);
+        earned.holds(false, at(2_000), needed);
+        earned.holds(true, at(2_250), needed);
+        earned.holds(true, at(5_249), needed);
+        assert!(!earned.done());
+        earned.holds(true, at(5_250), needed);
+        assert!(earned.done());
+        earned.holds(false, at(5_500), needed);
+        assert!(earned.done());
+    }
+}

@@ -1,0 +1,792 @@
+//! Do the rules say what they should of a whole side, under virtual time?
+//!
+//! A modelled group: a master and replicas that answer probes every 250 ms and heartbeats every 100 ms, and whose troubles
+//! are switched on by the tests. What real Redis does is asked of real Redis in `tests/guard.rs`.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::{NodeInfo, Observation, ObservationKind, ReplicaLine, Rule, RuleVerdict, Rules, Verdict};
+use crate::cluster::{NodeAddr, Side, Topology};
+use crate::config::GuardConfig;
+
+const STEP: Duration = Duration::from_millis(50);
+
+#[derive(Clone)]
+struct Model {
+    addr: NodeAddr,
+    is_master: bool,
+    run_id: u32,
+    follows: u16,
+    answers: bool,
+    /// Not frozen but gone: its connections are closed, so that the heartbeat's shell knows that it knows nothing.
+    dead: bool,
+    link_up: bool,
+    syncing: bool,
+    beat_delay: Duration,
+    beats_arrive: bool,
+    lag_bytes: u64,
+    sync_full: u64,
+    sync_partial_err: u64,
+}
+
+struct Sim {
+    rules: Rules,
+    topology: Topology,
+    nodes: Vec<Model>,
+    start: Instant,
+    now: Instant,
+    steps: u64,
+    offset: u64,
+    /// By port, when the last heartbeat arrived.
+    beats: Vec<Instant>,
+}
+
+fn addr(port: u16) -> NodeAddr {
+    NodeAddr::new("h", port)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+impl Sim {
+    /// Node 0 is the master.
+    fn new(replicas: u16) -> Self {
+        Self::with(GuardConfig::default(), replicas)
+    }
+
+    fn with(config: GuardConfig, replicas: u16) -> Self {
+        let now = Instant::now();
+        let mut sim = Self {
+            rules: Rules::new(config, Side::New),
+            topology: Topology::default(),
+            nodes: (0..=replicas).map(model).collect(),
+            start: now,
+            now,
+            steps: 0,
+            offset: 1_000,
+            beats: vec![now; usize::from(replicas) + 1],
+        };
+        sim.set_topology(Some(0), 1..=replicas);
+        sim
+    }
+
+    fn healthy(replicas: u16) -> Self {
+        let mut sim = Self::new(replicas);
+        sim.run(millis(5_000));
+        sim.all(Verdict::Ok);
+        sim
+    }
+
+    fn set_topology(&mut self, master: Option<u16>, replicas: impl IntoIterator<Item = u16>) {
+        self.topology = Topology {
+            master: master.map(addr),
+            replicas: replicas.into_iter().map(addr).collect(),
+        };
+        self.rules.topology(&self.topology, self.now);
+    }
+
+    fn add(&mut self) -> usize {
+        let port = u16::try_from(self.nodes.len()).unwrap();
+        self.nodes.push(model(port));
+        self.beats.push(self.now);
+        usize::from(port)
+    }
+
+    /// Runs for a time, and checks that nothing turns bad in it.
+    fn quiet(&mut self, time: Duration) {
+        self.run_while(time, |verdicts| {
+            for verdict in verdicts {
+                assert_ne!(verdict.verdict, Verdict::Bad, "{verdict}");
+            }
+            true
+        });
+    }
+
+    fn run(&mut self, time: Duration) {
+        self.run_while(time, |_| true);
+    }
+
+    /// Runs until a rule is as wanted, at most for `within`; returns how long it took.
+    fn until(&mut self, rule: Rule, wanted: Verdict, within: Duration) -> Duration {
+        let began = self.now;
+        let took = self.run_while(within, |verdicts| of(verdicts, rule).verdict != wanted);
+        assert_eq!(self.verdict(rule).verdict, wanted, "{rule} after {took:?}");
+        self.now - began
+    }
+
+    fn run_while(&mut self, time: Duration, mut go_on: impl FnMut(&[RuleVerdict]) -> bool) -> Duration {
+        let began = self.now;
+        while self.now - began < time {
+            self.step();
+            if !go_on(&self.rules.verdicts(self.now)) {
+                break;
+            }
+        }
+        self.now - began
+    }
+
+    fn step(&mut self) {
+        self.now += STEP;
+        self.steps += 1;
+        self.offset += 50;
+        self.rules.tick(self.now);
+        for index in 0..self.nodes.len() {
+            if self.steps.is_multiple_of(5) {
+                self.probe(index);
+            }
+            if self.steps.is_multiple_of(2) {
+                self.beat(index);
+            }
+        }
+    }
+
+    fn probe(&mut self, index: usize) {
+        let node = &self.nodes[index];
+        let kind = if node.answers {
+            ObservationKind::Info(Box::new(self.info(node)))
+        } else {
+            ObservationKind::NoAnswer {
+                reason: "timed out".to_owned(),
+            }
+        };
+        self.observe(index, kind);
+    }
+
+    fn observe(&mut self, index: usize, kind: ObservationKind) {
+        self.rules.observe(&Observation {
+            node: self.nodes[index].addr.clone(),
+            at: self.now,
+            kind,
+        });
+    }
+
+    fn info(&self, node: &Model) -> NodeInfo {
+        let attached: Vec<&Model> = self
+            .nodes
+            .iter()
+            .filter(|other| !other.is_master && other.follows == node.addr.port && other.answers)
+            .filter(|other| node.is_master && (other.link_up || other.syncing))
+            .collect();
+        NodeInfo {
+            is_master: node.is_master,
+            run_id: Some(node.run_id.to_string()),
+            repl_offset: Some(self.offset.saturating_sub(node.lag_bytes)),
+            connected_replicas: Some(u32::try_from(attached.len()).unwrap()),
+            replicas: attached
+                .iter()
+                .map(|other| ReplicaLine {
+                    addr: other.addr.clone(),
+                    online: !other.syncing,
+                    offset: 0,
+                    lag_seconds: 0,
+                })
+                .collect(),
+            follows: (!node.is_master).then(|| addr(node.follows)),
+            link_up: (!node.is_master).then_some(node.link_up),
+            sync_in_progress: (!node.is_master).then_some(node.syncing),
+            sync_full: Some(node.sync_full),
+            sync_partial_err: Some(node.sync_partial_err),
+            ..NodeInfo::default()
+        }
+    }
+
+    fn beat(&mut self, index: usize) {
+        let node = &self.nodes[index];
+        let linked = self.nodes.iter().any(|master| {
+            master.is_master && master.answers && master.addr.port == node.follows && !node.is_master
+        });
+        let delay = node.beat_delay;
+        if node.dead {
+            self.beats[index] = self.now;
+        } else if node.answers && ((linked && node.link_up && node.beats_arrive) || node.is_master) {
+            self.beats[index] = self.now;
+            self.observe(index, ObservationKind::Heartbeat { delay });
+        } else if !node.is_master && self.nodes.iter().any(|node| node.is_master && node.answers) {
+            let age = self.now - self.beats[index];
+            self.observe(index, ObservationKind::HeartbeatOutstanding { age });
+        }
+    }
+
+    fn verdict(&mut self, rule: Rule) -> RuleVerdict {
+        of(&self.rules.verdicts(self.now), rule).clone()
+    }
+
+    fn all(&mut self, wanted: Verdict) {
+        for verdict in self.rules.verdicts(self.now) {
+            assert_eq!(verdict.verdict, wanted, "{verdict}");
+        }
+    }
+
+    /// Sentinel's clean failover from node 0 to node 1, in the order Sentinel does it.
+    fn fail_over(&mut self) {
+        self.nodes[1].is_master = true;
+        self.quiet(millis(1_000));
+        for index in 2..self.nodes.len() {
+            self.nodes[index].link_up = false;
+            self.nodes[index].follows = 1;
+            self.quiet(millis(500));
+            self.nodes[index].link_up = true;
+            self.nodes[1].sync_full += 1;
+            self.nodes[1].sync_partial_err += 1;
+            self.quiet(millis(1_500));
+        }
+        let others: Vec<u16> = (2..u16::try_from(self.nodes.len()).unwrap()).collect();
+        self.set_topology(Some(1), others.iter().copied());
+        self.quiet(millis(500));
+        self.nodes[0].is_master = false;
+        self.nodes[0].follows = 1;
+        self.nodes[0].syncing = true;
+        self.nodes[0].link_up = false;
+        self.nodes[1].sync_full += 1;
+        self.nodes[1].sync_partial_err += 1;
+        self.quiet(millis(1_000));
+        self.set_topology(Some(1), others.into_iter().chain([0]));
+        self.nodes[0].syncing = false;
+        self.nodes[0].link_up = true;
+        self.quiet(millis(1_000));
+    }
+}
+
+fn model(port: u16) -> Model {
+    Model {
+        addr: addr(port),
+        is_master: port == 0,
+        run_id: u32::from(port),
+        follows: 0,
+        answers: true,
+        dead: false,
+        link_up: true,
+        syncing: false,
+        beat_delay: millis(2),
+        beats_arrive: true,
+        lag_bytes: 0,
+        sync_full: 7,
+        sync_partial_err: 3,
+    }
+}
+
+fn of(verdicts: &[RuleVerdict], rule: Rule) -> &RuleVerdict {
+    verdicts.iter().find(|verdict| verdict.rule == rule).unwrap()
+}
+
+#[test]
+fn nothing_is_known_before_anything_was_observed() {
+    let now = Instant::now();
+    let mut rules = Rules::new(GuardConfig::default(), Side::New);
+    let unknown = |rules: &mut Rules, now| {
+        for verdict in rules.verdicts(now) {
+            assert_eq!(verdict.verdict, Verdict::Unknown, "{verdict}");
+        }
+    };
+    unknown(&mut rules, now);
+    let topology = Topology {
+        master: Some(addr(0)),
+        replicas: vec![addr(1)],
+    };
+    rules.topology(&topology, now);
+    let mut later = now;
+    while later < now + millis(60_000) {
+        later += STEP;
+        rules.observe(&Observation {
+            node: addr(0),
+            at: later,
+            kind: ObservationKind::NoAnswer {
+                reason: "connection refused".to_owned(),
+            },
+        });
+        unknown(&mut rules, later);
+    }
+}
+
+#[test]
+fn a_healthy_side_is_ok_once_its_replicas_were_healthy_for_a_while() {
+    let mut sim = Sim::new(2);
+    sim.quiet(millis(2_900));
+    assert_eq!(sim.verdict(Rule::HeartbeatDelay).verdict, Verdict::Unknown);
+    assert_eq!(sim.verdict(Rule::Unreachable).verdict, Verdict::Ok);
+    sim.quiet(millis(600));
+    sim.all(Verdict::Ok);
+    sim.quiet(millis(120_000));
+    sim.all(Verdict::Ok);
+}
+
+#[test]
+fn a_frozen_master_is_unreachable_at_the_limit_and_not_before_and_ok_after_a_while() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[0].answers = false;
+    sim.run(millis(700));
+    assert_eq!(sim.verdict(Rule::Unreachable).verdict, Verdict::Ok);
+    let took = millis(700) + sim.until(Rule::Unreachable, Verdict::Bad, millis(100));
+    assert_eq!(took, millis(750));
+    let verdict = sim.verdict(Rule::Unreachable);
+    assert_eq!(verdict.evidence.node, Some(addr(0)));
+    assert_eq!(verdict.since, sim.now);
+    sim.run(millis(1_000));
+    assert_eq!(sim.verdict(Rule::Unreachable).since, verdict.since);
+    sim.nodes[0].answers = true;
+    let cleared = sim.until(Rule::Unreachable, Verdict::Ok, millis(3_000));
+    assert!(
+        cleared >= millis(2_000) && cleared <= millis(2_200),
+        "{cleared:?}"
+    );
+}
+
+#[test]
+fn only_the_frozen_masters_own_rule_trips_on_a_frozen_master() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[0].answers = false;
+    sim.run(millis(10_000));
+    for verdict in sim.rules.verdicts(sim.now) {
+        assert_eq!(
+            verdict.verdict == Verdict::Bad,
+            verdict.rule == Rule::Unreachable,
+            "{verdict}"
+        );
+    }
+}
+
+#[test]
+fn a_frozen_replica_delays_heartbeats_and_is_told_well_within_a_second() {
+    let mut sim = Sim::healthy(3);
+    sim.nodes[2].answers = false;
+    let took = sim.until(Rule::HeartbeatDelay, Verdict::Bad, millis(2_000));
+    assert!(took >= millis(700) && took <= millis(850), "{took:?}");
+    let verdict = sim.verdict(Rule::HeartbeatDelay);
+    assert_eq!(verdict.evidence.node, Some(addr(2)));
+    assert!(sim.now - verdict.since >= millis(200), "since the first evidence");
+    sim.nodes[2].answers = true;
+    let cleared = sim.until(Rule::HeartbeatDelay, Verdict::Ok, millis(3_000));
+    assert!(cleared >= millis(2_000), "{cleared:?}");
+}
+
+#[test]
+fn a_heartbeat_delay_at_the_limit_is_bad_and_just_below_is_not() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[1].beat_delay = millis(499);
+    sim.quiet(millis(10_000));
+    sim.all(Verdict::Ok);
+    sim.nodes[1].beat_delay = millis(500);
+    let took = sim.until(Rule::HeartbeatDelay, Verdict::Bad, millis(2_000));
+    assert!(took >= millis(200) && took <= millis(350), "{took:?}");
+}
+
+#[test]
+fn one_late_heartbeat_is_not_yet_bad() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[1].beat_delay = millis(900);
+    sim.run(millis(150));
+    sim.nodes[1].beat_delay = millis(2);
+    sim.quiet(millis(5_000));
+}
+
+#[test]
+fn a_replica_that_was_never_healthy_raises_nothing() {
+    let mut sim = Sim::healthy(2);
+    let new = sim.add();
+    sim.nodes[new].syncing = true;
+    sim.nodes[new].link_up = false;
+    sim.nodes[0].sync_full += 1;
+    sim.set_topology(Some(0), 1..=3);
+    sim.quiet(millis(60_000));
+    sim.all(Verdict::Ok);
+    sim.nodes[new].syncing = false;
+    sim.nodes[new].link_up = true;
+    sim.nodes[new].lag_bytes = 5_000;
+    sim.nodes[new].beat_delay = millis(5_000);
+    sim.quiet(millis(60_000));
+}
+
+#[test]
+fn three_replicas_attached_at_once_are_neither_a_resync_loop_nor_a_flap() {
+    let mut sim = Sim::healthy(2);
+    for _ in 0..3 {
+        let new = sim.add();
+        sim.nodes[new].syncing = true;
+        sim.nodes[new].link_up = false;
+    }
+    sim.nodes[0].sync_full += 3;
+    sim.quiet(millis(100));
+    sim.set_topology(Some(0), 1..=5);
+    sim.quiet(millis(2_000));
+    for new in 3..6 {
+        sim.nodes[new].syncing = false;
+        sim.nodes[new].link_up = true;
+    }
+    sim.quiet(millis(10_000));
+    sim.all(Verdict::Ok);
+}
+
+#[test]
+fn a_healthy_replica_that_is_lost_is_a_link_down_even_if_the_topology_drops_it() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[1].answers = false;
+    sim.run(millis(250));
+    sim.set_topology(Some(0), [2]);
+    let took = sim.until(Rule::LinkDown, Verdict::Bad, millis(2_000));
+    assert!(took >= millis(700) && took <= millis(1_250), "{took:?}");
+    let verdict = sim.verdict(Rule::LinkDown);
+    assert_eq!(
+        (verdict.evidence.node, verdict.evidence.measured),
+        (Some(addr(1)), 1.0)
+    );
+    // Gone for good: the loss stops counting, the rule clears by itself.
+    sim.until(Rule::LinkDown, Verdict::Ok, millis(40_000));
+    sim.all(Verdict::Ok);
+}
+
+#[test]
+fn a_replica_whose_link_is_down_by_its_own_word_is_bad_after_a_second_and_clears_after_five() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[1].link_up = false;
+    sim.nodes[1].syncing = true;
+    let took = sim.until(Rule::LinkDown, Verdict::Bad, millis(2_000));
+    assert!(took >= millis(1_000) && took <= millis(1_250), "{took:?}");
+    sim.nodes[1].link_up = true;
+    sim.nodes[1].syncing = false;
+    let cleared = sim.until(Rule::LinkDown, Verdict::Ok, millis(7_000));
+    assert!(cleared >= millis(5_000), "{cleared:?}");
+}
+
+#[test]
+fn a_side_that_loses_all_its_replicas_is_bad_then_unknown_and_never_ok() {
+    let mut sim = Sim::healthy(1);
+    sim.nodes[1].answers = false;
+    sim.until(Rule::LinkDown, Verdict::Bad, millis(2_000));
+    sim.set_topology(Some(0), []);
+    sim.run(millis(60_000));
+    assert_eq!(sim.verdict(Rule::LinkDown).verdict, Verdict::Unknown);
+    assert_eq!(sim.verdict(Rule::HeartbeatDelay).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn a_side_that_never_had_replicas_is_ok() {
+    let mut sim = Sim::new(0);
+    sim.quiet(millis(500));
+    sim.all(Verdict::Ok);
+    sim.nodes[0].answers = false;
+    sim.until(Rule::Unreachable, Verdict::Bad, millis(1_000));
+}
+
+#[test]
+fn a_restarted_replica_raises_nothing_if_it_is_back_within_a_second() {
+    let mut sim = Sim::healthy(2);
+    for index in [1, 2, 1, 2, 1, 2] {
+        sim.nodes[index].answers = false;
+        sim.nodes[index].dead = true;
+        sim.nodes[index].link_up = false;
+        sim.quiet(millis(700));
+        sim.nodes[0].sync_full += 1;
+        sim.nodes[0].sync_partial_err += 1;
+        sim.nodes[index].run_id += 10;
+        sim.nodes[index].answers = true;
+        sim.nodes[index].dead = false;
+        sim.nodes[index].syncing = true;
+        sim.quiet(millis(5_000));
+        sim.nodes[index].syncing = false;
+        sim.nodes[index].link_up = true;
+        sim.quiet(millis(4_000));
+    }
+}
+
+#[test]
+fn one_resync_is_no_loop_and_the_second_is_until_both_have_left_the_window() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[0].sync_full += 1;
+    sim.nodes[0].sync_partial_err += 1;
+    sim.quiet(millis(10_000));
+    assert_eq!(sim.verdict(Rule::ResyncLoop).evidence.measured, 1.0);
+    sim.nodes[0].sync_full += 1;
+    sim.nodes[0].sync_partial_err += 1;
+    let took = sim.until(Rule::ResyncLoop, Verdict::Bad, millis(1_000));
+    assert!(took <= millis(250), "{took:?}");
+    assert_eq!(sim.verdict(Rule::ResyncLoop).evidence.node, Some(addr(0)));
+    sim.until(Rule::ResyncLoop, Verdict::Ok, millis(70_000));
+}
+
+#[test]
+fn a_restarted_master_begins_its_counters_again() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[0].sync_full = 0;
+    sim.nodes[0].sync_partial_err = 0;
+    sim.nodes[0].run_id = 99;
+    sim.quiet(millis(1_000));
+    sim.nodes[0].sync_full = 2;
+    sim.quiet(millis(4_000));
+    sim.all(Verdict::Ok);
+    sim.nodes[0].sync_full = 4;
+    sim.until(Rule::ResyncLoop, Verdict::Bad, millis(1_000));
+}
+
+#[test]
+fn a_replica_that_comes_and_goes_is_a_flap_at_the_fourth_change() {
+    let mut sim = Sim::healthy(2);
+    for _ in 0..3 {
+        sim.nodes[1].link_up = !sim.nodes[1].link_up;
+        sim.run(millis(500));
+    }
+    assert_eq!(sim.verdict(Rule::ReplicaFlap).evidence.measured, 3.0);
+    assert_eq!(sim.verdict(Rule::ReplicaFlap).verdict, Verdict::Ok);
+    sim.nodes[1].link_up = true;
+    sim.until(Rule::ReplicaFlap, Verdict::Bad, millis(500));
+    sim.until(Rule::ReplicaFlap, Verdict::Ok, millis(45_000));
+}
+
+#[test]
+fn a_lagging_replica_is_bad_by_the_seconds_of_stream_it_lacks() {
+    let mut sim = Sim::healthy(2);
+    // 50 bytes a step of 50 ms: a byte lasts a millisecond.
+    sim.nodes[1].lag_bytes = 450;
+    sim.quiet(millis(10_000));
+    sim.all(Verdict::Ok);
+    sim.nodes[1].lag_bytes = 800;
+    let took = sim.until(Rule::OffsetLag, Verdict::Bad, millis(3_000));
+    assert!(took >= millis(500) && took <= millis(1_300), "{took:?}");
+    let verdict = sim.verdict(Rule::OffsetLag);
+    assert_eq!(verdict.evidence.node, Some(addr(1)));
+    assert!(verdict.evidence.measured >= 0.5 && verdict.evidence.measured <= 0.8);
+    sim.nodes[1].lag_bytes = 0;
+    let cleared = sim.until(Rule::OffsetLag, Verdict::Ok, millis(4_000));
+    assert!(cleared >= millis(2_000), "{cleared:?}");
+}
+
+#[test]
+fn silence_is_unknown_not_bad() {
+    let mut sim = Sim::healthy(2);
+    let quiet_since = sim.now;
+    // The shells say nothing at all of the replicas; of the master only that it acknowledges heartbeats.
+    while sim.now - quiet_since < millis(30_000) {
+        sim.now += STEP;
+        sim.observe(0, ObservationKind::Heartbeat { delay: millis(1) });
+        for verdict in sim.rules.verdicts(sim.now) {
+            assert_ne!(verdict.verdict, Verdict::Bad, "{verdict}");
+        }
+    }
+    for rule in &Rule::ALL[1..] {
+        assert_eq!(sim.verdict(*rule).verdict, Verdict::Unknown, "{rule}");
+    }
+    assert_eq!(sim.verdict(Rule::Unreachable).verdict, Verdict::Ok);
+}
+
+#[test]
+fn a_clean_failover_raises_nothing_and_health_is_earned_anew_after_it() {
+    for replicas in [1, 2, 5] {
+        let mut sim = Sim::healthy(replicas);
+        sim.fail_over();
+        sim.quiet(millis(5_000));
+        sim.all(Verdict::Ok);
+        sim.nodes[0].answers = false;
+        sim.until(Rule::HeartbeatDelay, Verdict::Bad, millis(1_000));
+    }
+}
+
+#[test]
+fn a_resync_loop_right_after_a_failover_is_still_seen() {
+    let mut sim = Sim::healthy(2);
+    sim.fail_over();
+    for _ in 0..6 {
+        sim.nodes[1].sync_full += 1;
+        sim.run(millis(1_000));
+    }
+    assert_eq!(sim.verdict(Rule::ResyncLoop).verdict, Verdict::Bad);
+}
+
+#[test]
+fn a_replica_that_does_not_come_back_after_a_failover_is_a_link_down_after_the_grace() {
+    let mut sim = Sim::healthy(3);
+    sim.nodes[1].is_master = true;
+    sim.nodes[2].follows = 1;
+    sim.nodes[3].follows = 1;
+    sim.nodes[3].link_up = false;
+    sim.quiet(millis(1_000));
+    sim.set_topology(Some(1), [2, 3]);
+    sim.quiet(millis(9_900));
+    let took = sim.until(Rule::LinkDown, Verdict::Bad, millis(2_000));
+    assert!(took >= millis(1_000), "{took:?}");
+    assert_eq!(sim.verdict(Rule::LinkDown).evidence.node, Some(addr(3)));
+}
+
+#[test]
+fn without_a_master_the_last_one_is_still_watched() {
+    let mut sim = Sim::healthy(2);
+    sim.set_topology(None, [1, 2]);
+    sim.quiet(millis(2_000));
+    assert_eq!(
+        sim.verdict(Rule::Unreachable).verdict,
+        Verdict::Unknown,
+        "a failover"
+    );
+    sim.nodes[0].answers = false;
+    let took = sim.until(Rule::Unreachable, Verdict::Bad, millis(1_000));
+    assert!(took >= millis(700), "{took:?}");
+}
+
+#[test]
+fn a_side_without_a_master_for_long_is_unreachable() {
+    let mut sim = Sim::healthy(2);
+    sim.set_topology(None, [1, 2]);
+    sim.quiet(millis(9_900));
+    sim.until(Rule::Unreachable, Verdict::Bad, millis(200));
+    assert_eq!(sim.verdict(Rule::Unreachable).evidence.node, None);
+}
+
+#[test]
+fn a_stall_of_our_own_turns_nothing_bad_and_its_delays_are_not_believed() {
+    let mut sim = Sim::healthy(2);
+    sim.now += millis(2_000);
+    let delay = millis(2_000);
+    // What is read first after the stall: late heartbeats, missing ones, timeouts.
+    sim.observe(1, ObservationKind::Heartbeat { delay });
+    sim.observe(2, ObservationKind::HeartbeatOutstanding { age: delay });
+    sim.observe(
+        0,
+        ObservationKind::NoAnswer {
+            reason: "timed out".to_owned(),
+        },
+    );
+    assert!(sim.rules.tick(sim.now));
+    assert!(sim.rules.is_tilted(sim.now));
+    for verdict in sim.rules.verdicts(sim.now) {
+        assert_ne!(verdict.verdict, Verdict::Bad, "{verdict}");
+    }
+    sim.beats = vec![sim.now; 3];
+    sim.quiet(millis(5_000));
+    sim.all(Verdict::Ok);
+    assert!(!sim.rules.is_tilted(sim.now));
+}
+
+#[test]
+fn a_master_that_is_dead_after_a_stall_of_our_own_is_bad_when_the_tilt_ends() {
+    let mut sim = Sim::healthy(2);
+    sim.now += millis(2_000);
+    sim.nodes[0].answers = false;
+    sim.quiet(millis(1_900));
+    assert_eq!(sim.verdict(Rule::Unreachable).verdict, Verdict::Unknown);
+    sim.until(Rule::Unreachable, Verdict::Bad, millis(200));
+}
+
+#[test]
+fn a_rule_that_is_off_is_not_there_and_actions_are_by_side() {
+    let mut config = GuardConfig::default();
+    config.rules.get_mut(Rule::LinkDown).action = [super::Action::Warn, super::Action::Off];
+    let mut rules = Rules::new(config, Side::New);
+    let verdicts = rules.verdicts(Instant::now());
+    assert_eq!(verdicts.len(), Rule::ALL.len() - 1);
+    assert!(verdicts.iter().all(|verdict| verdict.rule != Rule::LinkDown));
+}
+
+#[test]
+fn unknown_freezes_and_bad_trips_only_where_the_action_says_so() {
+    let mut sim = Sim::healthy(2);
+    let verdicts = sim.rules.verdicts(sim.now);
+    assert_eq!(super::worst(&verdicts), Verdict::Ok);
+    assert!(super::freeze(&verdicts).is_none() && super::trip(&verdicts).is_none());
+    sim.set_topology(None, [1, 2]);
+    let verdicts = sim.rules.verdicts(sim.now);
+    assert_eq!(super::worst(&verdicts), Verdict::Unknown);
+    assert!(super::freeze(&verdicts).is_some() && super::trip(&verdicts).is_none());
+    sim.nodes[0].answers = false;
+    sim.until(Rule::Unreachable, Verdict::Bad, millis(1_000));
+    let mut verdicts = sim.rules.verdicts(sim.now);
+    assert_eq!(
+        super::trip(&verdicts).map(|verdict| verdict.rule),
+        Some(Rule::Unreachable)
+    );
+    verdicts.reverse();
+    assert_eq!(
+        super::freeze(&verdicts).map(|verdict| verdict.verdict),
+        Some(Verdict::Bad)
+    );
+    for verdict in &mut verdicts {
+        verdict.action = super::Action::Warn;
+    }
+    assert!(super::freeze(&verdicts).is_none() && super::trip(&verdicts).is_none());
+}
+
+#[test]
+fn nodes_that_are_not_the_sides_leave_nothing_behind() {
+    let mut sim = Sim::healthy(2);
+    for port in 100..10_000 {
+        sim.rules.observe(&Observation {
+            node: addr(port),
+            at: sim.now,
+            kind: ObservationKind::Heartbeat { delay: millis(1) },
+        });
+    }
+    assert_eq!(sim.rules.nodes(sim.now).len(), 3);
+    for first in 0..200_u16 {
+        sim.set_topology(Some(0), (first * 64 + 1)..=(first * 64 + 200));
+    }
+    assert!(sim.rules.nodes(sim.now).len() <= crate::limits::NODES_MAX * 3);
+}
+
+fn any_kind() -> impl Strategy<Value = ObservationKind> {
+    let info = (
+        any::<[bool; 3]>(),
+        0_u32..3,
+        any::<Option<u64>>(),
+        any::<Option<u64>>(),
+        any::<u32>(),
+    );
+    prop_oneof![
+        info.prop_map(|(flags, run_id, offset, sync_full, count)| {
+            ObservationKind::Info(Box::new(NodeInfo {
+                took: millis(u64::from(count % 5_000)),
+                is_master: flags[0],
+                run_id: Some(run_id.to_string()),
+                repl_offset: offset,
+                connected_replicas: Some(count),
+                link_up: Some(flags[1]),
+                sync_in_progress: Some(flags[2]),
+                sync_full,
+                ..NodeInfo::default()
+            }))
+        }),
+        Just(ObservationKind::NoAnswer {
+            reason: String::new()
+        }),
+        any::<u32>().prop_map(|age| ObservationKind::Heartbeat {
+            delay: millis(u64::from(age))
+        }),
+        any::<u32>().prop_map(|age| ObservationKind::HeartbeatOutstanding {
+            age: millis(u64::from(age))
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_nodes_say_the_rules_answer_and_bad_has_its_evidence(
+        inputs in proptest::collection::vec((0_u16..5, any_kind(), 0_u64..400, 0_u8..20), 0..200)
+    ) {
+        let mut sim = Sim::new(3);
+        for (port, kind, pause, topology) in inputs {
+            sim.now += millis(pause);
+            if topology < 4 {
+                sim.set_topology((topology < 3).then_some(u16::from(topology)), 1..=3);
+            }
+            sim.rules.observe(&Observation { node: addr(port), at: sim.now, kind });
+            for verdict in sim.rules.verdicts(sim.now) {
+                if verdict.verdict == Verdict::Bad {
+                    prop_assert!(verdict.since <= sim.now);
+                    prop_assert!(sim.now - sim.start > Duration::ZERO);
+                }
+                prop_assert!(verdict.evidence.measured.is_finite());
+            }
+        }
+    }
+
+    #[test]
+    fn delays_under_every_limit_never_raise_anything(
+        delays in proptest::collection::vec((1_usize..3, 0_u64..490, 0_u64..480), 1..60)
+    ) {
+        let mut sim = Sim::new(2);
+        for (index, beat, lag) in delays {
+            sim.nodes[index].beat_delay = millis(beat);
+            sim.nodes[index].lag_bytes = lag;
+            sim.quiet(millis(1_000));
+        }
+    }
+}
