@@ -120,6 +120,9 @@ pub const REDIAL_FIRST: Duration = Duration::from_millis(10);
 pub const REDIAL_LONGEST: Duration = Duration::from_secs(1);
 /// How long a connection attempt and its handshake may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a probe or a heartbeat waits for a node before it dials anew. A frozen node keeps its connections: this is how
+/// soon a dead one is not waited for any more. The rules measure silence themselves.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const _: () = assert!(SLOTS.is_power_of_two(), "rank is a multiplication modulo SLOTS");
 const _: () = assert!(

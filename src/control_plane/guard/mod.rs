@@ -1,18 +1,26 @@
 //! Is replication healthy on both sides, and how do we know?
+//!
+//! Shells ask ([`watch_side`] runs a probe for each node and heartbeats through replication) and send observations; [`Rules`],
+//! pure, turn them into verdicts. The control loop feeds the one from the other and acts by [`trip`] and [`freeze`].
 
 mod evidence;
+mod heartbeat;
 mod hysteresis;
 mod info;
+mod ledger;
 mod measure;
 mod node;
 mod observation;
 mod offsets;
+mod probe;
+mod redial;
 mod rules;
 #[cfg(test)]
 mod simulation;
 mod tally;
 mod tilt;
 mod verdict;
+mod watch;
 
 pub use info::{InfoError, parse as parse_info};
 pub use observation::{NodeInfo, Observation, ObservationKind, ReplicaLine};
@@ -20,3 +28,4 @@ pub use rules::{NodeHealth, Rules};
 pub use verdict::{
     Action, Evidence, Rule, RuleSetting, RuleTable, RuleVerdict, Verdict, freeze, trip, worst,
 };
+pub use watch::watch_side;
