@@ -153,3 +153,10 @@ pub struct Topology {
     /// Replicas of that master, in address order, dead ones left out.
     pub replicas: Vec<NodeAddr>,
 }
+
+impl Topology {
+    /// Whether `node` is one of its nodes.
+    pub fn has(&self, node: &NodeAddr) -> bool {
+        self.master.as_ref() == Some(node) || self.replicas.contains(node)
+    }
+}

@@ -1,4 +1,28 @@
 //! Switchback: a replication-aware Redis proxy.
+//!
+//! # A request's journey
+//!
+//! 1. A worker's own listener accepts the client ([`data_plane::listener`]); the client is a
+//!    [`Session`](data_plane::session::Session) of that worker until it leaves.
+//! 2. The session's task reads bytes ([`drive()`](data_plane::session::drive())) and the
+//!    [`RequestParser`](resp::RequestParser) finds where each request and each argument ends.
+//! 3. [`classify()`](data_plane::command::classify()) looks the name up: what it is, where its keys are, how it is treated.
+//! 4. [`owner()`](routing::owner) of the keys' [`Slot`](routing::Slot)s at the present [`Weight`](routing::Weight) says
+//!    which side; the [`Snapshot`](routing::Snapshot) says where that side's master is.
+//! 5. [`dispatch`](data_plane::session) takes the session's [`Link`](data_plane::upstream::Link) to it, shared or its own, and
+//!    enqueues the bytes as they came. No usable master: the request is held, and nothing more is read.
+//! 6. The link's task writes everything that was enqueued in this turn at once, and hands each reply to the session that
+//!    is at the front of the [pipeline](data_plane::upstream).
+//! 7. The session writes replies in request order, whichever side answered first.
+//!
+//! # A decision's journey
+//!
+//! 1. Watchers ([`control_plane::sentinel`]), probes and heartbeats ([`control_plane::guard`]) and operators
+//!    ([`control_plane::admin`]) send an [`Event`](control_plane::Event) each to the one control loop.
+//! 2. Rules turn observations into [verdicts](control_plane::guard::RuleVerdict); the
+//!    [`Controller`](control_plane::shift::Controller) turns verdicts and orders into changes.
+//! 3. The route's one [`Publisher`](routing::Publisher) puts a new snapshot in force and has it saved; an order is acknowledged once
+//!    every worker routes by it and it is on disk.
 
 pub mod cli;
 pub mod cluster;
@@ -8,7 +32,10 @@ pub mod data_plane;
 pub mod demo;
 pub mod lab;
 pub mod limits;
+mod metrics;
 mod net;
+pub mod proxy;
 pub mod resp;
 pub mod routing;
+mod shutdown;
 pub mod stats;

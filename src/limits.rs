@@ -98,6 +98,15 @@ pub const ADMIN_LINGER: Duration = Duration::from_secs(1);
 pub const ADMIN_EVENTS_QUEUED_MAX: usize = 1_024;
 /// `SHUTDOWN` without `GRACE`.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// Connections to the metrics address at once.
+pub const METRICS_CLIENTS_MAX: usize = 64;
+/// How long an operator's order waits for every worker, and then for the disk, before its reply says that it is not
+/// confirmed. A worker confirms between two events of its loop: in microseconds, unless it is stopped.
+pub const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Events on their way to the control loop; beyond it, their senders wait.
+pub const CONTROL_QUEUE_MAX: usize = 4_096;
+/// How long a start waits for every side's nodes to be found, before it serves without them.
+pub const START_WAIT: Duration = Duration::from_secs(2);
 /// Events kept for `EVENTS`.
 pub const EVENTS_KEPT: usize = 1_000;
 /// Routes of one process.
@@ -139,4 +148,8 @@ const _: () = assert!(FOLLOW_GAP.as_millis() < FOLLOW_URGENT_INTERVAL.as_millis(
 const _: () = assert!(
     FOLLOW_INTERVAL.as_millis() + 2 * ROLE_TIMEOUT.as_millis() < ROLE_LIFETIME.as_millis(),
     "a ROLE outlives one poll that fails"
+);
+const _: () = assert!(
+    DISCOVERY_WAIT.as_millis() < START_WAIT.as_millis(),
+    "a start waits for what discovery finds"
 );

@@ -2,7 +2,7 @@
 //!
 //! Shell: relaxed atomics; a worker adds up locally and flushes once per turn of its loop, never per command.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Buckets of the latency histograms.
@@ -14,6 +14,23 @@ pub fn latency_bucket(micros: u32) -> usize {
     ((u32::BITS - micros.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1)
 }
 
+/// Durations, counted by bucket and added up.
+#[derive(Debug, Default)]
+pub struct Latencies {
+    /// By [`latency_bucket`].
+    pub counts: [AtomicU64; LATENCY_BUCKETS],
+    /// Sum, in microseconds.
+    pub micros: AtomicU64,
+}
+
+impl Latencies {
+    /// Adds one.
+    pub fn add(&self, micros: u32) {
+        self.counts[latency_bucket(micros)].fetch_add(1, Ordering::Relaxed);
+        self.micros.fetch_add(u64::from(micros), Ordering::Relaxed);
+    }
+}
+
 /// One route's counters, all workers together. Index by side: [`crate::cluster::Side::index`].
 #[derive(Debug)]
 pub struct RouteStats {
@@ -23,10 +40,8 @@ pub struct RouteStats {
     pub clients: AtomicUsize,
     /// Clients with a command waiting for a usable master.
     pub held: AtomicUsize,
-    /// Waits for a usable master that are over, and their sum in microseconds.
-    pub holds: AtomicU64,
-    /// See `holds`.
-    pub hold_micros: AtomicU64,
+    /// Waits for a usable master that are over.
+    pub holds: Latencies,
     /// Commands sent to each side.
     pub commands: [AtomicU64; 2],
     /// Error replies of each side passed on to apps.
@@ -39,10 +54,8 @@ pub struct RouteStats {
     pub uncertain_retried: [AtomicU64; 2],
     /// Upstream connections open now.
     pub upstream_connections: [AtomicUsize; 2],
-    /// Command latencies of each side, enqueued to answered: counts by [`latency_bucket`].
-    pub latency: [[AtomicU64; LATENCY_BUCKETS]; 2],
-    /// Sum of the same, in microseconds.
-    pub latency_micros: [AtomicU64; 2],
+    /// Command latencies of each side, enqueued to answered.
+    pub latency: [Latencies; 2],
     /// Time of the last command handed to a socket of each side, in nanoseconds since `origin`; 0 is never.
     pub last_sent_nanos: [AtomicU64; 2],
 }
@@ -53,8 +66,7 @@ impl Default for RouteStats {
             origin: Instant::now(),
             clients: AtomicUsize::default(),
             held: AtomicUsize::default(),
-            holds: AtomicU64::default(),
-            hold_micros: AtomicU64::default(),
+            holds: Latencies::default(),
             commands: Default::default(),
             errors: Default::default(),
             published: Default::default(),
@@ -62,7 +74,6 @@ impl Default for RouteStats {
             uncertain_retried: Default::default(),
             upstream_connections: Default::default(),
             latency: Default::default(),
-            latency_micros: Default::default(),
             last_sent_nanos: Default::default(),
         }
     }

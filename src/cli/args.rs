@@ -70,6 +70,9 @@ pub struct RunArgs {
     /// Address of /metrics, /healthz and /readyz.
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
     pub metrics: Option<SocketAddr>,
+    /// Where weight, epoch and latch are kept [default: /var/lib/switchback for root, else ~/.local/state/switchback].
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `check`.

@@ -1,13 +1,35 @@
 //! What does `switchback check` do?
 //!
-//! Shell.
+//! Shell: reads a configuration as `run` would, and says everything that is wrong with it.
 
 use std::process::ExitCode;
 
 use super::args::CheckArgs;
-use super::output::complain;
+use super::output::{self, complain};
+use crate::config::{self, Faults};
 
-pub(super) fn check(_: &CheckArgs) -> ExitCode {
-    complain("check is not built into this version");
-    ExitCode::FAILURE
+/// Exit code of bad arguments and bad configuration.
+const BAD_INPUT: u8 = 2;
+
+pub(super) fn check(args: &CheckArgs) -> ExitCode {
+    if args.preflight {
+        complain("--preflight is not supported by this version yet");
+        return ExitCode::FAILURE;
+    }
+    match config::load(&args.config) {
+        Ok(config) => {
+            let routes = config.routes.iter().map(|route| route.name.as_str());
+            let names = routes.collect::<Vec<_>>().join(", ");
+            output::exit(output::print(&format!("ok; routes: {names}\n")))
+        }
+        Err(faults) => bad_config(&faults),
+    }
+}
+
+/// Every fault on a line of its own.
+pub(super) fn bad_config(faults: &Faults) -> ExitCode {
+    for fault in faults.iter() {
+        complain(&fault.to_string());
+    }
+    ExitCode::from(BAD_INPUT)
 }

@@ -2,6 +2,8 @@
 //!
 //! Pure: data. Shells (Sentinel watchers, probes, heartbeats, the admin socket) send these; [`super::run`] handles them.
 
+use std::time::Duration;
+
 use crate::cluster::{Side, Topology};
 use crate::control_plane::admin::Request;
 use crate::control_plane::guard::Observation;
@@ -43,4 +45,33 @@ pub enum Event {
     },
     /// An operator's command, with the way back for its reply.
     Admin(Request),
+    /// The writer of a route's state has news.
+    Saved {
+        /// Route index.
+        route: usize,
+    },
+    /// A route back has reached every worker.
+    RoutedBack(RoutedBack),
+    /// The configuration file is to be read again.
+    Reload,
+    /// The process is to end.
+    Shutdown {
+        /// How long in-flight replies are waited for.
+        grace: Duration,
+    },
+}
+
+/// What a route back took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutedBack {
+    /// Route index.
+    pub route: usize,
+    /// A rule's name, or `operator`.
+    pub cause: String,
+    /// From the first bad evidence to the decision.
+    pub evidence_to_decision: Duration,
+    /// From the first bad evidence to the last command that was handed to a socket of `new`; zero when there was none.
+    pub evidence_to_last_command: Duration,
+    /// From the decision to the last worker's confirmation; `None` when it did not come in time.
+    pub published_to_all: Option<Duration>,
 }

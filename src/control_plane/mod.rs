@@ -5,6 +5,16 @@ pub mod admin;
 mod client;
 mod event;
 pub mod guard;
+mod journal;
+mod record;
+mod report;
+mod route;
+mod run;
 pub mod sentinel;
+pub mod shift;
+mod start;
+mod store;
 
-pub use event::Event;
+pub use event::{Event, RoutedBack};
+pub(crate) use start::{ControlPlane, Outside};
+pub use store::StoreError;

@@ -232,9 +232,12 @@ impl LocalRoute {
             move_over(&self.counts.published[side], &self.stats.published[side]);
             move_over(
                 &self.counts.latency_micros[side],
-                &self.stats.latency_micros[side],
+                &self.stats.latency[side].micros,
             );
-            for (from, to) in self.counts.latency[side].iter().zip(&self.stats.latency[side]) {
+            for (from, to) in self.counts.latency[side]
+                .iter()
+                .zip(&self.stats.latency[side].counts)
+            {
                 let count = from.take();
                 if count > 0 {
                     to.fetch_add(u64::from(count), Ordering::Relaxed);

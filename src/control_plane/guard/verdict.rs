@@ -230,20 +230,18 @@ pub fn freeze(verdicts: &[RuleVerdict]) -> Option<&RuleVerdict> {
 }
 
 impl fmt::Display for RuleVerdict {
-    /// `rule=… node=… measured=… limit=…`, as `-FROZEN` and events say it.
+    /// `rule=… node=… measured=… limit=… side=…`, as `-FROZEN` and events say it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rule={} side={}", self.rule, self.side)?;
+        write!(f, "rule={}", self.rule)?;
         match &self.evidence.node {
             Some(node) => write!(f, " node={node}")?,
             None => write!(f, " node=none")?,
         }
         if self.verdict == Verdict::Unknown {
-            return write!(f, " measured=unknown limit={}", self.evidence.limit);
+            write!(f, " measured=unknown")?;
+        } else {
+            write!(f, " measured={:.3}", self.evidence.measured)?;
         }
-        write!(
-            f,
-            " measured={:.3} limit={}",
-            self.evidence.measured, self.evidence.limit
-        )
+        write!(f, " limit={} side={}", self.evidence.limit, self.side)
     }
 }

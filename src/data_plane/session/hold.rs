@@ -65,9 +65,8 @@ impl Hold {
     pub(super) fn release(&mut self, stats: &RouteStats) {
         if let Some((since, _)) = self.waiting.take() {
             stats.held.fetch_sub(1, Ordering::Relaxed);
-            let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-            stats.hold_micros.fetch_add(micros, Ordering::Relaxed);
-            stats.holds.fetch_add(1, Ordering::Relaxed);
+            let micros = u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX);
+            stats.holds.add(micros);
         }
     }
 }

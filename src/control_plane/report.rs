@@ -1,0 +1,126 @@
+//! What do STATUS, HEALTH and TOPOLOGY say of a route?
+//!
+//! Pure: from what the control loop holds to replies. Field names are the contract's; see docs of the admin socket.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::admin::Reply;
+use super::guard::{RuleVerdict, Verdict};
+use super::route::RouteControl;
+use crate::cluster::{Discovery, Endpoint, Side, Topology};
+use crate::routing::Weight;
+
+/// `STATUS` of one route.
+pub(super) fn status(route: &RouteControl) -> Reply {
+    let stats = &route.shared.stats;
+    let controller = &route.controller;
+    let latch_reason = controller
+        .latch()
+        .map(|latch| format!("{}: {}", latch.cause, latch.reason));
+    Reply::Map(vec![
+        ("route", text(route.name())),
+        ("state", text(controller.state_name())),
+        ("weight", percent(controller.weight())),
+        ("target", percent(controller.target())),
+        ("epoch", Reply::Integer(route.epoch().0 as i64)),
+        ("latched", Reply::Boolean(controller.latch().is_some())),
+        ("reason", optional(latch_reason.or_else(|| route.reason.clone()))),
+        ("clients", count(stats.clients.load(Ordering::Relaxed))),
+        ("held", count(stats.held.load(Ordering::Relaxed))),
+        ("old", side_status(route, Side::Old)),
+        ("new", side_status(route, Side::New)),
+    ])
+}
+
+fn side_status(route: &RouteControl, side: Side) -> Reply {
+    if !route.has(side) {
+        return Reply::Null;
+    }
+    let Topology { master, replicas } = &route.topology[side.index()];
+    let commands = route.shared.stats.commands[side.index()].load(Ordering::Relaxed);
+    Reply::Map(vec![
+        ("master", optional(master.as_ref().map(ToString::to_string))),
+        ("replicas", Reply::Array(replicas.iter().map(text).collect())),
+        ("verdict", text(route.side_verdict(side).name())),
+        ("commands_total", Reply::Integer(commands as i64)),
+    ])
+}
+
+/// `HEALTH` of one route: a map a rule and side.
+pub(super) fn health(route: &RouteControl, now: Instant) -> Vec<Reply> {
+    let describe = |verdict: &RuleVerdict| {
+        let measured = match verdict.verdict {
+            Verdict::Unknown => Reply::Null,
+            Verdict::Ok | Verdict::Bad => Reply::Double(verdict.evidence.measured),
+        };
+        Reply::Map(vec![
+            ("route", text(route.name())),
+            ("side", text(verdict.side)),
+            ("rule", text(verdict.rule)),
+            ("verdict", text(verdict.verdict.name())),
+            ("action", text(verdict.action.name())),
+            (
+                "node",
+                optional(verdict.evidence.node.as_ref().map(ToString::to_string)),
+            ),
+            ("measured", measured),
+            ("limit", Reply::Double(verdict.evidence.limit)),
+            ("unit", text(verdict.rule.unit())),
+            ("since", text(wall_time(verdict.since, now))),
+        ])
+    };
+    route.verdicts.iter().map(describe).collect()
+}
+
+/// `TOPOLOGY` of one route: a map a side.
+pub(super) fn topology(route: &RouteControl) -> Vec<Reply> {
+    let config = &route.shared.config;
+    let describe = |side: Side, endpoint: &Endpoint| {
+        let Topology { master, replicas } = &route.topology[side.index()];
+        let (discovery, sentinels) = match &endpoint.discovery {
+            Discovery::Fixed(node) => (format!("fixed {node}"), Vec::new()),
+            Discovery::Sentinel {
+                sentinels,
+                master_name,
+            } => (format!("sentinel {master_name}"), sentinels.clone()),
+        };
+        Reply::Map(vec![
+            ("route", text(route.name())),
+            ("side", text(side)),
+            ("discovery", text(discovery)),
+            ("sentinels", Reply::Array(sentinels.iter().map(text).collect())),
+            ("master", optional(master.as_ref().map(ToString::to_string))),
+            ("replicas", Reply::Array(replicas.iter().map(text).collect())),
+        ])
+    };
+    let new = config.new.as_ref().map(|endpoint| describe(Side::New, endpoint));
+    std::iter::once(describe(Side::Old, &config.old))
+        .chain(new)
+        .collect()
+}
+
+/// The wall-clock time of a moment on the monotonic clock.
+fn wall_time(moment: Instant, now: Instant) -> Timestamp {
+    let ago = SignedDuration::try_from(now.saturating_duration_since(moment)).unwrap_or(SignedDuration::ZERO);
+    let wall = Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH);
+    wall.round(jiff::Unit::Millisecond).unwrap_or(wall)
+}
+
+fn text(value: impl ToString) -> Reply {
+    Reply::Bulk(value.to_string())
+}
+
+fn optional(value: Option<String>) -> Reply {
+    value.map_or(Reply::Null, Reply::Bulk)
+}
+
+fn count(value: usize) -> Reply {
+    Reply::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn percent(weight: Weight) -> Reply {
+    Reply::Double(f64::from(weight.steps()) / 100.0)
+}

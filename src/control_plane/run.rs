@@ -1,0 +1,483 @@
+//! What does the control plane do, from one event to the next?
+//!
+//! Shell: one loop over one event enum, on one thread. It never waits for anything but the next event: what takes time
+//! (a worker's acknowledgement, the disk) is waited for by a task of its own, which comes back as an event or a reply.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::admin::{Command, Reply, Request};
+use super::guard::{RuleVerdict, Verdict};
+use super::journal::{Entry, Journal};
+use super::report;
+use super::route::RouteControl;
+use super::shift::{Change, ChangeKind, Input};
+use super::store::{Progress, Store};
+use super::{Event, RoutedBack};
+use crate::cluster::Side;
+use crate::config::{self, Config};
+use crate::limits::ACKNOWLEDGE_TIMEOUT;
+use crate::metrics::Gauges;
+use crate::routing::{Epoch, RouteTable};
+
+/// How often the loop looks even when nothing happens: shifts make their steps, silence becomes evidence.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The control loop and all it owns.
+pub(super) struct Control {
+    pub(super) routes: Vec<RouteControl>,
+    pub(super) store: Store,
+    pub(super) journal: Journal,
+    pub(super) gauges: Rc<Gauges>,
+    /// For the tasks that come back.
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) config: Config,
+    /// Where the configuration came from; `None`: from flags.
+    pub(super) config_file: Option<PathBuf>,
+}
+
+impl Control {
+    /// Runs until somebody asks for the end; returns the grace period.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Event>) -> Duration {
+        for route in 0..self.routes.len() {
+            self.start(route);
+        }
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = inbox.recv() => match event {
+                    Some(Event::Admin(request)) => {
+                        if let Some(grace) = self.answer(request) {
+                            return grace;
+                        }
+                    }
+                    Some(Event::Shutdown { grace }) => return grace,
+                    Some(event) => self.handle(event),
+                    // This loop holds a sender itself: it cannot happen, and if it does there is nothing left to do.
+                    None => return Duration::ZERO,
+                },
+                _ = ticks.tick() => {
+                    let now = Instant::now();
+                    for route in 0..self.routes.len() {
+                        self.routes[route].tick(now);
+                        self.look(route, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, at: usize) {
+        let route = &mut self.routes[at];
+        let epoch = route.epoch();
+        route.save(epoch, &self.store);
+        let reason = format!(
+            "weight {}, {}",
+            route.controller.weight(),
+            route.controller.state_name()
+        );
+        self.note(at, None, "started", reason);
+        tokio::task::spawn_local(forward_progress(
+            at,
+            self.routes[at].progress(),
+            self.events.clone(),
+        ));
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Topology {
+                route,
+                side,
+                topology,
+                reason,
+            } => {
+                let Some(control) = self.routes.get_mut(route) else {
+                    return;
+                };
+                let has_moved = control.topology[side.index()].master != topology.master;
+                if control.topology[side.index()] == topology {
+                    return;
+                }
+                let master = topology
+                    .master
+                    .as_ref()
+                    .map_or("none".to_owned(), ToString::to_string);
+                self.gauges.keep_nodes(route, side, |node| topology.has(node));
+                control.learn(side, topology, now);
+                control.publish(&self.store);
+                if has_moved {
+                    self.gauges.master_changed(route, side);
+                    self.note(route, Some(side), "master_changed", format!("{master}: {reason}"));
+                } else {
+                    self.note(route, Some(side), "replicas_changed", reason);
+                }
+                self.look(route, now);
+            }
+            Event::Notice {
+                route,
+                side,
+                kind,
+                text,
+            } => {
+                if route < self.routes.len() {
+                    self.note(route, Some(side), kind, text);
+                }
+            }
+            Event::Observation {
+                route,
+                side,
+                observation,
+            } => {
+                let Some(control) = self.routes.get_mut(route) else {
+                    return;
+                };
+                self.gauges.observed(route, side, &observation);
+                control.observe(side, &observation);
+                self.look(route, now);
+            }
+            Event::Saved { route } => self.saved(route),
+            Event::RoutedBack(back) => self.routed_back(back),
+            Event::Reload => {
+                let outcome = self.reload();
+                if let Err(faults) = outcome {
+                    tracing::error!("configuration not reloaded: {faults}");
+                }
+            }
+            // Taken by `run`, which can return.
+            Event::Admin(_) | Event::Shutdown { .. } => {}
+        }
+    }
+
+    /// Judges a route, tells what has changed, and carries out what the controller makes of it.
+    fn look(&mut self, at: usize, now: Instant) {
+        let changed = self.routes[at].judge(now);
+        for verdict in &changed {
+            self.gauges.judged(at, verdict);
+            let kind = match verdict.verdict {
+                Verdict::Bad => "rule_bad",
+                Verdict::Ok => "rule_ok",
+                Verdict::Unknown => "rule_unknown",
+            };
+            self.note(at, Some(verdict.side), kind, verdict.to_string());
+        }
+        // A look asks for nothing, so nothing is refused.
+        if let Ok(Some(change)) = self.routes[at].decide(Input::Look, now) {
+            self.carry_out(at, &change, now);
+        }
+    }
+
+    /// Puts a change in force; returns the epoch from which on it is.
+    fn carry_out(&mut self, at: usize, change: &Change, decided: Instant) -> Epoch {
+        let epoch = match change.kind {
+            ChangeKind::Weight | ChangeKind::ShiftStep | ChangeKind::ShiftDone => {
+                self.routes[at].publish(&self.store)
+            }
+            ChangeKind::Trip | ChangeKind::RouteBack | ChangeKind::Armed => {
+                self.routes[at].publish(&self.store)
+            }
+            ChangeKind::ShiftStarted
+            | ChangeKind::ShiftPaused
+            | ChangeKind::ShiftResumed
+            | ChangeKind::TripWithheld => self.routes[at].epoch(),
+        };
+        if matches!(change.kind, ChangeKind::Trip | ChangeKind::RouteBack) {
+            let measure = measure_route_back(at, &self.routes[at], change, epoch, decided);
+            let events = self.events.clone();
+            tokio::task::spawn_local(async move {
+                let back = measure.await;
+                let _ = events.send(Event::RoutedBack(back)).await;
+            });
+        }
+        self.note(at, None, change.kind.name(), change.reason.clone());
+        epoch
+    }
+
+    fn routed_back(&mut self, back: RoutedBack) {
+        if back.route >= self.routes.len() {
+            return;
+        }
+        self.gauges
+            .routed_back(back.route, &back.cause, back.evidence_to_last_command);
+        let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
+        let confirmed = match back.published_to_all {
+            Some(time) => format!("every worker confirmed it within {:.3} ms", millis(time)),
+            None => format!("not every worker has confirmed it within {ACKNOWLEDGE_TIMEOUT:?}"),
+        };
+        let reason = format!(
+            "{}: {:.3} ms from first evidence to last command on new; decided after {:.3} ms; {confirmed}",
+            back.cause,
+            millis(back.evidence_to_last_command),
+            millis(back.evidence_to_decision),
+        );
+        self.note(back.route, None, "routed_back", reason);
+    }
+
+    fn saved(&mut self, at: usize) {
+        let Some(route) = self.routes.get_mut(at) else {
+            return;
+        };
+        let before = route.controller.weight();
+        if let Some(reason) = route.saved() {
+            if route.controller.weight() != before {
+                route.publish(&self.store);
+            }
+            self.note(at, None, "state_not_saved", reason);
+        }
+    }
+
+    fn reload(&mut self) -> Result<(), String> {
+        let Some(path) = &self.config_file else {
+            return Err("this switchback was started without a configuration file".to_owned());
+        };
+        let next = config::load(path).map_err(|faults| faults.to_string())?;
+        config::reloadable(&self.config, &next).map_err(|faults| faults.to_string())?;
+        let now = Instant::now();
+        for (at, (was, is)) in self.config.routes.iter().zip(&next.routes).enumerate() {
+            if was.limits != is.limits {
+                self.routes[at]
+                    .shared
+                    .limits
+                    .store(std::sync::Arc::new(is.limits.clone()));
+            }
+            if was.guard != is.guard {
+                self.routes[at].reconfigure(&is.guard, now);
+            }
+        }
+        self.config = next;
+        for at in 0..self.routes.len() {
+            self.note(
+                at,
+                None,
+                "config_reloaded",
+                "the changed file is in force".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Answers an operator; a grace period when the operator wants the end.
+    fn answer(&mut self, request: Request) -> Option<Duration> {
+        let Request { command, reply } = request;
+        let answer = match command {
+            Command::Status { route, .. } => self.about(route, |route| vec![report::status(route)], true),
+            Command::Health { route, .. } => {
+                let now = Instant::now();
+                self.about(route, |route| report::health(route, now), false)
+            }
+            Command::Topology { route, .. } => self.about(route, report::topology, false),
+            Command::Events { count, .. } => self.journal.newest(count),
+            Command::SubscribeEvents { sink } => match self.journal.stream_to(sink) {
+                true => Reply::Ok,
+                false => Reply::Error("ERR too many clients listen to events already".to_owned()),
+            },
+            Command::GetWeight { route } => match self.find(&route) {
+                Ok(at) => Reply::Bulk(self.routes[at].controller.weight().to_string()),
+                Err(error) => error,
+            },
+            Command::SetWeight {
+                route,
+                weight,
+                over,
+                force,
+            } => {
+                self.order(&route, Input::SetWeight { weight, over, force }, reply);
+                return None;
+            }
+            Command::Back { route, reason } => {
+                self.order(&route, Input::Back { reason }, reply);
+                return None;
+            }
+            Command::Arm { route } => {
+                self.order(&route, Input::Arm, reply);
+                return None;
+            }
+            Command::ConfigReload => match self.reload() {
+                Ok(()) => Reply::Ok,
+                Err(faults) => Reply::Error(format!(
+                    "ERR not reloaded, nothing has changed: {}",
+                    one_line(&faults)
+                )),
+            },
+            Command::Shutdown { grace } => {
+                let _ = reply.send(Reply::Ok);
+                return Some(grace);
+            }
+        };
+        let _ = reply.send(answer);
+        None
+    }
+
+    /// Has an operator's order decided; `reply` is answered once it is in force and saved.
+    fn order(&mut self, name: &str, input: Input, reply: oneshot::Sender<Reply>) {
+        let now = Instant::now();
+        let at = match self.find(name) {
+            Ok(at) => at,
+            Err(error) => {
+                let _ = reply.send(error);
+                return;
+            }
+        };
+        let epoch = match self.routes[at].decide(input, now) {
+            Err(refused) => {
+                let _ = reply.send(Reply::Error(refused.to_string()));
+                return;
+            }
+            Ok(Some(change)) => self.carry_out(at, &change, now),
+            Ok(None) => self.routes[at].epoch(),
+        };
+        let route = &self.routes[at];
+        let settled = settled(route.table(), route.progress(), epoch);
+        tokio::task::spawn_local(async move {
+            let _ = reply.send(match settled.await {
+                Ok(()) => Reply::Ok,
+                Err(why) => Reply::Error(format!("ERR {}", one_line(&why))),
+            });
+        });
+    }
+
+    /// One reply about one route or all of them; the socket makes JSON of it where JSON is asked for.
+    fn about(&self, route: Option<String>, say: impl Fn(&RouteControl) -> Vec<Reply>, single: bool) -> Reply {
+        let Some(name) = route else {
+            return Reply::Array(self.routes.iter().flat_map(say).collect());
+        };
+        match self.find(&name) {
+            Err(error) => error,
+            Ok(at) => {
+                let mut replies = say(&self.routes[at]);
+                match single {
+                    true => replies.pop().unwrap_or(Reply::Null),
+                    false => Reply::Array(replies),
+                }
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<usize, Reply> {
+        let known = || {
+            self.routes
+                .iter()
+                .map(RouteControl::name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        self.routes
+            .iter()
+            .position(|route| route.name() == name)
+            .ok_or_else(|| {
+                Reply::Error(one_line(&format!(
+                    "ERR no such route '{name}'; there are: {}",
+                    known()
+                )))
+            })
+    }
+
+    fn note(&mut self, at: usize, side: Option<Side>, kind: &'static str, reason: String) {
+        let route = &self.routes[at];
+        let is_latched = route.controller.latch().is_some();
+        self.gauges
+            .route(at, route.controller.weight(), route.epoch(), is_latched);
+        self.journal.add(Entry {
+            time: now_in_millis(),
+            epoch: route.epoch(),
+            route: route.name().to_owned(),
+            side,
+            kind,
+            reason: one_line(&reason),
+        });
+    }
+}
+
+/// Resolves when `epoch` is what every worker routes by and what is on disk.
+async fn settled(
+    table: RouteTable,
+    mut progress: watch::Receiver<Progress>,
+    epoch: Epoch,
+) -> Result<(), String> {
+    if timeout(ACKNOWLEDGE_TIMEOUT, table.acknowledged_by_all(epoch))
+        .await
+        .is_err()
+    {
+        return Err(format!(
+            "in force, but not every worker has confirmed it within {ACKNOWLEDGE_TIMEOUT:?}"
+        ));
+    }
+    let decided = progress.wait_for(|progress| {
+        progress.saved >= epoch
+            || progress
+                .failed
+                .as_ref()
+                .is_some_and(|(failed, _)| *failed >= epoch)
+    });
+    match timeout(ACKNOWLEDGE_TIMEOUT, decided).await {
+        Err(_) => Err(format!(
+            "the state could not be saved within {ACKNOWLEDGE_TIMEOUT:?}"
+        )),
+        Ok(Err(_)) => Err("the proxy is ending".to_owned()),
+        Ok(Ok(progress)) if progress.saved >= epoch => Ok(()),
+        Ok(Ok(progress)) => {
+            let why = progress.failed.as_ref().map(|(_, why)| why.to_string());
+            Err(format!(
+                "the state could not be saved: {}",
+                why.unwrap_or_default()
+            ))
+        }
+    }
+}
+
+async fn forward_progress(
+    route: usize,
+    mut progress: watch::Receiver<Progress>,
+    events: mpsc::Sender<Event>,
+) {
+    while progress.changed().await.is_ok() {
+        if events.send(Event::Saved { route }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// How long a route back took, from the first evidence to the last command on `new`.
+fn measure_route_back(
+    at: usize,
+    route: &RouteControl,
+    change: &Change,
+    epoch: Epoch,
+    decided: Instant,
+) -> impl Future<Output = RoutedBack> + use<> {
+    let since = change
+        .evidence
+        .as_ref()
+        .map_or(decided, |verdict: &RuleVerdict| verdict.since);
+    let cause = change.rule().map_or("operator", |rule| rule.name());
+    let (table, stats) = (route.table(), std::sync::Arc::clone(&route.shared.stats));
+    async move {
+        let confirmed = timeout(ACKNOWLEDGE_TIMEOUT, table.acknowledged_by_all(epoch)).await;
+        let published_to_all = confirmed.is_ok().then(|| decided.elapsed());
+        let nanos = stats.last_sent_nanos[Side::New.index()].load(std::sync::atomic::Ordering::Relaxed);
+        let last_command = stats.origin + Duration::from_nanos(nanos);
+        RoutedBack {
+            route: at,
+            cause: cause.to_owned(),
+            evidence_to_decision: decided.saturating_duration_since(since),
+            evidence_to_last_command: last_command.saturating_duration_since(since),
+            published_to_all,
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.trim().replace(['\r', '\n'], "; ")
+}
+
+fn now_in_millis() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(jiff::Unit::Millisecond).unwrap_or(now)
+}

@@ -1,0 +1,357 @@
+//! What becomes of a route's weight, given what an operator asks and what the guard says?
+//!
+//! Pure: inputs and `now` in, a change or a refusal out. Only bad evidence or an operator moves traffic back, only an
+//! operator moves it forth, and after a route back only `ARM` makes that possible again.
+
+use std::time::{Duration, Instant};
+
+use super::Latch;
+use super::shifting::Shifting;
+use crate::control_plane::guard::{Rule, RuleVerdict};
+use crate::routing::Weight;
+
+/// What the guard says of both sides, boiled down to what decides.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Health {
+    /// A rule that is bad and trips.
+    pub trip: Option<RuleVerdict>,
+    /// A rule that is bad or unknown, and freezes or trips.
+    pub freeze: Option<RuleVerdict>,
+    /// The old master does not answer: there is nowhere to go back to.
+    pub old_is_unreachable: bool,
+}
+
+/// What happens to a route.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// `WEIGHT route PERCENT`.
+    SetWeight {
+        /// The target.
+        weight: Weight,
+        /// How long the way there takes; `None`: at once.
+        over: Option<Duration>,
+        /// Why a freezing rule does not matter.
+        force: Option<String>,
+    },
+    /// `BACK`.
+    Back {
+        /// The operator's words.
+        reason: Option<String>,
+    },
+    /// `ARM`.
+    Arm,
+    /// Time has passed, or the guard has new evidence.
+    Look,
+}
+
+/// What kind of change it is; [`ChangeKind::name`] is the kind of its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// The operator's weight is in force.
+    Weight,
+    /// A shift over time has begun. The weight is unchanged.
+    ShiftStarted,
+    /// A shift has made a step.
+    ShiftStep,
+    /// A shift has arrived.
+    ShiftDone,
+    /// A rule holds a shift up. The weight is unchanged.
+    ShiftPaused,
+    /// Nothing holds it up any more. The weight is unchanged.
+    ShiftResumed,
+    /// The guard has routed back.
+    Trip,
+    /// A trip is due, and there is no old master to go back to. Nothing is changed.
+    TripWithheld,
+    /// The operator has routed back.
+    RouteBack,
+    /// The latch is off. The weight is unchanged.
+    Armed,
+}
+
+impl ChangeKind {
+    /// The kind in `EVENTS`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Weight => "weight",
+            Self::ShiftStarted => "shift_started",
+            Self::ShiftStep => "shift_step",
+            Self::ShiftDone => "shift_done",
+            Self::ShiftPaused => "shift_paused",
+            Self::ShiftResumed => "shift_resumed",
+            Self::Trip => "trip",
+            Self::TripWithheld => "trip_withheld",
+            Self::RouteBack => "route_back",
+            Self::Armed => "armed",
+        }
+    }
+}
+
+/// Something has been decided, and [`Controller::weight`] is what is to be in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// What kind of change.
+    pub kind: ChangeKind,
+    /// Why, in one line.
+    pub reason: String,
+    /// The evidence a trip rests on.
+    pub evidence: Option<RuleVerdict>,
+}
+
+/// Why an operator's command is not carried out. Its text is the admin reply's error line.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// A rule forbids a higher weight.
+    #[error("FROZEN {0}")]
+    Frozen(RuleVerdict),
+    /// The route is latched.
+    #[error("TRIPPED {cause}: {reason}; 'ARM {route}' makes the route movable again", cause = .latch.cause, reason = .latch.reason)]
+    Tripped {
+        /// Since when, and why.
+        latch: Latch,
+        /// For the advice.
+        route: String,
+    },
+    /// The route has one side only.
+    #[error("ERR route '{0}' has no 'new' side: there is nowhere to move its traffic to")]
+    NoNewSide(String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum State {
+    Steady,
+    Shifting(Shifting),
+    Tripped(Latch),
+}
+
+/// One route's state machine.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    route: String,
+    has_new: bool,
+    weight: Weight,
+    state: State,
+    is_withholding: bool,
+}
+
+impl Controller {
+    /// A controller that goes on where an earlier one stopped. A latched route starts at weight 0, whatever is said.
+    pub fn new(route: &str, has_new: bool, weight: Weight, latch: Option<Latch>) -> Self {
+        let (weight, state) = match latch {
+            Some(latch) => (Weight::ZERO, State::Tripped(latch)),
+            None if has_new => (weight, State::Steady),
+            None => (Weight::ZERO, State::Steady),
+        };
+        Self {
+            route: route.to_owned(),
+            has_new,
+            weight,
+            state,
+            is_withholding: false,
+        }
+    }
+
+    /// The weight to be in force.
+    pub fn weight(&self) -> Weight {
+        self.weight
+    }
+
+    /// The weight an operator has asked for, which a shift may still be on its way to.
+    pub fn target(&self) -> Weight {
+        match &self.state {
+            State::Shifting(shift) => shift.to,
+            State::Steady | State::Tripped(_) => self.weight,
+        }
+    }
+
+    /// The latch, when there is one.
+    pub fn latch(&self) -> Option<&Latch> {
+        match &self.state {
+            State::Tripped(latch) => Some(latch),
+            State::Steady | State::Shifting(_) => None,
+        }
+    }
+
+    /// The word in `STATUS`.
+    pub fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::Steady => "steady",
+            State::Shifting(_) => "shifting",
+            State::Tripped(_) => "tripped",
+        }
+    }
+
+    /// The weight could not be saved: what is in force is what was saved last, unless traffic has gone back meanwhile.
+    pub fn fall_back_to(&mut self, saved: Weight) {
+        if saved < self.weight {
+            self.weight = saved;
+            self.state = State::Steady;
+        }
+    }
+
+    /// Decides. `Ok(None)`: nothing changes, and what was asked is so already.
+    ///
+    /// # Errors
+    /// An operator's command that is refused; nothing has changed.
+    pub fn handle(&mut self, input: Input, health: &Health, now: Instant) -> Result<Option<Change>, Refused> {
+        match (&mut self.state, input) {
+            (State::Steady | State::Shifting(_), Input::SetWeight { weight, over, force }) => {
+                self.set_weight(weight, over, force, health, now)
+            }
+            (State::Tripped(latch), Input::SetWeight { weight, .. }) if weight > Weight::ZERO => {
+                Err(Refused::Tripped {
+                    latch: latch.clone(),
+                    route: self.route.clone(),
+                })
+            }
+            (State::Tripped(_), Input::SetWeight { .. } | Input::Back { .. }) => Ok(None),
+            (State::Steady | State::Shifting(_), Input::Back { reason }) => self.back(reason),
+            (State::Steady | State::Shifting(_), Input::Arm) => Ok(None),
+            (State::Tripped(latch), Input::Arm) => {
+                if let Some(verdict) = &health.trip {
+                    return Err(Refused::Frozen(verdict.clone()));
+                }
+                let reason = format!("armed by the operator after {}: {}", latch.cause, latch.reason);
+                self.state = State::Steady;
+                Ok(Some(change(ChangeKind::Armed, reason)))
+            }
+            (State::Steady, Input::Look) => Ok(self.trip(health)),
+            (State::Shifting(_), Input::Look) => match self.trip(health) {
+                Some(tripped) => Ok(Some(tripped)),
+                None => Ok(self.advance(health, now)),
+            },
+            (State::Tripped(_), Input::Look) => Ok(None),
+        }
+    }
+
+    fn set_weight(
+        &mut self,
+        to: Weight,
+        over: Option<Duration>,
+        force: Option<String>,
+        health: &Health,
+        now: Instant,
+    ) -> Result<Option<Change>, Refused> {
+        if !self.has_new && to > Weight::ZERO {
+            return Err(Refused::NoNewSide(self.route.clone()));
+        }
+        if to > self.weight {
+            // A tripping rule would take it back at once: to force one, its action has to be changed.
+            if let Some(verdict) = &health.trip {
+                return Err(Refused::Frozen(verdict.clone()));
+            }
+            if let (Some(verdict), None) = (&health.freeze, &force) {
+                return Err(Refused::Frozen(verdict.clone()));
+            }
+        }
+        let from = self.weight;
+        let forced = match (&force, &health.freeze) {
+            (Some(why), Some(verdict)) => format!(" forced over {verdict}: {why}"),
+            (Some(why), None) => format!(" forced: {why}"),
+            (None, _) => String::new(),
+        };
+        match over {
+            Some(over) if to != from => {
+                let reason = format!("{from} -> {to} over {}s{forced}", over.as_secs_f64());
+                self.state = State::Shifting(Shifting::new(from, to, over, force.is_some(), now));
+                Ok(Some(change(ChangeKind::ShiftStarted, reason)))
+            }
+            _ => {
+                let was_shifting = matches!(self.state, State::Shifting(_));
+                self.state = State::Steady;
+                self.weight = to;
+                let reason = format!("{from} -> {to} by the operator{forced}");
+                Ok((to != from || was_shifting).then(|| change(ChangeKind::Weight, reason)))
+            }
+        }
+    }
+
+    fn back(&mut self, reason: Option<String>) -> Result<Option<Change>, Refused> {
+        if !self.has_new {
+            return Err(Refused::NoNewSide(self.route.clone()));
+        }
+        let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
+        self.weight = Weight::ZERO;
+        self.state = State::Tripped(Latch {
+            cause: "operator".to_owned(),
+            reason: reason.clone(),
+        });
+        Ok(Some(change(ChangeKind::RouteBack, reason)))
+    }
+
+    fn trip(&mut self, health: &Health) -> Option<Change> {
+        let verdict = match &health.trip {
+            Some(verdict) if self.weight > Weight::ZERO || self.target() > Weight::ZERO => verdict,
+            _ => {
+                self.is_withholding = false;
+                return None;
+            }
+        };
+        if health.old_is_unreachable {
+            if std::mem::replace(&mut self.is_withholding, true) {
+                return None;
+            }
+            let reason = format!("{verdict}, but the old master does not answer either");
+            return Some(change(ChangeKind::TripWithheld, reason));
+        }
+        self.is_withholding = false;
+        self.weight = Weight::ZERO;
+        self.state = State::Tripped(Latch {
+            cause: verdict.rule.name().to_owned(),
+            reason: verdict.to_string(),
+        });
+        Some(Change {
+            kind: ChangeKind::Trip,
+            reason: verdict.to_string(),
+            evidence: Some(verdict.clone()),
+        })
+    }
+
+    fn advance(&mut self, health: &Health, now: Instant) -> Option<Change> {
+        let State::Shifting(shift) = &mut self.state else {
+            return None;
+        };
+        let frozen = health.freeze.as_ref().filter(|_| shift.raises() && !shift.forced);
+        if frozen.is_some() != shift.paused {
+            // The time up to now belongs to the state it was in.
+            let _ = shift.advance(now);
+            shift.paused = frozen.is_some();
+            return Some(match frozen {
+                Some(verdict) => change(ChangeKind::ShiftPaused, format!("at {}: {verdict}", self.weight)),
+                None => change(ChangeKind::ShiftResumed, format!("at {}", self.weight)),
+            });
+        }
+        let weight = shift.advance(now)?;
+        let (to, is_done) = (shift.to, shift.is_done());
+        let from = std::mem::replace(&mut self.weight, weight);
+        if is_done {
+            self.state = State::Steady;
+            return Some(change(ChangeKind::ShiftDone, format!("{from} -> {to}")));
+        }
+        (weight != from).then(|| {
+            change(
+                ChangeKind::ShiftStep,
+                format!("{from} -> {weight} on the way to {to}"),
+            )
+        })
+    }
+}
+
+impl Change {
+    /// The rule that brought the traffic back.
+    pub fn rule(&self) -> Option<Rule> {
+        self.evidence.as_ref().map(|verdict| verdict.rule)
+    }
+}
+
+fn change(kind: ChangeKind, reason: String) -> Change {
+    Change {
+        kind,
+        reason,
+        evidence: None,
+    }
+}
+
+#[cfg(test)]
+#[path = "controller_tests.rs"]
+mod tests;

@@ -1,0 +1,267 @@
+//! Does the controller decide as it says, for chosen and for any inputs?
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cluster::Side;
+use crate::control_plane::guard::{Action, Evidence, Verdict};
+
+fn weight(percent: u16) -> Weight {
+    Weight::from_steps(percent * 100).unwrap()
+}
+
+fn bad(rule: Rule, side: Side, action: Action) -> RuleVerdict {
+    RuleVerdict {
+        side,
+        rule,
+        verdict: Verdict::Bad,
+        action,
+        evidence: Evidence {
+            node: None,
+            measured: 2.0,
+            limit: 1.0,
+        },
+        since: Instant::now(),
+    }
+}
+
+fn tripping() -> Health {
+    let verdict = bad(Rule::ResyncLoop, Side::New, Action::Trip);
+    Health {
+        trip: Some(verdict.clone()),
+        freeze: Some(verdict),
+        old_is_unreachable: false,
+    }
+}
+
+fn freezing() -> Health {
+    Health {
+        freeze: Some(bad(Rule::OffsetLag, Side::Old, Action::Freeze)),
+        ..Health::default()
+    }
+}
+
+fn set(percent: u16) -> Input {
+    Input::SetWeight {
+        weight: weight(percent),
+        over: None,
+        force: None,
+    }
+}
+
+fn at(percent: u16) -> Controller {
+    Controller::new("r", true, weight(percent), None)
+}
+
+#[test]
+fn a_raise_needs_evidence_and_a_lower_weight_never_does() {
+    let now = Instant::now();
+    let mut controller = at(25);
+    let refused = controller.handle(set(50), &freezing(), now).unwrap_err();
+    assert!(
+        refused.to_string().starts_with("FROZEN rule=offset_lag"),
+        "{refused}"
+    );
+    assert_eq!(controller.weight(), weight(25));
+    assert!(controller.handle(set(10), &freezing(), now).unwrap().is_some());
+    assert_eq!(controller.weight(), weight(10));
+    assert!(
+        controller
+            .handle(set(50), &Health::default(), now)
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        controller.handle(set(50), &Health::default(), now),
+        Ok(None),
+        "it is so already"
+    );
+}
+
+#[test]
+fn force_overrides_a_freezing_rule_and_says_so_but_neither_a_tripping_one_nor_a_latch() {
+    let now = Instant::now();
+    let forced = || Input::SetWeight {
+        weight: weight(50),
+        over: None,
+        force: Some("because".to_owned()),
+    };
+    let mut controller = at(0);
+    assert!(matches!(
+        controller.handle(forced(), &tripping(), now),
+        Err(Refused::Frozen(_))
+    ));
+    let change = controller.handle(forced(), &freezing(), now).unwrap().unwrap();
+    assert!(
+        change.reason.contains("offset_lag") && change.reason.contains("because"),
+        "{}",
+        change.reason
+    );
+    controller
+        .handle(Input::Back { reason: None }, &Health::default(), now)
+        .unwrap();
+    let refused = controller.handle(forced(), &Health::default(), now).unwrap_err();
+    assert!(refused.to_string().starts_with("TRIPPED operator"), "{refused}");
+}
+
+#[test]
+fn a_tripping_rule_routes_back_and_latches_until_the_operator_arms() {
+    let now = Instant::now();
+    let mut controller = at(50);
+    let change = controller.handle(Input::Look, &tripping(), now).unwrap().unwrap();
+    assert_eq!(
+        (change.kind, change.rule()),
+        (ChangeKind::Trip, Some(Rule::ResyncLoop))
+    );
+    assert_eq!(
+        (controller.weight(), controller.state_name()),
+        (Weight::ZERO, "tripped")
+    );
+    assert_eq!(
+        controller.handle(Input::Look, &Health::default(), now),
+        Ok(None),
+        "it stays latched"
+    );
+    assert!(matches!(
+        controller.handle(set(1), &Health::default(), now),
+        Err(Refused::Tripped { .. })
+    ));
+    assert_eq!(controller.handle(set(0), &Health::default(), now), Ok(None));
+    assert!(matches!(
+        controller.handle(Input::Arm, &tripping(), now),
+        Err(Refused::Frozen(_))
+    ));
+    assert!(
+        controller
+            .handle(Input::Arm, &Health::default(), now)
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        (controller.weight(), controller.state_name()),
+        (Weight::ZERO, "steady")
+    );
+}
+
+#[test]
+fn a_tripping_rule_at_weight_zero_has_nothing_to_bring_back() {
+    let mut controller = at(0);
+    assert_eq!(
+        controller.handle(Input::Look, &tripping(), Instant::now()),
+        Ok(None)
+    );
+    assert_eq!(controller.latch(), None);
+}
+
+#[test]
+fn without_an_old_master_a_trip_is_withheld_told_once_and_made_up_for() {
+    let now = Instant::now();
+    let mut controller = at(50);
+    let nowhere = Health {
+        old_is_unreachable: true,
+        ..tripping()
+    };
+    let change = controller.handle(Input::Look, &nowhere, now).unwrap().unwrap();
+    assert_eq!(
+        (change.kind, controller.weight()),
+        (ChangeKind::TripWithheld, weight(50))
+    );
+    assert_eq!(controller.handle(Input::Look, &nowhere, now), Ok(None));
+    let change = controller.handle(Input::Look, &tripping(), now).unwrap().unwrap();
+    assert_eq!(
+        (change.kind, controller.weight()),
+        (ChangeKind::Trip, Weight::ZERO)
+    );
+}
+
+#[test]
+fn a_shift_pauses_while_a_rule_freezes_and_trips_when_one_trips() {
+    let start = Instant::now();
+    let at_second = |second| start + Duration::from_secs(second);
+    let mut controller = at(0);
+    let over = Input::SetWeight {
+        weight: weight(100),
+        over: Some(Duration::from_secs(100)),
+        force: None,
+    };
+    let mut kinds = Vec::new();
+    let mut look = |controller: &mut Controller, health: &Health, second| {
+        let change = controller.handle(Input::Look, health, at_second(second)).unwrap();
+        kinds.extend(change.map(|change| change.kind));
+    };
+    controller.handle(over, &Health::default(), start).unwrap();
+    assert_eq!(controller.target(), weight(100));
+    look(&mut controller, &Health::default(), 10);
+    assert_eq!(controller.weight(), weight(10));
+    look(&mut controller, &freezing(), 11);
+    look(&mut controller, &freezing(), 50);
+    assert_eq!(controller.weight(), weight(10));
+    look(&mut controller, &Health::default(), 51);
+    look(&mut controller, &Health::default(), 52);
+    assert_eq!(controller.weight(), weight(12));
+    look(&mut controller, &tripping(), 53);
+    assert_eq!(controller.weight(), Weight::ZERO);
+    use ChangeKind::{ShiftPaused, ShiftResumed, ShiftStep, Trip};
+    assert_eq!(kinds, [ShiftStep, ShiftPaused, ShiftResumed, ShiftStep, Trip]);
+}
+
+#[test]
+fn a_route_without_new_has_nowhere_to_go() {
+    let now = Instant::now();
+    let mut controller = Controller::new("r", false, Weight::ZERO, None);
+    assert!(matches!(
+        controller.handle(set(1), &Health::default(), now),
+        Err(Refused::NoNewSide(_))
+    ));
+    let back = Input::Back { reason: None };
+    assert!(matches!(
+        controller.handle(back, &Health::default(), now),
+        Err(Refused::NoNewSide(_))
+    ));
+}
+
+fn any_input() -> impl Strategy<Value = (Input, bool, bool, bool)> {
+    let input = prop_oneof![
+        (0..=100u16, prop::option::of(1..100u64), any::<bool>()).prop_map(|(percent, over, force)| {
+            Input::SetWeight {
+                weight: weight(percent),
+                over: over.map(Duration::from_secs),
+                force: force.then(|| "x".to_owned()),
+            }
+        }),
+        Just(Input::Back { reason: None }),
+        Just(Input::Arm),
+        Just(Input::Look),
+    ];
+    (input, any::<bool>(), any::<bool>(), any::<bool>())
+}
+
+proptest! {
+    #[test]
+    fn only_an_operator_ever_raises_the_weight_and_never_while_it_is_latched(
+        inputs in prop::collection::vec(any_input(), 1..60),
+    ) {
+        let mut now = Instant::now();
+        let mut controller = at(0);
+        let mut target = Weight::ZERO;
+        for (input, trip, freeze, nowhere) in inputs {
+            now += Duration::from_secs(3);
+            let mut health = if trip { tripping() } else if freeze { freezing() } else { Health::default() };
+            health.old_is_unreachable = nowhere;
+            let (before, latched) = (controller.weight(), controller.latch().is_some());
+            let asked = match &input {
+                Input::SetWeight { weight, .. } => Some(*weight),
+                _ => None,
+            };
+            let outcome = controller.handle(input, &health, now);
+            if let (Some(asked), Ok(_)) = (asked, &outcome) {
+                target = asked;
+            }
+            let after = controller.weight();
+            prop_assert!(after <= before.max(target));
+            prop_assert!(!latched || after == Weight::ZERO);
+            prop_assert!(health.trip.is_none() || nowhere || after <= before);
+            prop_assert_eq!(controller.latch().is_some(), controller.state_name() == "tripped");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! How does the control plane come to know its routes before the first client is served?
+//!
+//! Shell: starts a watcher and the guard's shells for each side, waits a moment for every side's nodes, and makes each
+//! route's publisher with what was found. Clients meanwhile wait in the kernel's queue, not for an error.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, timeout_at};
+
+use super::Event;
+use super::guard;
+use super::journal::Journal;
+use super::route::RouteControl;
+use super::run::Control;
+use super::sentinel;
+use super::store::{Store, StoreError};
+use crate::cluster::{Side, Topology};
+use crate::config::{Config, RouteConfig};
+use crate::data_plane::RouteShared;
+use crate::limits::START_WAIT;
+use crate::metrics::Gauges;
+use crate::routing::{RouteTable, Subscription};
+
+/// What comes from outside the control plane.
+pub(crate) struct Outside {
+    pub(crate) config: Config,
+    pub(crate) config_file: Option<PathBuf>,
+    /// By route: what its workers share.
+    pub(crate) shared: Vec<Arc<RouteShared>>,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) inbox: mpsc::Receiver<Event>,
+}
+
+/// The control plane, ready to run.
+pub(crate) struct ControlPlane {
+    control: Control,
+    inbox: mpsc::Receiver<Event>,
+}
+
+impl ControlPlane {
+    /// Finds the nodes and takes up every route where it was left. Must be called on a `LocalSet`.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used: a proxy that forgets its latch must not run.
+    pub(crate) async fn start(outside: Outside) -> Result<Self, StoreError> {
+        let Outside {
+            config,
+            config_file,
+            shared,
+            events,
+            mut inbox,
+        } = outside;
+        let store = Store::open(&config.proxy.state_dir)?;
+        let mut left = Vec::new();
+        for route in &config.routes {
+            left.push(store.load(&route.name)?);
+        }
+        for (at, route) in config.routes.iter().enumerate() {
+            watch_route(at, route, &events);
+        }
+        let found = first_topologies(&config.routes, &mut inbox).await;
+        let workers = config.proxy.workers;
+        let routes: Vec<RouteControl> = shared
+            .into_iter()
+            .zip(left)
+            .zip(found)
+            .map(|((shared, left), found)| RouteControl::new(shared, left, found, workers))
+            .collect();
+        let measured: Vec<_> = routes
+            .iter()
+            .map(|route| (&route.shared.config, Arc::clone(&route.shared.stats)))
+            .collect();
+        let gauges = Rc::new(Gauges::new(&measured));
+        let control = Control {
+            routes,
+            store,
+            journal: Journal::default(),
+            gauges,
+            events,
+            config,
+            config_file,
+        };
+        Ok(Self { control, inbox })
+    }
+
+    /// By route: the ends of the snapshot for worker number `worker`.
+    pub(crate) fn subscriptions(&self, worker: usize) -> Vec<Subscription> {
+        let routes = self.control.routes.iter();
+        routes.map(|route| route.publisher().subscribe(worker)).collect()
+    }
+
+    /// By route: its name and snapshot, for readiness.
+    pub(crate) fn tables(&self) -> Vec<(String, RouteTable)> {
+        let routes = self.control.routes.iter();
+        routes
+            .map(|route| (route.name().to_owned(), route.table()))
+            .collect()
+    }
+
+    pub(crate) fn gauges(&self) -> Rc<Gauges> {
+        Rc::clone(&self.control.gauges)
+    }
+
+    /// Runs until somebody asks for the end; returns the grace period for clients.
+    pub(crate) async fn run(self) -> Duration {
+        self.control.run(self.inbox).await
+    }
+}
+
+/// Starts what watches one route's sides. Topologies pass through here on their way to the loop, so that the guard's
+/// shells follow them too.
+fn watch_route(at: usize, route: &RouteConfig, events: &mpsc::Sender<Event>) {
+    let endpoints = [Some(route.old.clone()), route.new.clone()];
+    for (side, endpoint) in Side::BOTH.into_iter().zip(endpoints) {
+        let Some(endpoint) = endpoint else { continue };
+        let (found, nodes) = watch::channel(Topology::default());
+        let auth = endpoint.node_auth.clone();
+        spawn_local(guard::watch_side(
+            at,
+            side,
+            auth,
+            route.guard.clone(),
+            nodes,
+            events.clone(),
+        ));
+        spawn_local(follow(at, side, endpoint, found, events.clone()));
+    }
+}
+
+async fn follow(
+    at: usize,
+    side: Side,
+    endpoint: crate::cluster::Endpoint,
+    found: watch::Sender<Topology>,
+    events: mpsc::Sender<Event>,
+) {
+    let (own, mut news) = mpsc::channel(16);
+    let watching = spawn_local(sentinel::watch(at, side, endpoint, own));
+    while let Some(event) = news.recv().await {
+        if let Event::Topology { topology, .. } = &event {
+            found.send_replace(topology.clone());
+        }
+        if events.send(event).await.is_err() {
+            break;
+        }
+    }
+    watching.abort();
+}
+
+/// What every side looks like, as far as it is found within the wait.
+async fn first_topologies(routes: &[RouteConfig], inbox: &mut mpsc::Receiver<Event>) -> Vec<[Topology; 2]> {
+    let mut found: Vec<[Option<Topology>; 2]> = routes
+        .iter()
+        .map(|route| [None, route.new.is_none().then(Topology::default)])
+        .collect();
+    let deadline = Instant::now() + START_WAIT;
+    while found.iter().flatten().any(Option::is_none) {
+        match timeout_at(deadline, inbox.recv()).await {
+            Ok(Some(Event::Topology {
+                route,
+                side,
+                topology,
+                ..
+            })) => {
+                if let Some(sides) = found.get_mut(route) {
+                    sides[side.index()] = Some(topology);
+                }
+            }
+            // Measurements and operators come again.
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    found
+        .into_iter()
+        .map(|sides| sides.map(Option::unwrap_or_default))
+        .collect()
+}

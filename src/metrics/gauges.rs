@@ -1,0 +1,171 @@
+//! What do the control plane's decisions and the guard's measurements look like as metrics?
+//!
+//! Shell: remembers the present value of every gauge and sets them all at each scrape, so that what is not true any
+//! more (a node that is gone) drops off the page by itself.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+
+use super::names;
+use super::traffic::Traffic;
+use crate::cluster::{NodeAddr, Side};
+use crate::config::RouteConfig;
+use crate::control_plane::guard::{Observation, ObservationKind, Rule, RuleVerdict, Verdict};
+use crate::routing::{Epoch, Weight};
+use crate::stats::RouteStats;
+
+/// Every metric of the process, one entry a route.
+pub(crate) struct Gauges {
+    routes: Vec<Route>,
+    process: metrics_process::Collector,
+}
+
+struct Route {
+    name: String,
+    traffic: Traffic,
+    now: RefCell<Now>,
+}
+
+#[derive(Default)]
+struct Now {
+    weight: Weight,
+    epoch: Epoch,
+    is_latched: bool,
+    bad: BTreeMap<(Side, Rule), bool>,
+    nodes: BTreeMap<(Side, NodeAddr), Node>,
+}
+
+#[derive(Default)]
+struct Node {
+    is_up: bool,
+    is_master: Option<bool>,
+    delay: Option<Duration>,
+    lag_bytes: Option<u64>,
+}
+
+impl Gauges {
+    /// Metrics of these routes, in the order of the configuration.
+    pub(crate) fn new(routes: &[(&RouteConfig, Arc<RouteStats>)]) -> Self {
+        let route = |(config, stats): &(&RouteConfig, Arc<RouteStats>)| Route {
+            name: config.name.clone(),
+            traffic: Traffic::new(config, Arc::clone(stats)),
+            now: RefCell::default(),
+        };
+        let process = metrics_process::Collector::default();
+        process.describe();
+        Self {
+            routes: routes.iter().map(route).collect(),
+            process,
+        }
+    }
+
+    /// A route's decided state.
+    pub(crate) fn route(&self, at: usize, weight: Weight, epoch: Epoch, is_latched: bool) {
+        let mut now = self.routes[at].now.borrow_mut();
+        (now.weight, now.epoch, now.is_latched) = (weight, epoch, is_latched);
+    }
+
+    /// A rule's verdict.
+    pub(crate) fn judged(&self, at: usize, verdict: &RuleVerdict) {
+        let is_bad = verdict.verdict == Verdict::Bad;
+        self.routes[at]
+            .now
+            .borrow_mut()
+            .bad
+            .insert((verdict.side, verdict.rule), is_bad);
+    }
+
+    /// A measurement of a node.
+    pub(crate) fn observed(&self, at: usize, side: Side, observation: &Observation) {
+        let mut now = self.routes[at].now.borrow_mut();
+        let nodes = &mut now.nodes;
+        match &observation.kind {
+            ObservationKind::NoAnswer { .. } => node(nodes, side, &observation.node).is_up = false,
+            ObservationKind::Heartbeat { delay } => node(nodes, side, &observation.node).delay = Some(*delay),
+            ObservationKind::HeartbeatOutstanding { age } => {
+                node(nodes, side, &observation.node).delay = Some(*age)
+            }
+            ObservationKind::Info(info) => {
+                let answering = node(nodes, side, &observation.node);
+                (answering.is_up, answering.is_master) = (true, Some(info.is_master));
+                for line in info.replicas.iter().filter(|_| info.is_master) {
+                    let behind = info.repl_offset.map(|offset| offset.saturating_sub(line.offset));
+                    if let Some(replica) = nodes.get_mut(&(side, line.addr.clone())) {
+                        replica.lag_bytes = behind;
+                    }
+                }
+            }
+        }
+    }
+
+    /// These are the nodes of a side now; others are forgotten.
+    pub(crate) fn keep_nodes(&self, at: usize, side: Side, keep: impl Fn(&NodeAddr) -> bool) {
+        let mut now = self.routes[at].now.borrow_mut();
+        now.nodes.retain(|(of, node), _| *of != side || keep(node));
+    }
+
+    /// A side has another master.
+    pub(crate) fn master_changed(&self, at: usize, side: Side) {
+        let route = self.routes[at].name.clone();
+        counter!(names::MASTER_CHANGES, "route" => route, "side" => side.name()).increment(1);
+    }
+
+    /// A route back is complete.
+    pub(crate) fn routed_back(&self, at: usize, cause: &str, took: Duration) {
+        let route = self.routes[at].name.clone();
+        counter!(names::ROUTE_BACKS, "route" => route.clone(), "reason" => cause.to_owned()).increment(1);
+        histogram!(names::ROUTE_BACK_SECONDS, "route" => route).record(took.as_secs_f64());
+    }
+
+    /// Brings the recorder up to date; called before each scrape.
+    pub(crate) fn refresh(&self) {
+        self.process.collect();
+        gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        for route in &self.routes {
+            route.traffic.refresh();
+            route.refresh();
+        }
+    }
+}
+
+fn node<'a>(nodes: &'a mut BTreeMap<(Side, NodeAddr), Node>, side: Side, addr: &NodeAddr) -> &'a mut Node {
+    nodes.entry((side, addr.clone())).or_default()
+}
+
+impl Route {
+    fn refresh(&self) {
+        let now = self.now.borrow();
+        let route = || self.name.clone();
+        gauge!(names::WEIGHT, "route" => route()).set(now.weight.ratio());
+        gauge!(names::EPOCH, "route" => route()).set(now.epoch.0 as f64);
+        gauge!(names::LATCHED, "route" => route()).set(f64::from(u8::from(now.is_latched)));
+        for ((side, rule), is_bad) in &now.bad {
+            gauge!(names::GUARD_BAD, "route" => route(), "side" => side.name(), "rule" => rule.name())
+                .set(f64::from(u8::from(*is_bad)));
+        }
+        for ((side, addr), node) in &now.nodes {
+            let labels = [
+                ("route", self.name.clone()),
+                ("side", side.name().to_owned()),
+                ("node", addr.to_string()),
+            ];
+            gauge!(names::NODE_UP, &labels).set(f64::from(u8::from(node.is_up)));
+            if let Some(delay) = node.delay {
+                gauge!(names::DELAY, &labels).set(delay.as_secs_f64());
+            }
+            if let Some(lag) = node.lag_bytes {
+                gauge!(names::LAG, &labels).set(lag as f64);
+            }
+            for (role, is_so) in [("master", true), ("replica", false)] {
+                let Some(is_master) = node.is_master else { continue };
+                let [route, side, node] = labels.clone();
+                let value = f64::from(u8::from(is_master == is_so));
+                gauge!(names::NODE_ROLE, &[route, side, node, ("role", role.to_owned())]).set(value);
+            }
+        }
+    }
+}
