@@ -1,0 +1,9 @@
+//! Does the program do its job, with real groups behind it, as an operator and an app see it?
+
+// Clippy knows functions that are tests, not the functions those are made of.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod failures;
+mod operating;
+mod restart;
+mod running;
