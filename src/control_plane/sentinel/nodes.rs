@@ -102,6 +102,13 @@ impl Nodes {
         self.standing(now, addr) == Standing::Replica && self.answered_since(addr, since)
     }
 
+    /// Whatever has become of it since, it last said that it is a replica.
+    pub(crate) fn last_said_replica(&self, addr: &NodeAddr) -> bool {
+        self.0
+            .get(addr)
+            .is_some_and(|node| matches!(node.last, Some((_, Role::Replica))))
+    }
+
     fn answered_since(&self, addr: &NodeAddr, since: Instant) -> bool {
         let last = self.0.get(addr).and_then(|node| node.last.as_ref());
         last.is_some_and(|(at, _)| *at >= since)

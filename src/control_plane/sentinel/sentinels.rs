@@ -114,13 +114,17 @@ impl Sentinels {
         self.0.values().all(tried)
     }
 
-    /// The last answer of each Sentinel that has one not too old, each Sentinel once.
+    /// The last answer of each Sentinel that has one not too old. One that is asked by two names is heard once, unless
+    /// the answers differ: then one of them is another's with a stolen run id, and must not silence it.
     pub(crate) fn views(&self, now: Instant) -> impl Iterator<Item = (&NodeAddr, &View)> {
         let mut seen = BTreeSet::new();
         self.0.iter().filter_map(move |(addr, sentinel)| {
             let (at, view) = sentinel.view.as_ref()?;
             let fresh = now.saturating_duration_since(*at) <= VIEW_LIFETIME;
-            let once = sentinel.id.as_ref().is_none_or(|id| seen.insert(id));
+            let once = sentinel
+                .id
+                .as_ref()
+                .is_none_or(|id| seen.insert((id, &view.named)));
             (fresh && once).then_some((addr, view))
         })
     }

@@ -298,16 +298,20 @@ impl Follower {
         self.follow_promotion(now);
         let current = self.current.as_ref().map(|current| &current.addr);
         let named = candidates(self.sentinels.views(now).map(|(_, view)| view), current);
-        self.tell_refusal(now, named.first());
+        let first = named.first().cloned();
         let mut newer_refuted = true;
         for candidate in named {
             match self.nodes.standing(now, &candidate.addr) {
                 Standing::Master if self.admits(now, &candidate, newer_refuted) => {
-                    return self.accept(now, candidate);
+                    self.accept(now, candidate);
+                    break;
                 }
                 Standing::Replica => {}
                 Standing::Master | Standing::Silent(_) | Standing::Unknown => newer_refuted = false,
             }
+        }
+        if let Some(first) = first {
+            self.tell_refusal(now, &first);
         }
     }
 
@@ -385,26 +389,29 @@ impl Follower {
         self.current = Some(Current { addr, epoch });
     }
 
-    /// Tells once of a master that Sentinels name first and whose own ROLE, asked after that, disagrees.
-    fn tell_refusal(&mut self, now: Instant, first: Option<&Candidate>) {
-        let Some(first) = first else { return };
+    /// Tells once of a master that Sentinels name first and that is not followed, for another reason than that it has
+    /// not been asked since.
+    fn tell_refusal(&mut self, now: Instant, first: &Candidate) {
         let key = (first.addr.clone(), first.epoch);
-        if self.refused.as_ref() == Some(&key) {
+        let Some(named_at) = self.sentinels.named_at(now, &first.addr) else {
             return;
-        }
-        let followed = self
+        };
+        let newer = self
             .current
             .as_ref()
-            .is_some_and(|current| current.addr == first.addr);
-        let named_at = self.sentinels.named_at(now, &first.addr);
-        let refuted = named_at.is_some_and(|at| self.nodes.is_replica_since(now, &first.addr, at));
-        if followed || !refuted {
+            .is_some_and(|current| first.epoch > current.epoch);
+        if !newer || self.refused.as_ref() == Some(&key) {
             return;
         }
-        let text = format!(
-            "{} is named master at epoch {} and says it is a replica",
-            first.addr, first.epoch
-        );
+        let why = if self.nodes.is_replica_since(now, &first.addr, named_at) {
+            "says it is a replica"
+        } else if self.nodes.is_master_since(now, &first.addr, named_at) {
+            "is not of the group, and too few Sentinels name it"
+        } else {
+            return;
+        };
+        let (addr, epoch) = &key;
+        let text = format!("{addr} is named master at epoch {epoch}, but {why}");
         self.notices.tell(now, "switch_refused", &text);
         self.refused = Some(key);
     }
@@ -467,13 +474,12 @@ impl Follower {
                 promotion.by, promotion.target
             ));
         }
-        match self.nodes.standing(now, current) {
-            Standing::Replica => Some(format!("{current} says it is no master any more")),
-            Standing::Silent(_) if self.is_failing_over(now) => {
-                Some(format!("{current} is silent and a failover is under way"))
-            }
-            Standing::Silent(_) | Standing::Master | Standing::Unknown => None,
+        if self.nodes.last_said_replica(current) {
+            return Some(format!("{current} says it is no master any more"));
         }
+        let silent = matches!(self.nodes.standing(now, current), Standing::Silent(_));
+        let failing = silent && self.is_failing_over(now);
+        failing.then(|| format!("{current} is silent and a failover is under way"))
     }
 
     /// Whether any Sentinel finds the present master down, together with others, or has a newer one.

@@ -69,6 +69,7 @@ impl Group {
     }
 
     fn handle(&mut self, input: Input) {
+        self.now += Duration::from_millis(1);
         let outcome = self.follower.handle(self.now, input);
         if let Some((topology, reason)) = outcome.topology {
             assert_ne!(topology, self.topology, "sent on change only");
