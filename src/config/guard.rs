@@ -21,6 +21,7 @@ pub(super) const GUARD: Keys = Keys {
         "stale_after",
         "tilt_after",
         "tilt_for",
+        "healthy_before",
         "unreachable",
         "heartbeat_delay",
         "link_down",
@@ -90,6 +91,11 @@ pub(super) fn read(section: Option<&Section<'_>>) -> GuardConfig {
     guard.stale_after = duration("stale_after", guard.stale_after, 100 * MILLI..=MINUTE);
     guard.tilt_after = duration("tilt_after", guard.tilt_after, 50 * MILLI..=MINUTE);
     guard.tilt_for = duration("tilt_for", guard.tilt_for, 100 * MILLI..=10 * MINUTE);
+    guard.healthy_before = duration(
+        "healthy_before",
+        guard.healthy_before,
+        Duration::ZERO..=10 * MINUTE,
+    );
     for rule in Rule::ALL {
         let keys = if counts(rule) { COUNTING_RULE } else { RULE };
         if let Some(section) = section.section(rule.name(), keys) {

@@ -15,6 +15,10 @@ use super::node::{Node, Report};
 use super::tilt::Tilt;
 use crate::cluster::NodeAddr;
 
+/// Replicas acknowledge once a second. One that the topology dropped and that has not for longer is lost, though its master
+/// keeps it listed as online until `repl-timeout` (60 s).
+const ACK_LATE: u64 = 2;
+
 /// One rule's measure.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reading {
@@ -172,7 +176,10 @@ impl Measure<'_> {
         let listing = master.filter(|_| node.listed);
         if node.steady.done() {
             let own = own.map(|own| (!own.in_sync(), own.at));
-            let listing = listing.map(|master| (master.lists(addr) != Some(true), master.at));
+            let listing = listing.map(|master| {
+                let silent = node.gone_since.is_some() && master.unacknowledged(addr) > ACK_LATE;
+                (silent || master.lists(addr) != Some(true), master.at)
+            });
             return match (own, listing) {
                 (Some(own), Some(listing)) => Some(if listing.0 { listing } else { own }),
                 (own, listing) => own.or(listing),

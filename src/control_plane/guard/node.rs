@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::NodeInfo;
+use super::{NodeInfo, ReplicaLine};
 use crate::cluster::NodeAddr;
 
 /// A condition that must hold for some time once; from then on it is remembered.
@@ -106,8 +106,16 @@ impl Report {
 
     /// How this master lists `replica`: online, attached but not online, or (`None`) not at all.
     pub(super) fn lists(&self, replica: &NodeAddr) -> Option<bool> {
-        let mut lines = self.info.replicas.iter();
-        lines.find(|line| line.addr == *replica).map(|line| line.online)
+        self.line(replica).map(|line| line.online)
+    }
+
+    /// Seconds since `replica` acknowledged anything to this master; 0 where it is not listed.
+    pub(super) fn unacknowledged(&self, replica: &NodeAddr) -> u64 {
+        self.line(replica).map_or(0, |line| line.lag_seconds)
+    }
+
+    fn line(&self, replica: &NodeAddr) -> Option<&ReplicaLine> {
+        self.info.replicas.iter().find(|line| line.addr == *replica)
     }
 }
 

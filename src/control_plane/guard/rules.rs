@@ -25,7 +25,7 @@ pub struct NodeHealth {
     pub delay: Option<Duration>,
     /// Bytes behind its master; `None` on a master and without fresh evidence.
     pub lag_bytes: Option<u64>,
-    /// It has been in sync and keeping up for `healthy_before`, so its trouble is evidence.
+    /// It has been in sync and keeping up, with heartbeats in time, for `healthy_before`: all its trouble is evidence.
     pub counts: bool,
 }
 
@@ -117,7 +117,7 @@ impl Rules {
                     .and_then(|_| node.fresh_beat(now, stale_after))
                     .map(|beat| beat.delay),
                 lag_bytes: offset.and_then(|offset| self.evidence.offsets.bytes_ahead(offset)),
-                counts: node.steady.done(),
+                counts: node.steady.done() && node.beating.done(),
             }
         };
         self.evidence.nodes.iter().map(health).collect()

@@ -22,6 +22,8 @@ struct Model {
     answers: bool,
     /// Not frozen but gone: its connections are closed, so that the heartbeat's shell knows that it knows nothing.
     dead: bool,
+    /// Its master lists it as online and waits for its acknowledgement.
+    frozen_since: Option<Instant>,
     link_up: bool,
     syncing: bool,
     beat_delay: Duration,
@@ -167,7 +169,8 @@ impl Sim {
         let attached: Vec<&Model> = self
             .nodes
             .iter()
-            .filter(|other| !other.is_master && other.follows == node.addr.port && other.answers)
+            .filter(|other| !other.is_master && other.follows == node.addr.port)
+            .filter(|other| other.answers || other.frozen_since.is_some())
             .filter(|other| node.is_master && (other.link_up || other.syncing))
             .collect();
         NodeInfo {
@@ -181,7 +184,7 @@ impl Sim {
                     addr: other.addr.clone(),
                     online: !other.syncing,
                     offset: 0,
-                    lag_seconds: 0,
+                    lag_seconds: other.frozen_since.map_or(0, |since| (self.now - since).as_secs()),
                 })
                 .collect(),
             follows: (!node.is_master).then(|| addr(node.follows)),
@@ -258,6 +261,7 @@ fn model(port: u16) -> Model {
         follows: 0,
         answers: true,
         dead: false,
+        frozen_since: None,
         link_up: true,
         syncing: false,
         beat_delay: millis(2),
@@ -435,6 +439,18 @@ fn a_healthy_replica_that_is_lost_is_a_link_down_even_if_the_topology_drops_it()
     // Gone for good: the loss stops counting, the rule clears by itself.
     sim.until(Rule::LinkDown, Verdict::Ok, millis(40_000));
     sim.all(Verdict::Ok);
+}
+
+#[test]
+fn a_frozen_replica_stays_bad_when_the_topology_drops_it_though_its_master_still_lists_it() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[1].answers = false;
+    sim.nodes[1].frozen_since = Some(sim.now);
+    sim.until(Rule::HeartbeatDelay, Verdict::Bad, millis(1_000));
+    sim.set_topology(Some(0), [2]);
+    sim.run(millis(3_600));
+    assert_eq!(sim.verdict(Rule::LinkDown).verdict, Verdict::Bad);
+    assert_eq!(sim.verdict(Rule::LinkDown).evidence.node, Some(addr(1)));
 }
 
 #[test]
