@@ -7,6 +7,7 @@
 //! `corpus/NAME/`.
 
 pub mod admin_command;
+pub mod node_info;
 pub mod reply_scanner;
 pub mod request_parser;
 
@@ -14,8 +15,9 @@ pub mod request_parser;
 pub type Property = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Property); 3] = [
+pub const TARGETS: [(&str, Property); 4] = [
     ("admin_command", admin_command::check),
+    ("node_info", node_info::check),
     ("reply_scanner", reply_scanner::check),
     ("request_parser", request_parser::check),
 ];
