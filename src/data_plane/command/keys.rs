@@ -145,6 +145,9 @@ fn range(args: usize, first: u8, last: i8, step: u8) -> Result<KeyPositions, Key
         Err(_) => (args + 1).saturating_sub(last.unsigned_abs().into()),
     };
     let span = end.saturating_sub(first);
+    if step == 1 {
+        return Ok(KeyPositions::run(first, span, 1));
+    }
     if !span.is_multiple_of(step) {
         return Err(KeyError::Arity);
     }
