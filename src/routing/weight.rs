@@ -95,8 +95,9 @@ impl FromStr for Weight {
             return Err(ParseWeightError);
         }
         let hundredths = format!("{decimals:0<2}");
-        let steps = whole.parse::<u16>().map_err(|_| ParseWeightError)? * 100
-            + hundredths.parse::<u16>().map_err(|_| ParseWeightError)?;
+        let number = |digits: &str| digits.parse::<u32>().map_err(|_| ParseWeightError);
+        let steps = number(whole)? * 100 + number(&hundredths)?;
+        let steps = u16::try_from(steps).map_err(|_| ParseWeightError)?;
         Self::from_steps(steps).ok_or(ParseWeightError)
     }
 }
@@ -143,7 +144,9 @@ mod tests {
         assert_eq!("0.5".parse(), Ok(Weight(50)));
         assert_eq!("100.00".parse(), Ok(Weight::FULL));
         assert_eq!(Weight(2_505).to_string(), "25.05");
-        for bad in ["", ".", "5.", "-1", "100.01", "1e1", "0.001", "+5", "١", "1000"] {
+        for bad in [
+            "", ".", "5.", "-1", "100.01", "656", "999.99", "1e1", "0.001", "+5", "١", "1000",
+        ] {
             assert_eq!(bad.parse::<Weight>(), Err(ParseWeightError), "{bad:?}");
         }
     }
