@@ -7,17 +7,23 @@
 //! `corpus/NAME/`.
 
 pub mod admin_command;
+pub mod info;
 pub mod node_info;
 pub mod reply_scanner;
 pub mod request_parser;
+pub mod sentinel_message;
+pub mod sentinel_reply;
 
 /// A target's property, to be tried on any bytes.
 pub type Property = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Property); 4] = [
+pub const TARGETS: [(&str, Property); 7] = [
     ("admin_command", admin_command::check),
+    ("info", info::check),
     ("node_info", node_info::check),
     ("reply_scanner", reply_scanner::check),
     ("request_parser", request_parser::check),
+    ("sentinel_message", sentinel_message::check),
+    ("sentinel_reply", sentinel_reply::check),
 ];

@@ -128,9 +128,9 @@ fn replica_line(value: &str) -> Option<ReplicaLine> {
         let mut pairs = value.split(',').filter_map(|pair| pair.split_once('='));
         pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
     };
-    let host = field("ip").filter(|host| !host.is_empty())?;
-    Some(ReplicaLine {
-        addr: NodeAddr::new(host, field("port")?.parse().ok()?),
+    let addr = NodeAddr::new(field("ip")?, field("port")?.parse().ok()?);
+    (!addr.host.is_empty()).then(|| ReplicaLine {
+        addr,
         online: field("state") == Some("online"),
         offset: field("offset")
             .and_then(|digits| digits.parse().ok())

@@ -143,10 +143,12 @@ pub(super) fn address(host: &str, port: &str) -> Option<NodeAddr> {
     if host.is_empty() || host.len() > 255 || !host.bytes().all(fits) {
         return None;
     }
-    match port.parse() {
-        Ok(0) | Err(_) => None,
-        Ok(port) => Some(NodeAddr::new(host, port)),
-    }
+    let addr = match port.parse() {
+        Ok(0) | Err(_) => return None,
+        Ok(port) => NodeAddr::new(host, port),
+    };
+    // `[]` was nothing but brackets.
+    (!addr.host.is_empty()).then_some(addr)
 }
 
 fn news(channel: &str) -> Option<News> {
