@@ -11,8 +11,9 @@ pub const SLOTS: u16 = 16_384;
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Largest number of arguments in a request: what Redis accepts (`INT_MAX`) would let 20 bytes claim 2^31 spans.
 pub const REQUEST_ARGS_MAX: usize = 1024 * 1024;
-/// Longest header line of a reply (`$123`, `+OK`, an error), in bytes. Redis cuts its own error texts far below.
-pub const REPLY_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Longest line of a reply that holds a length or a count, in bytes; Redis writes at most 22. Lines of text (`+OK`, an
+/// error) may be of any length, as a script may return any: they stream.
+pub const REPLY_LINE_BYTES_MAX: usize = 1024;
 /// Depth of nesting the proxy decodes for meaning (Sentinel, INFO, probes, admin). redis-protocol recurses, so it
 /// never sees more; measured on 6.0.0: 4.5 KB of nested RESP3 overflows a 2 MiB stack.
 pub const DECODE_DEPTH_MAX: usize = 16;
@@ -28,8 +29,9 @@ pub const LARGE_BYTES: usize = 64 * 1024;
 pub const LINK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Commands on one link that are unanswered; beyond it, sessions wait.
 pub const LINK_COMMANDS_MAX: usize = 256 * 1024;
-/// How often a command is sent again because a node says it is not a usable master. Each time a node has shown by ROLE
-/// that it is one; a script may return any error text, and must get it back in the end.
+/// How often a command is sent again: because a node says it is not a usable master (each time one has shown by ROLE
+/// that it is; a script may return any error text, and must get it back in the end), or because its link was lost and
+/// policy allows it.
 pub const REFUSALS_MAX: u8 = 3;
 /// Largest single argument: Redis's default `proto-max-bulk-len`.
 pub const BULK_BYTES_MAX: usize = 512 * 1024 * 1024;
@@ -152,4 +154,7 @@ const _: () = assert!(
 const _: () = assert!(
     DISCOVERY_WAIT.as_millis() < START_WAIT.as_millis(),
     "a start waits for what discovery finds"
+const _: () = assert!(
+    REPLY_LINE_BYTES_MAX < READ_BYTES,
+    "a link's buffer holds such a line"
 );

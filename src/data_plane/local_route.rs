@@ -208,12 +208,12 @@ impl LocalRoute {
     }
 
     #[inline]
-    pub(crate) fn answered(&self, side: Side, micros: u32, reply: &[u8]) {
+    pub(crate) fn answered(&self, side: Side, micros: u32, is_error: bool) {
         let latency = &self.counts.latency[side.index()][latency_bucket(micros)];
         latency.set(latency.get() + 1);
         let sum = &self.counts.latency_micros[side.index()];
         sum.set(sum.get() + u64::from(micros));
-        if reply.first() == Some(&b'-') {
+        if is_error {
             bump(&self.counts.errors[side.index()]);
         }
     }

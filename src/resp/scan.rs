@@ -21,8 +21,8 @@ pub enum ScanError {
     /// A header line does not end in CR LF, or a bulk string is not followed by them.
     #[error("expected CR LF")]
     Crlf,
-    /// A line is longer than [`REPLY_LINE_BYTES_MAX`].
-    #[error("a line is longer than {REPLY_LINE_BYTES_MAX} bytes")]
+    /// A line with a length or count is longer than [`REPLY_LINE_BYTES_MAX`].
+    #[error("a length or count is longer than {REPLY_LINE_BYTES_MAX} bytes")]
     Line,
 }
 
@@ -38,6 +38,8 @@ pub struct ReplyScanner {
     searched: usize,
     /// Bytes of a bulk string still to come, its CR LF included; 0 outside one.
     bulk_left: u64,
+    /// Within a long line of text: its beginning has been scanned.
+    in_line: bool,
     /// Values owed beyond the one at `position`; `None` before the first header.
     owed: Option<u64>,
 }
@@ -61,12 +63,18 @@ impl ReplyScanner {
             if self.bulk_left > 0 && !self.skip_bulk(buffer)? {
                 return Ok(None);
             }
+            if self.in_line && !self.skip_line(buffer)? {
+                return Ok(None);
+            }
             if self.owed == Some(0) {
                 let end = self.position;
                 *self = Self::default();
                 return Ok(Some(end));
             }
             let Some(line_end) = self.find_line_end(buffer)? else {
+                if self.in_line {
+                    continue;
+                }
                 return Ok(None);
             };
             let line = buffer.get(self.position..line_end).unwrap_or_default();
@@ -123,7 +131,7 @@ impl ReplyScanner {
         let Some(offset) = memchr(b'\n', unseen) else {
             self.searched = buffer.len();
             if self.searched - self.position > REPLY_LINE_BYTES_MAX {
-                return Err(ScanError::Line);
+                self.begin_line(buffer)?;
             }
             return Ok(None);
         };
@@ -131,10 +139,38 @@ impl ReplyScanner {
         if newline <= self.position || buffer.get(newline - 1) != Some(&b'\r') {
             return Err(ScanError::Crlf);
         }
-        if newline - self.position > REPLY_LINE_BYTES_MAX {
+        if newline - self.position > REPLY_LINE_BYTES_MAX && !is_text(buffer, self.position) {
             return Err(ScanError::Line);
         }
         Ok(Some(newline - 1))
+    }
+
+    /// The line at `position` is long, and its end has not come: takes what has come of it.
+    fn begin_line(&mut self, buffer: &[u8]) -> Result<(), ScanError> {
+        if !is_text(buffer, self.position) {
+            return Err(ScanError::Line);
+        }
+        self.owed = Some(self.owed.unwrap_or(1) - 1);
+        self.in_line = true;
+        Ok(())
+    }
+
+    /// Goes on in a long line; `false` while its end has not come. A CR at the end of what has come stays unscanned, so
+    /// that it is still there when its LF comes.
+    fn skip_line(&mut self, buffer: &[u8]) -> Result<bool, ScanError> {
+        let unseen = buffer.get(self.position..).unwrap_or_default();
+        let Some(newline) = memchr(b'\n', unseen) else {
+            self.position = buffer.len() - usize::from(unseen.last() == Some(&b'\r'));
+            self.searched = self.position;
+            return Ok(false);
+        };
+        if newline == 0 || unseen.get(newline - 1) != Some(&b'\r') {
+            return Err(ScanError::Crlf);
+        }
+        self.position += newline + 1;
+        self.searched = self.position;
+        self.in_line = false;
+        Ok(true)
     }
 
     fn header(&mut self, line: &[u8]) -> Result<(), ScanError> {
@@ -161,6 +197,11 @@ impl ReplyScanner {
         self.owed = Some(owed.checked_add(inside).ok_or(ScanError::Length)?);
         Ok(())
     }
+}
+
+/// Whether the line at `position` is text, or a number that is a value.
+fn is_text(buffer: &[u8], position: usize) -> bool {
+    matches!(buffer.get(position), Some(b'+' | b'-' | b':' | b',' | b'('))
 }
 
 /// A length or count: `None` for the null of RESP2 (`-1`).
@@ -280,11 +321,37 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_refused_at_its_bound() {
-        let at = vec![b'+'; REPLY_LINE_BYTES_MAX];
-        let past = vec![b'+'; REPLY_LINE_BYTES_MAX + 1];
+    fn a_count_without_end_is_refused_at_its_bound() {
+        let at = vec![b'$'; REPLY_LINE_BYTES_MAX];
+        let past = vec![b'$'; REPLY_LINE_BYTES_MAX + 1];
         assert_eq!(whole(&at), Ok(None));
         assert_eq!(whole(&past), Err(ScanError::Line));
+        assert_eq!(whole(&[past.as_slice(), b"\r\n"].concat()), Err(ScanError::Line));
+    }
+
+    #[test]
+    fn a_line_of_text_may_be_of_any_length_and_is_let_go_as_it_comes() {
+        let text = vec![b'x'; REPLY_LINE_BYTES_MAX * 3];
+        let value = [b"*2\r\n-".as_slice(), &text, b"\r\n:1\r\n"].concat();
+        assert_eq!(whole(&value), Ok(Some(value.len())));
+        let line_end = value.len() - b"\r\n:1\r\n".len();
+        for cut in [REPLY_LINE_BYTES_MAX * 2, line_end, line_end + 1, line_end + 2] {
+            let mut scanner = ReplyScanner::new();
+            assert_eq!(scanner.scan(&value[..cut]), Ok(None));
+            let gone = scanner.scanned();
+            assert_eq!(gone, cut - usize::from(cut == line_end + 1), "all but a CR");
+            scanner.forget(gone);
+            assert_eq!(
+                scanner.scan(&value[gone..]),
+                Ok(Some(value.len() - gone)),
+                "{cut}"
+            );
+        }
+        let lone = [b"+".as_slice(), &text, b"\n"].concat();
+        assert_eq!(whole(&lone), Err(ScanError::Crlf));
+        let mut scanner = ReplyScanner::new();
+        assert_eq!(scanner.scan(&lone[..lone.len() - 1]), Ok(None));
+        assert_eq!(scanner.scan(&lone), Err(ScanError::Crlf));
     }
 
     #[test]

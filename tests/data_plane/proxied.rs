@@ -26,23 +26,46 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        Self::start_on(port)
+        Self::start_on(free_port())
     }
 
     pub(crate) fn start_on(port: u16) -> Self {
+        let server = Self::spawn(port, &["--save", ""]);
+        drop(server.client());
+        server
+    }
+
+    /// A server that takes about two seconds to load its data, key `a` with the value `a` among it, and a client of it.
+    pub(crate) fn start_loading(directory: &std::path::Path) -> (Self, Client) {
+        let directory = directory.to_str().unwrap();
+        let options = ["--dir", directory, "--rdbcompression", "no", "--save", ""];
+        let writer = Self::spawn(free_port(), &options);
+        let mut client = writer.client();
+        assert_eq!(client.text("SET a a"), "+OK\\r\\n");
+        for number in 0..200 {
+            let key = format!("filling:{number}");
+            assert_eq!(client.call(&[b"SET", key.as_bytes(), &[b'x'; 2_000]]), b"+OK\r\n");
+        }
+        assert_eq!(client.text("SAVE"), "+OK\\r\\n");
+        drop(writer);
+        let slowly = [
+            "--key-load-delay",
+            "10000",
+            "--loading-process-events-interval-bytes",
+            "1024",
+        ];
+        let server = Self::spawn(free_port(), &[&options[..], &slowly[..]].concat());
+        let client = server.client();
+        (server, client)
+    }
+
+    fn spawn(port: u16, options: &[&str]) -> Self {
         let process = Command::new("redis-server")
             .args([
                 "--port",
                 &port.to_string(),
                 "--bind",
                 "127.0.0.1",
-                "--save",
-                "",
                 "--appendonly",
                 "no",
             ])
@@ -52,12 +75,11 @@ impl Server {
                 "--repl-diskless-load",
                 "swapdb",
             ])
+            .args(options)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server must be installed (Debian package redis-server)");
-        let server = Self { process, port };
-        drop(server.client());
-        server
+        Self { process, port }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -76,6 +98,11 @@ impl Server {
     fn addr(&self) -> NodeAddr {
         NodeAddr::new("127.0.0.1", self.port)
     }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Drop for Server {

@@ -18,7 +18,7 @@ use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::Link;
 use crate::data_plane::wake::Wake;
-use crate::limits::PRIVATE_OUTPUT_BYTES;
+use crate::limits::{PRIVATE_OUTPUT_BYTES, REFUSALS_MAX};
 use crate::resp::write_command;
 use crate::routing::{Epoch, Slot, Snapshot, Weight};
 
@@ -184,9 +184,9 @@ impl Session {
         self.wake.wake();
     }
 
-    /// A whole reply, or its last piece.
+    /// A reply, `whole` or the last piece of one.
     #[inline]
-    pub(crate) fn replied(&self, ticket: &Ticket, bytes: &[u8]) {
+    pub(crate) fn replied(&self, ticket: &Ticket, bytes: &[u8], whole: bool) {
         if self.closed.get() {
             return;
         }
@@ -204,11 +204,11 @@ impl Session {
                 state.blocked = None;
                 state.replies.finish(ticket.number, bytes);
             }
-            Role::Queued => state.replies.finish(ticket.number, bytes),
-            Role::Exec => {
+            Role::Exec if whole => {
                 let bytes = state.transaction.exec_reply(bytes);
                 state.replies.finish(ticket.number, &bytes);
             }
+            Role::Queued | Role::Exec => state.replies.finish(ticket.number, bytes),
             Role::Own => state.transaction.own_reply(bytes),
         }
         drop(state);
@@ -250,9 +250,11 @@ impl Session {
         match ticket.role {
             Role::Own => state.transaction.connection_lost(),
             Role::Queued => state.take_back(ticket, bytes),
-            _ if ticket.retry => {
+            // Bounded: a command that kills its master must not go on to kill the next.
+            _ if ticket.retry && ticket.refusals < REFUSALS_MAX => {
                 self.route.stats.uncertain_retried[side.index()].fetch_add(1, Ordering::Relaxed);
-                state.take_back(ticket, bytes);
+                let refusals = ticket.refusals + 1;
+                state.take_back(Ticket { refusals, ..ticket }, bytes);
             }
             _ => {
                 self.route.stats.uncertain_told[side.index()].fetch_add(1, Ordering::Relaxed);

@@ -25,6 +25,13 @@ pub(crate) enum Role {
     Own,
 }
 
+impl Role {
+    /// Whether its reply tells how fast the node is: not when it waits for an element, nor when no app asked.
+    pub(crate) fn is_timed(self) -> bool {
+        !matches!(self, Self::Blocking | Self::Own)
+    }
+}
+
 /// A command's place in its session. Cost: one reference count.
 pub(crate) struct Ticket {
     pub(crate) session: Rc<Session>,
@@ -36,7 +43,7 @@ pub(crate) struct Ticket {
     pub(crate) reads: bool,
     /// Policy allows a second send of a command that was sent and never answered.
     pub(crate) retry: bool,
-    /// How often a node has refused it although it had said it was a master.
+    /// How often it has been sent before: see [`crate::limits::REFUSALS_MAX`].
     pub(crate) refusals: u8,
     /// When it was enqueued, on the worker's clock.
     pub(crate) at_micros: u32,

@@ -1,6 +1,6 @@
 //! Is the node at the other end one that this side's commands may go to?
 //!
-//! Shell: connects, authenticates, selects the database and asks ROLE. A node that is loading, or is not a master,
+//! Shell: connects, authenticates, selects the database, asks PING and ROLE. A node that is loading, or is not a master,
 //! never becomes a link: commands stay held instead of being refused by it.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,6 +46,43 @@ pub(crate) struct Dial<'a> {
 /// An authenticated connection to a master, and its CLIENT ID there.
 pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeError> {
     let mut stream = net::connect(dial.node).await?;
+    let (request, count) = questions(dial);
+    stream.write_all(&request).await?;
+    let replies = read(&mut stream, count).await?;
+    let mut replies = replies.iter();
+    if dial.auth.is_some() {
+        refused(replies.next())?;
+    }
+    if dial.database != 0 {
+        match error(replies.next()) {
+            Some(text) if text.starts_with("ERR DB index") => return Err(HandshakeError::Database(text)),
+            Some(text) => return Err(HandshakeError::Refused(text)),
+            None => {}
+        }
+    }
+    // Neither the name nor the id is worth a link: an ACL may forbid CLIENT.
+    let _ = replies.next();
+    let id = replies.next().and_then(|reply| integer(reply)).unwrap_or(0);
+    match error(replies.next()) {
+        Some(text) if text.starts_with("LOADING ") || text.starts_with("MASTERDOWN ") => {
+            return Err(HandshakeError::Refused(text));
+        }
+        // An ACL forbids PING, or a script keeps the node busy: it is there either way.
+        _ => {}
+    }
+    match replies.next().map(Vec::as_slice) {
+        Some(role) if role.starts_with(b"*3\r\n$6\r\nmaster\r\n") => Ok((stream, id)),
+        // An ACL that forbids ROLE: trust the topology, which has asked with its own credentials.
+        Some(role) if role.starts_with(b"-NOPERM") => Ok((stream, id)),
+        Some(role) if role.starts_with(b"-") => Err(HandshakeError::Refused(
+            error(Some(&role.to_vec())).unwrap_or_default(),
+        )),
+        _ => Err(HandshakeError::NotMaster),
+    }
+}
+
+/// What a node is asked first, in one write, and how many replies there will be.
+fn questions(dial: &Dial<'_>) -> (Vec<u8>, usize) {
     let mut request = Vec::new();
     if let Some(auth) = dial.auth {
         match &auth.user {
@@ -56,33 +93,16 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeE
             None => write_command(&mut request, &[b"AUTH", auth.password.expose().as_bytes()]),
         }
     }
-    write_command(&mut request, &[b"SELECT", dial.database.to_string().as_bytes()]);
+    if dial.database != 0 {
+        write_command(&mut request, &[b"SELECT", dial.database.to_string().as_bytes()]);
+    }
     write_command(&mut request, &[b"CLIENT", b"SETNAME", dial.name.as_bytes()]);
     write_command(&mut request, &[b"CLIENT", b"ID"]);
+    // ROLE is answered by a node that is still loading, PING is not.
+    write_command(&mut request, &[b"PING"]);
     write_command(&mut request, &[b"ROLE"]);
-    stream.write_all(&request).await?;
-    let replies = read(&mut stream, 4 + usize::from(dial.auth.is_some())).await?;
-    let mut replies = replies.iter();
-    if dial.auth.is_some() {
-        refused(replies.next())?;
-    }
-    match error(replies.next()) {
-        Some(text) if text.starts_with("ERR DB index") => return Err(HandshakeError::Database(text)),
-        Some(text) => return Err(HandshakeError::Refused(text)),
-        None => {}
-    }
-    // Neither the name nor the id is worth a link: an ACL may forbid CLIENT.
-    let _ = replies.next();
-    let id = replies.next().and_then(|reply| integer(reply)).unwrap_or(0);
-    match replies.next().map(Vec::as_slice) {
-        Some(role) if role.starts_with(b"*3\r\n$6\r\nmaster\r\n") => Ok((stream, id)),
-        // An ACL that forbids ROLE: trust the topology, which has asked with its own credentials.
-        Some(role) if role.starts_with(b"-NOPERM") => Ok((stream, id)),
-        Some(role) if role.starts_with(b"-") => Err(HandshakeError::Refused(
-            error(Some(&role.to_vec())).unwrap_or_default(),
-        )),
-        _ => Err(HandshakeError::NotMaster),
-    }
+    let count = 4 + usize::from(dial.auth.is_some()) + usize::from(dial.database != 0);
+    (request, count)
 }
 
 async fn read(stream: &mut TcpStream, count: usize) -> Result<Vec<Vec<u8>>, HandshakeError> {

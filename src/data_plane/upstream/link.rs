@@ -19,7 +19,7 @@ use crate::cluster::Side;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::session::{Session, Ticket};
 use crate::data_plane::wake::Wake;
-use crate::limits::{LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, REPLY_LINE_BYTES_MAX};
+use crate::limits::{LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX};
 use crate::resp::ReplyScanner;
 
 /// From this size of a bulk string on, a shared link takes no new sessions until the reply has passed.
@@ -212,6 +212,7 @@ pub(super) async fn drive(
         start: 0,
         end: 0,
         scanner: ReplyScanner::new(),
+        passed: 0,
     };
     let retired = async {
         std::future::poll_fn(|_| {
@@ -247,6 +248,8 @@ struct LinkIo {
     start: usize,
     end: usize,
     scanner: ReplyScanner,
+    /// Bytes of the present reply that have been passed on before it was complete.
+    passed: u64,
 }
 
 impl LinkIo {
@@ -328,7 +331,8 @@ impl LinkIo {
             let ticket = pipeline
                 .front()
                 .ok_or_else(|| garbage("a reply that nobody asked for"))?;
-            if self.scanner.bulk_left() > OCCUPIED_BYTES {
+            self.passed += scanned as u64;
+            if self.scanner.bulk_left().max(self.passed) > OCCUPIED_BYTES {
                 link.occupied.set(true);
             }
             ticket.session.piece(ticket, piece);
@@ -339,10 +343,8 @@ impl LinkIo {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
-        } else if self.buffer.len() < REPLY_LINE_BYTES_MAX + READ_BYTES {
-            // One line longer than the buffer; the scanner bounds it.
-            self.buffer.resize(self.buffer.len() * 2, 0);
         } else {
+            // The scanner lets go of everything but a count, and bounds that.
             return Err(garbage("a line without end"));
         }
         Ok(())
@@ -368,8 +370,17 @@ impl LinkIo {
             let Some((ticket, request)) = pipeline.answered() else {
                 break;
             };
-            route.answered(link.side, now.wrapping_sub(ticket.at_micros), reply);
-            deliver(link, ticket, request, reply);
+            let whole = std::mem::take(&mut self.passed) == 0;
+            let is_error = whole && reply.first() == Some(&b'-');
+            if ticket.role.is_timed() {
+                route.answered(link.side, now.wrapping_sub(ticket.at_micros), is_error);
+            }
+            if whole {
+                deliver(link, ticket, request, reply);
+            } else {
+                // What came before it has been told: whatever these bytes look like, they are the end of a reply.
+                ticket.session.replied(&ticket, reply, false);
+            }
             self.start += length;
             link.occupied.set(false);
         }
@@ -380,13 +391,6 @@ impl LinkIo {
             for session in link.waiting.borrow_mut().drain(..) {
                 session.wake.wake();
             }
-        }
-        if self.buffer.len() > READ_BYTES && self.end - self.start < READ_BYTES {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-            self.buffer.truncate(READ_BYTES);
-            self.buffer.shrink_to_fit();
         }
         Ok(())
     }
@@ -407,7 +411,7 @@ impl Link {
     }
 }
 
-/// Hands a reply to its session, or takes the command back when the node is no longer the master.
+/// Hands a whole reply to its session, or takes the command back when the node is no longer the master.
 #[inline]
 fn deliver(link: &Link, ticket: Ticket, request: &[u8], reply: &[u8]) {
     if reply.first() == Some(&b'-') && did_not_run(reply) && ticket.refusals < REFUSALS_MAX {
@@ -430,18 +434,23 @@ fn deliver(link: &Link, ticket: Ticket, request: &[u8], reply: &[u8]) {
         return;
     }
     let session = Rc::clone(&ticket.session);
-    session.replied(&ticket, reply);
+    session.replied(&ticket, reply, true);
 }
 
 /// Errors that say: this node is not (or not yet) a usable master, and the command was not executed.
+///
+/// In Redis's own words and no others: a script may begin any text of its own with READONLY after it has written, and
+/// sending it again would write twice.
 fn did_not_run(reply: &[u8]) -> bool {
-    const WORDS: [&[u8]; 4] = [
-        b"-READONLY ",
-        b"-LOADING ",
-        b"-MASTERDOWN ",
-        b"-UNBLOCKED force unblock",
+    const WORDS: [&[u8]; 3] = [
+        b"-READONLY You can't write against a read only ",
+        b"-MASTERDOWN Link with MASTER is down and ",
+        b"-UNBLOCKED force unblock from blocking operation, ",
     ];
-    WORDS.iter().any(|words| reply.starts_with(words))
+    // Redis or Valkey is loading.
+    let loading =
+        reply.starts_with(b"-LOADING ") && reply.ends_with(b" is loading the dataset in memory\r\n");
+    loading || WORDS.iter().any(|words| reply.starts_with(words))
 }
 
 fn garbage(what: &str) -> io::Error {
