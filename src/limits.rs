@@ -154,6 +154,7 @@ const _: () = assert!(
 const _: () = assert!(
     DISCOVERY_WAIT.as_millis() < START_WAIT.as_millis(),
     "a start waits for what discovery finds"
+);
 const _: () = assert!(
     REPLY_LINE_BYTES_MAX < READ_BYTES,
     "a link's buffer holds such a line"

@@ -37,7 +37,8 @@ pub(crate) struct LocalRoute {
     limits: RefCell<Arc<RouteLimits>>,
     snapshot: RefCell<Arc<Snapshot>>,
     links: [Links; 2],
-    waiting: RefCell<Vec<Rc<Session>>>,
+    /// Sessions that wait for a usable master, by id.
+    waiting: RefCell<FxHashMap<u64, Rc<Session>>>,
     sessions: RefCell<FxHashMap<u64, Rc<Session>>>,
     draining: Cell<bool>,
     origin: Instant,
@@ -169,6 +170,7 @@ impl LocalRoute {
 
     pub(crate) fn left(&self, session: &Session) {
         self.sessions.borrow_mut().remove(&session.id);
+        self.waiting.borrow_mut().remove(&session.id);
     }
 
     /// Gives back the memory of clients that have done nothing since the last call.
@@ -180,14 +182,11 @@ impl LocalRoute {
 
     /// The session is woken when a link or the snapshot has changed.
     pub(crate) fn wait(&self, session: &Rc<Session>) {
-        if !session.listed.replace(true) {
-            self.waiting.borrow_mut().push(Rc::clone(session));
-        }
+        self.waiting.borrow_mut().insert(session.id, Rc::clone(session));
     }
 
     pub(crate) fn wake_waiting(&self) {
-        for session in self.waiting.take() {
-            session.listed.set(false);
+        for session in self.waiting.take().into_values() {
             session.wake.wake();
         }
     }

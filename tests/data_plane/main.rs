@@ -10,3 +10,4 @@ mod replies;
 mod sides;
 mod stateful;
 mod transactions;
+mod waiting;

@@ -35,6 +35,12 @@ impl Server {
         server
     }
 
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        let server = Self::spawn(free_port(), &[&["--save", ""], options].concat());
+        drop(server.client());
+        server
+    }
+
     /// A server that takes about two seconds to load its data, key `a` with the value `a` among it, and a client of it.
     pub(crate) fn start_loading(directory: &std::path::Path) -> (Self, Client) {
         let directory = directory.to_str().unwrap();

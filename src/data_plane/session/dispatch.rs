@@ -133,12 +133,7 @@ pub(super) fn answer(state: &mut State, again: Option<Again>, reply: &[u8]) {
             number,
             role: Role::Part(index),
             ..
-        }) => {
-            if let Some(merge) = state.replies.merge(number) {
-                merge.finish(index, reply);
-            }
-            state.replies.finish_merge(number);
-        }
+        }) => state.replies.part_finish(number, index, reply),
         Some(Again { number, .. }) => state.replies.finish(number, reply),
     }
 }
@@ -251,6 +246,7 @@ impl Sending<'_> {
         let ticket = Ticket {
             session: Rc::clone(self.session),
             side: link.side,
+            sequence: state.lanes[link.side.index()].sent_one(),
             number,
             role,
             reads,
@@ -258,7 +254,6 @@ impl Sending<'_> {
             refusals: self.request.again.map_or(0, |again| again.refusals),
             at_micros: self.turn.now_micros,
         };
-        state.lanes[link.side.index()].sent_one();
         if role != Role::Own {
             route.sent(link.side, self.class.is_publish);
         }
@@ -318,9 +313,11 @@ impl Sending<'_> {
         }
         self.leave_link(state, side)?;
         let links = self.session.route.links(side);
-        let link = links
-            .private(&self.session.route, database)
-            .ok_or(Stall::Hold(side))?;
+        let link = match links.private(&self.session.route, database) {
+            Lease::Ready(link) => link,
+            Lease::Wait => return Err(Stall::Hold(side).into()),
+            Lease::Refused(text) => return Err(Refusal::Redis(text.into_bytes()).into()),
+        };
         link.set_reader(Some(Rc::clone(self.session)));
         let lane = &mut state.lanes[side.index()];
         lane.link = Some(Rc::clone(&link));
@@ -370,8 +367,13 @@ impl Sending<'_> {
     }
 
     fn blocking(&self, state: &mut State) -> Result<(), Stop> {
+        if state.unblocking {
+            return Err(Stall::Replies.into());
+        }
         let side = self.side()?;
         let link = self.private_link(state, side)?;
+        // Moving it away later takes a second link to the same node: one that is not blocked.
+        let _ = self.session.route.links(side).shared(&self.session.route, 0);
         self.enqueue(state, &link, Role::Blocking, self.request.bytes);
         let number = state.replies.last_number();
         let slots = self.class.keys.bytes(self.request.args).map(Slot::of).collect();

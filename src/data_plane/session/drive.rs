@@ -108,7 +108,7 @@ impl Client {
         if state.broken {
             return Err(io::Error::other("a reply was cut short by the end of its link"));
         }
-        let waiting = state.replies.output.len();
+        let waiting = state.replies.bytes();
         if waiting > turn.limits.output_buffer_bytes {
             return Err(io::Error::other("output buffer limit reached"));
         }

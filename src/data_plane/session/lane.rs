@@ -16,7 +16,10 @@ pub(crate) struct Lane {
     pub(crate) stateless: bool,
     sent: u64,
     done: u64,
+    /// What has been sent before this sequence number comes before anything on the other side.
     fence: u64,
+    /// How much of that is still in flight.
+    before_fence: u64,
 }
 
 impl Lane {
@@ -26,26 +29,33 @@ impl Lane {
         self.sent - self.done
     }
 
+    /// Counts a command that is being sent; returns its sequence number.
     #[inline]
-    pub(crate) fn sent_one(&mut self) {
+    pub(crate) fn sent_one(&mut self) -> u64 {
         self.sent += 1;
+        self.sent - 1
     }
 
+    /// A command is done with. Not always the oldest: of a failover's, the unsent are back first.
     #[inline]
-    pub(crate) fn done_one(&mut self) {
+    pub(crate) fn done_one(&mut self, sequence: u64) {
         debug_assert!(self.done < self.sent);
         self.done += 1;
+        if sequence < self.fence {
+            self.before_fence = self.before_fence.saturating_sub(1);
+        }
     }
 
     /// Slots have left this side: what has been sent here so far comes before anything on the other side.
     pub(crate) fn raise_fence(&mut self) {
         self.fence = self.sent;
+        self.before_fence = self.in_flight();
     }
 
     /// Whether all that had been sent here before slots left has its answer.
     #[inline]
     pub(crate) fn fence_passed(&self) -> bool {
-        self.done >= self.fence
+        self.before_fence == 0
     }
 
     /// The session's connection to this side carries state of its own.
@@ -63,11 +73,15 @@ mod tests {
     #[test]
     fn a_fence_covers_what_was_sent_before_it_and_nothing_later() {
         let mut lane = Lane::default();
-        lane.sent_one();
+        let before = lane.sent_one();
         lane.raise_fence();
-        lane.sent_one();
+        let later = lane.sent_one();
         assert!(!lane.fence_passed());
-        lane.done_one();
+        lane.done_one(later);
+        assert!(!lane.fence_passed(), "the later one came back first");
+        lane.done_one(before);
+        assert!(lane.fence_passed());
+        lane.sent_one();
         assert!(lane.fence_passed());
         assert_eq!(lane.in_flight(), 1);
     }

@@ -63,6 +63,12 @@ impl Merge {
         u16::try_from(self.parts.len() - 1).ok()
     }
 
+    /// Bytes kept of the parts' replies.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |part: &Part| part.pieces.len() + part.reply.as_ref().map_or(0, Vec::len);
+        self.parts.iter().map(of).sum()
+    }
+
     /// A piece of a part's reply.
     pub(crate) fn piece(&mut self, index: u16, bytes: &[u8]) {
         if let Some(part) = self.parts.get_mut(usize::from(index)) {
@@ -85,16 +91,13 @@ impl Merge {
         }
     }
 
-    /// A part that needs no server any more (its side was left): answers it with what changes nothing.
-    pub(crate) fn finish_empty(&mut self, index: u16) {
-        self.finish(
-            index,
-            match self.kind {
-                MergeKind::Sum => b":0\r\n",
-                MergeKind::Places | MergeKind::Concat | MergeKind::Least => b"*0\r\n",
-                MergeKind::First => b"",
-            },
-        );
+    /// What changes nothing: the reply of a part that needs no server any more, as its side was left.
+    pub(crate) fn empty_reply(&self) -> &'static [u8] {
+        match self.kind {
+            MergeKind::Sum => b":0\r\n",
+            MergeKind::Places | MergeKind::Concat | MergeKind::Least => b"*0\r\n",
+            MergeKind::First => b"",
+        }
     }
 
     /// The reply, once all parts have theirs. The first error of any part is the whole's.

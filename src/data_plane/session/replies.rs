@@ -27,6 +27,8 @@ pub(crate) struct Replies {
     slots: VecDeque<Slot>,
     /// Number of the oldest slot.
     first: u64,
+    /// Bytes of replies, whole or not, that wait for an older one.
+    held: usize,
     /// What is to be written to the client.
     pub(crate) output: Output,
 }
@@ -65,6 +67,12 @@ impl Replies {
         }
     }
 
+    /// Bytes kept for the client: those that can be written, and those that wait for an older reply.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.held + self.output.len()
+    }
+
     /// Requests without their whole reply.
     #[inline]
     pub(crate) fn open_count(&self) -> usize {
@@ -88,6 +96,7 @@ impl Replies {
             };
             reply.extend_from_slice(bytes);
             *slot = Slot::Done(reply);
+            self.held += bytes.len();
         }
     }
 
@@ -100,8 +109,14 @@ impl Replies {
                 *started = true;
                 self.output.push(bytes);
             }
-            Slot::Partial(reply) => reply.extend_from_slice(bytes),
-            Slot::Waiting { .. } => *slot = Slot::Partial(bytes.to_vec()),
+            Slot::Partial(reply) => {
+                reply.extend_from_slice(bytes);
+                self.held += bytes.len();
+            }
+            Slot::Waiting { .. } => {
+                *slot = Slot::Partial(bytes.to_vec());
+                self.held += bytes.len();
+            }
             Slot::Done(_) | Slot::Merging(_) => debug_assert!(false, "a piece for a slot that takes none"),
         }
     }
@@ -112,11 +127,37 @@ impl Replies {
         match self.slot(number) {
             Some(Slot::Waiting { started }) => !*started,
             Some(slot @ Slot::Partial(_)) => {
-                *slot = Slot::Waiting { started: false };
+                if let Slot::Partial(reply) = std::mem::replace(slot, Slot::Waiting { started: false }) {
+                    self.held -= reply.len();
+                }
                 true
             }
             _ => true,
         }
+    }
+
+    /// A piece of the reply to part `index` of a request that was split.
+    pub(crate) fn part_piece(&mut self, number: u64, index: u16, bytes: &[u8]) {
+        self.change_merge(number, |merge| merge.piece(index, bytes));
+    }
+
+    /// The reply to part `index`, whole or its last piece; with the last part's, the request is answered.
+    pub(crate) fn part_finish(&mut self, number: u64, index: u16, bytes: &[u8]) {
+        self.change_merge(number, |merge| merge.finish(index, bytes));
+        self.finish_merge(number);
+    }
+
+    /// Part `index` is to be sent again: forgets its pieces.
+    pub(crate) fn part_restart(&mut self, number: u64, index: u16) {
+        self.change_merge(number, |merge| merge.restart(index));
+    }
+
+    fn change_merge(&mut self, number: u64, change: impl FnOnce(&mut Merge)) {
+        let Some(merge) = self.merge(number) else { return };
+        let before = merge.bytes();
+        change(merge);
+        let after = merge.bytes();
+        self.held = self.held + after - before;
     }
 
     /// The merge of a split request; `None` when `number` is not one or is already answered.
@@ -128,9 +169,11 @@ impl Replies {
     }
 
     /// To be called after a part has come: answers the request when all have.
-    pub(crate) fn finish_merge(&mut self, number: u64) {
+    fn finish_merge(&mut self, number: u64) {
         let Some(merge) = self.merge(number) else { return };
         if let Some(reply) = merge.complete() {
+            let bytes = merge.bytes();
+            self.held -= bytes;
             if let Some(slot) = self.slot(number) {
                 *slot = Slot::Waiting { started: false };
             }
@@ -149,12 +192,14 @@ impl Replies {
         loop {
             match self.slots.front_mut() {
                 Some(Slot::Done(reply)) => {
+                    self.held -= reply.len();
                     self.output.push(reply);
                     self.slots.pop_front();
                     self.first += 1;
                 }
                 Some(slot @ Slot::Partial(_)) => {
                     if let Slot::Partial(reply) = std::mem::replace(slot, Slot::Waiting { started: true }) {
+                        self.held -= reply.len();
                         self.output.push(&reply);
                     }
                     return;
@@ -171,6 +216,7 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_plane::session::merge::MergeKind;
     use proptest::prelude::*;
 
     fn written(replies: &mut Replies) -> Vec<u8> {
@@ -203,7 +249,31 @@ mod tests {
             }
             prop_assert_eq!(written(&mut replies), b"<00><11><22><33><44><55><66><77>".to_vec());
             prop_assert_eq!(replies.open_count(), 0);
+            prop_assert_eq!(replies.bytes(), 0);
         }
+    }
+
+    #[test]
+    fn what_waits_for_an_older_reply_is_counted_until_it_is_gone() {
+        let mut replies = Replies::default();
+        let (first, second) = (replies.open(), replies.open());
+        let split = replies.open_merge(Merge::new(MergeKind::Sum, [vec![0], vec![1]]));
+        replies.piece(second, b"half");
+        assert_eq!(replies.bytes(), 4);
+        assert!(replies.restart(second));
+        assert_eq!(replies.bytes(), 0);
+        replies.piece(second, b"half");
+        replies.finish(second, b"half");
+        replies.part_piece(split, 0, b":1");
+        replies.part_restart(split, 0);
+        replies.part_piece(split, 0, b":1");
+        replies.part_finish(split, 0, b"\r\n");
+        assert_eq!(replies.bytes(), 12);
+        replies.part_finish(split, 1, b":1\r\n");
+        replies.finish(first, b"first");
+        assert_eq!(replies.bytes(), replies.output.len());
+        assert_eq!(written(&mut replies), b"firsthalfhalf:2\r\n");
+        assert_eq!(replies.bytes(), 0);
     }
 
     #[test]

@@ -81,10 +81,9 @@ pub(super) fn everywhere(
         let side = if index == 0 { Side::Old } else { Side::New };
         if only.is_some_and(|only| only != side) {
             // The side it was for owns nothing any more.
-            if let Some(merge) = state.replies.merge(again.number) {
-                merge.finish_empty(index);
+            if let Some(reply) = state.replies.merge(again.number).map(|merge| merge.empty_reply()) {
+                state.replies.part_finish(again.number, index, reply);
             }
-            state.replies.finish_merge(again.number);
             return Ok(());
         }
         return sending.forward(state, side);

@@ -29,8 +29,6 @@ pub(crate) struct Session {
     pub(crate) route: Rc<LocalRoute>,
     pub(crate) state: RefCell<State>,
     closed: Cell<bool>,
-    /// It is among those the route wakes when a master may have become usable.
-    pub(crate) listed: Cell<bool>,
     /// It has done something since the last look for idle sessions.
     active: Cell<bool>,
 }
@@ -55,6 +53,8 @@ pub(crate) struct State {
     pub(crate) lanes: [Lane; 2],
     pub(crate) transaction: Transaction,
     pub(crate) blocked: Option<Blocked>,
+    /// CLIENT UNBLOCK is under way. The session blocks on nothing else meanwhile, or that would be hit.
+    pub(crate) unblocking: bool,
     pub(crate) database: u32,
     pub(crate) name: Vec<u8>,
     /// The snapshot the session last sent by.
@@ -78,7 +78,6 @@ impl Session {
             route,
             state: RefCell::new(state),
             closed: Cell::new(false),
-            listed: Cell::new(false),
             active: Cell::new(true),
         })
     }
@@ -89,7 +88,11 @@ impl Session {
         let mut state = self.state.borrow_mut();
         for (lane, side) in state.lanes.iter_mut().zip(Side::BOTH) {
             let private = lane.is_private();
-            if let Some(link) = lane.link.take()
+            let link = lane.link.take();
+            if let Some(link) = &link {
+                link.forget(self);
+            }
+            if let Some(link) = link
                 && private
             {
                 if lane.stateless && lane.in_flight() == 0 {
@@ -122,6 +125,8 @@ impl Session {
         let mut state = self.state.borrow_mut();
         let State {
             blocked: Some(blocked),
+            lanes,
+            unblocking,
             ..
         } = &mut *state
         else {
@@ -130,14 +135,20 @@ impl Session {
         if blocked.recalling || blocked.side != link.side || link.client_id() == 0 || !moved(&blocked.slots) {
             return;
         }
+        let lane = &mut lanes[link.side.index()];
+        if !lane.link.as_ref().is_some_and(|own| std::ptr::eq(&**own, link)) {
+            // A link it has left and that is about to end.
+            return;
+        }
         blocked.recalling = true;
         let number = blocked.number;
-        state.lanes[link.side.index()].sent_one();
+        *unblocking = true;
         let ticket = Ticket {
             session: Rc::clone(self),
             side: link.side,
+            sequence: lane.sent_one(),
             number,
-            role: Role::Own,
+            role: Role::Unblock,
             reads: false,
             retry: false,
             refusals: 0,
@@ -173,12 +184,8 @@ impl Session {
             Role::Whole | Role::Blocking | Role::Queued | Role::Exec => {
                 state.replies.piece(ticket.number, bytes)
             }
-            Role::Part(index) => {
-                if let Some(merge) = state.replies.merge(ticket.number) {
-                    merge.piece(index, bytes);
-                }
-            }
-            Role::Own => {}
+            Role::Part(index) => state.replies.part_piece(ticket.number, index, bytes),
+            Role::Own | Role::Unblock => {}
         }
         drop(state);
         self.wake.wake();
@@ -191,15 +198,10 @@ impl Session {
             return;
         }
         let mut state = self.state.borrow_mut();
-        state.lanes[ticket.side.index()].done_one();
+        state.lanes[ticket.side.index()].done_one(ticket.sequence);
         match ticket.role {
             Role::Whole => state.replies.finish(ticket.number, bytes),
-            Role::Part(index) => {
-                if let Some(merge) = state.replies.merge(ticket.number) {
-                    merge.finish(index, bytes);
-                }
-                state.replies.finish_merge(ticket.number);
-            }
+            Role::Part(index) => state.replies.part_finish(ticket.number, index, bytes),
             Role::Blocking => {
                 state.blocked = None;
                 state.replies.finish(ticket.number, bytes);
@@ -210,6 +212,7 @@ impl Session {
             }
             Role::Queued | Role::Exec => state.replies.finish(ticket.number, bytes),
             Role::Own => state.transaction.own_reply(bytes),
+            Role::Unblock => state.unblocked(ticket.number, bytes == b":0\r\n"),
         }
         drop(state);
         self.wake.wake();
@@ -233,7 +236,7 @@ impl Session {
             return;
         }
         let mut state = self.state.borrow_mut();
-        state.lanes[ticket.side.index()].done_one();
+        state.lanes[ticket.side.index()].done_one(ticket.sequence);
         state.take_back(ticket, bytes);
         drop(state);
         self.wake.wake();
@@ -246,8 +249,9 @@ impl Session {
         }
         let mut state = self.state.borrow_mut();
         let side = ticket.side;
-        state.lanes[side.index()].done_one();
+        state.lanes[side.index()].done_one(ticket.sequence);
         match ticket.role {
+            Role::Unblock => state.unblocked(ticket.number, true),
             Role::Own => state.transaction.connection_lost(),
             Role::Queued => state.take_back(ticket, bytes),
             // Bounded: a command that kills its master must not go on to kill the next.
@@ -290,6 +294,7 @@ impl State {
         } = ticket;
         match role {
             Role::Own => self.transaction.connection_lost(),
+            Role::Unblock => self.unblocked(number, true),
             // The transaction cannot go on elsewhere; EXEC will say so.
             Role::Queued => {
                 self.transaction.connection_lost();
@@ -299,9 +304,7 @@ impl State {
             Role::Whole | Role::Blocking | Role::Part(_) => {
                 let blocked = self.blocked.take_if(|_| role == Role::Blocking);
                 if let Role::Part(index) = role {
-                    if let Some(merge) = self.replies.merge(number) {
-                        merge.restart(index);
-                    }
+                    self.replies.part_restart(number, index);
                 } else if !self.replies.restart(number) {
                     self.broken = true;
                     return;
@@ -318,17 +321,22 @@ impl State {
         }
     }
 
+    /// CLIENT UNBLOCK is over. `missed`: it came before the command it was for, or not at all, and is to be tried again.
+    fn unblocked(&mut self, number: u64, missed: bool) {
+        self.unblocking = false;
+        if let Some(blocked) = self.blocked.as_mut().filter(|blocked| blocked.number == number) {
+            blocked.recalling &= !missed;
+        }
+    }
+
     fn tell_uncertain(&mut self, ticket: &Ticket) {
         let line = Refusal::Uncertain { side: ticket.side }.line();
         if ticket.role == Role::Blocking {
             self.blocked = None;
         }
         if let Role::Part(index) = ticket.role {
-            if let Some(merge) = self.replies.merge(ticket.number) {
-                merge.restart(index);
-                merge.finish(index, &line);
-            }
-            self.replies.finish_merge(ticket.number);
+            self.replies.part_restart(ticket.number, index);
+            self.replies.part_finish(ticket.number, index, &line);
         } else if self.replies.restart(ticket.number) {
             self.replies.finish(ticket.number, &line);
         } else {

@@ -23,12 +23,14 @@ pub(crate) enum Role {
     Exec,
     /// The reply to something the proxy sent of its own: not for the client.
     Own,
+    /// The reply to a CLIENT UNBLOCK for the session's blocking command.
+    Unblock,
 }
 
 impl Role {
     /// Whether its reply tells how fast the node is: not when it waits for an element, nor when no app asked.
     pub(crate) fn is_timed(self) -> bool {
-        !matches!(self, Self::Blocking | Self::Own)
+        !matches!(self, Self::Blocking | Self::Own | Self::Unblock)
     }
 }
 
@@ -36,6 +38,8 @@ impl Role {
 pub(crate) struct Ticket {
     pub(crate) session: Rc<Session>,
     pub(crate) side: Side,
+    /// Its place among all that the session has sent to that side.
+    pub(crate) sequence: u64,
     /// The request's slot in [`super::replies::Replies`].
     pub(crate) number: u64,
     pub(crate) role: Role,

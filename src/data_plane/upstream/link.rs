@@ -8,14 +8,16 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::pipeline::{Left, Pipeline};
-use crate::cluster::Side;
+use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::session::{Session, Ticket};
 use crate::data_plane::wake::Wake;
@@ -48,6 +50,7 @@ pub(crate) struct Link {
     pub(crate) side: Side,
     pub(crate) database: u32,
     pub(crate) kind: LinkKind,
+    pub(crate) node: Arc<NodeAddr>,
     pub(crate) wake: Wake,
     phase: Cell<Phase>,
     /// A large reply is passing.
@@ -58,16 +61,17 @@ pub(crate) struct Link {
     pipeline: RefCell<Pipeline<Ticket>>,
     /// The session whose output is asked for room before a private link reads on.
     reader: RefCell<Option<Rc<Session>>>,
-    /// Sessions that wait for room in the pipeline.
-    waiting: RefCell<Vec<Rc<Session>>>,
+    /// Sessions that wait for room in the pipeline, by id: they ask again whenever they are polled.
+    waiting: RefCell<FxHashMap<u64, Rc<Session>>>,
 }
 
 impl Link {
-    pub(super) fn new(side: Side, database: u32, kind: LinkKind) -> Rc<Self> {
+    pub(super) fn new(side: Side, database: u32, kind: LinkKind, node: Arc<NodeAddr>) -> Rc<Self> {
         Rc::new(Self {
             side,
             database,
             kind,
+            node,
             wake: Wake::default(),
             phase: Cell::new(Phase::Dialling),
             occupied: Cell::new(false),
@@ -118,8 +122,26 @@ impl Link {
         if pipeline.bytes_held() < LINK_BYTES_MAX && pipeline.len() < LINK_COMMANDS_MAX {
             return true;
         }
-        self.waiting.borrow_mut().push(Rc::clone(session));
+        self.waiting.borrow_mut().insert(session.id, Rc::clone(session));
         false
+    }
+
+    /// A session that is over waits for nothing.
+    pub(crate) fn forget(&self, session: &Session) {
+        self.waiting.borrow_mut().remove(&session.id);
+    }
+
+    /// Has those who wait for room look again, once there is plenty.
+    fn wake_waiting(&self) {
+        if self.waiting.borrow().is_empty() {
+            return;
+        }
+        let pipeline = self.pipeline.borrow();
+        if pipeline.bytes_held() < LINK_BYTES_MAX / 2 && pipeline.len() < LINK_COMMANDS_MAX / 2 {
+            for session in self.waiting.borrow_mut().drain().map(|(_, session)| session) {
+                session.wake.wake();
+            }
+        }
     }
 
     /// Adds a command; it leaves with everything else of this turn. Cost: a copy and a flag.
@@ -134,6 +156,8 @@ impl Link {
     pub(crate) fn recall_unsent(&self) {
         let recalled = self.pipeline.borrow_mut().recall_unsent();
         give_back(recalled);
+        // There may be nothing left whose reply would do it.
+        self.wake_waiting();
     }
 
     /// No new commands; what is unsent goes back, what is sent is waited for (bounded by the drain time).
@@ -175,7 +199,7 @@ impl Link {
         self.phase.set(Phase::Closed);
         let left = self.pipeline.borrow_mut().drain();
         give_back(left);
-        for session in self.waiting.borrow_mut().drain(..) {
+        for session in self.waiting.take().into_values() {
             session.wake.wake();
         }
         *self.reader.borrow_mut() = None;
@@ -385,13 +409,8 @@ impl LinkIo {
             link.occupied.set(false);
         }
         pipeline.settle();
-        let room = pipeline.bytes_held() < LINK_BYTES_MAX / 2 && pipeline.len() < LINK_COMMANDS_MAX / 2;
         drop(pipeline);
-        if room && !link.waiting.borrow().is_empty() {
-            for session in link.waiting.borrow_mut().drain(..) {
-                session.wake.wake();
-            }
-        }
+        link.wake_waiting();
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ use crate::routing::Slot;
 
 /// The answer to a wish for a link.
 pub(crate) enum Lease {
-    /// Enqueue on this one.
+    /// This one. A private link may still be dialled: it is to be kept until it is ready.
     Ready(Rc<Link>),
     /// None is ready; whoever waits on the route is woken when that may have changed.
     Wait,
@@ -39,7 +39,9 @@ pub(crate) struct Links {
     idle: RefCell<FxHashMap<u32, Vec<Rc<Link>>>>,
     /// Every link that may still hold commands, of this node and of former ones.
     all: RefCell<Vec<Rc<Link>>>,
-    refused: RefCell<FxHashMap<u32, String>>,
+    /// The lowest database the node has refused, in its words: it has none above either. One entry, as a client may
+    /// try every number there is.
+    refused: RefCell<Option<(u32, String)>>,
     backoff: RefCell<Backoff>,
     /// The last dial failed: told once, not at every attempt.
     failing: Cell<bool>,
@@ -67,7 +69,7 @@ impl Links {
         *self.node.borrow_mut() = node.map(Arc::clone);
         self.shared.borrow_mut().clear();
         self.idle.borrow_mut().clear();
-        self.refused.borrow_mut().clear();
+        self.refused.take();
         self.backoff.borrow_mut().reset();
         self.failing.set(false);
         for link in self.snapshot_of_all() {
@@ -97,15 +99,15 @@ impl Links {
     /// A shared link for stateless commands on `database`.
     #[inline]
     pub(crate) fn shared(&self, route: &Rc<LocalRoute>, database: u32) -> Lease {
+        if let Some(text) = self.refusal(database) {
+            return Lease::Refused(text);
+        }
         let mut pools = self.shared.borrow_mut();
         let pool = pools.entry(database).or_default();
         if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_occupied()) {
             return Lease::Ready(Rc::clone(link));
         }
         pool.retain(|link| link.is_ready() || link.is_dialling());
-        if let Some(text) = self.refused.borrow().get(&database) {
-            return Lease::Refused(text.clone());
-        }
         let dialling = pool.iter().any(|link| link.is_dialling());
         if !dialling
             && pool.len() < SHARED_LINKS_MAX
@@ -120,25 +122,37 @@ impl Links {
         }
     }
 
-    /// A link for one session's own use: an idle one, or one that is being dialled (to be kept until it is ready).
-    pub(crate) fn private(&self, route: &Rc<LocalRoute>, database: u32) -> Option<Rc<Link>> {
+    /// A link for one session's own use, from those that lie idle or a new one.
+    pub(crate) fn private(&self, route: &Rc<LocalRoute>, database: u32) -> Lease {
+        if let Some(text) = self.refusal(database) {
+            return Lease::Refused(text);
+        }
         if let Some(pool) = self.idle.borrow_mut().get_mut(&database) {
             while let Some(link) = pool.pop() {
                 if link.is_ready() {
-                    return Some(link);
+                    return Lease::Ready(link);
                 }
             }
         }
         self.dial(route, database, LinkKind::Private)
+            .map_or(Lease::Wait, Lease::Ready)
+    }
+
+    fn refusal(&self, database: u32) -> Option<String> {
+        let refused = self.refused.borrow();
+        let (lowest, text) = refused.as_ref()?;
+        (database >= *lowest).then(|| text.clone())
     }
 
     /// Has clients that block on this side moved away, where `moved` says so of their slots or their node is no longer
-    /// the master. `by` is a link to the node they block on; without one it is tried again at the next call.
+    /// the master. `by` is a link to a node: to any other, a client's id there would mean somebody else. Those that `by`
+    /// cannot help are tried again at the next call.
     pub(crate) fn recall_blocked(&self, by: Option<&Rc<Link>>, moved: impl Fn(&[Slot]) -> bool) {
+        let Some(by) = by else { return };
         for link in self.snapshot_of_all() {
             if link.kind == LinkKind::Private
+                && link.node == by.node
                 && let Some(session) = link.reader()
-                && let Some(by) = by
             {
                 session.recall_blocked(&link, by, |slots| link.is_retired() || moved(slots));
             }
@@ -149,7 +163,7 @@ impl Links {
     pub(crate) fn has_strays(&self, moved: impl Fn(&[Slot]) -> bool) -> bool {
         let stray = |link: &Rc<Link>| {
             link.reader()
-                .is_some_and(|session| session.is_stray(self.side, &moved))
+                .is_some_and(|session| session.is_stray(self.side, |slots| link.is_retired() || moved(slots)))
         };
         self.all.borrow().iter().any(stray)
     }
@@ -185,30 +199,46 @@ impl Links {
         if !self.backoff.borrow().allows(Instant::now()) {
             return None;
         }
-        let link = Link::new(self.side, database, kind);
+        let link = Link::new(self.side, database, kind, node);
         self.all.borrow_mut().push(Rc::clone(&link));
-        tokio::task::spawn_local(live(Rc::clone(&link), Rc::clone(route), node));
+        tokio::task::spawn_local(live(Rc::clone(&link), Rc::clone(route)));
         Some(link)
     }
 
-    fn dialled(&self) {
-        self.backoff.borrow_mut().reset();
-        self.failing.set(false);
+    /// Whether `node` is still the one that is meant: what a former one does says nothing of it.
+    fn is_present(&self, node: &NodeAddr) -> bool {
+        self.node.borrow().as_deref() == Some(node)
+    }
+
+    fn dialled(&self, link: &Link) {
+        if self.is_present(&link.node) {
+            self.backoff.borrow_mut().reset();
+            self.failing.set(false);
+        }
     }
 
     fn ended(&self, link: &Rc<Link>) {
         self.all.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
     }
+
+    /// The node refuses a database.
+    fn remember_refusal(&self, database: u32, text: String) {
+        let mut refused = self.refused.borrow_mut();
+        if refused.as_ref().is_none_or(|(lowest, _)| database < *lowest) {
+            *refused = Some((database, text));
+        }
+        self.shared.borrow_mut().remove(&database);
+    }
 }
 
 /// A link from dial to end.
-async fn live(link: Rc<Link>, route: Rc<LocalRoute>, node: Arc<NodeAddr>) {
-    let side = link.side;
+async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
+    let (side, node) = (link.side, &link.node);
     let links = route.links(side);
     let gauge = &route.stats.upstream_connections[side.index()];
     let endpoint = route.endpoint(side);
     let dial = Dial {
-        node: &node,
+        node,
         auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
         database: link.database,
         name: "switchback",
@@ -217,7 +247,7 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>, node: Arc<NodeAddr>) {
     let opened = opened.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
     match opened {
         Ok((stream, client_id)) => {
-            links.dialled();
+            links.dialled(&link);
             gauge.fetch_add(1, Ordering::Relaxed);
             let over = link::drive(&link, &route, stream, client_id);
             route.wake_waiting();
@@ -226,28 +256,31 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>, node: Arc<NodeAddr>) {
             }
             gauge.fetch_sub(1, Ordering::Relaxed);
             links.ended(&link);
+            // A node that comes back may have more databases than it had.
+            links.refused.take();
         }
         Err(error) => {
             link.close();
             links.ended(&link);
-            failed(&route, &link, &node, error).await;
+            failed(&route, &link, error).await;
         }
     }
     route.wake_waiting();
 }
 
 /// Waits out the node's backoff, so that whoever waits on the route dials again after it.
-async fn failed(route: &Rc<LocalRoute>, link: &Link, node: &NodeAddr, error: HandshakeError) {
-    let links = route.links(link.side);
+async fn failed(route: &Rc<LocalRoute>, link: &Link, error: HandshakeError) {
+    let (links, node) = (route.links(link.side), &link.node);
+    if !links.is_present(node) {
+        return;
+    }
     if let HandshakeError::Database(text) = error {
-        links.refused.borrow_mut().insert(link.database, text);
+        links.remember_refusal(link.database, text);
         return;
     }
     if !links.failing.replace(true) {
         info!(route = route.name, side = %link.side, %node, %error, "node is not usable; commands are held");
     }
-    if links.node.borrow().as_deref() == Some(node) {
-        let wait = links.backoff.borrow_mut().failed(Instant::now(), fastrand::f64());
-        tokio::time::sleep(wait).await;
-    }
+    let wait = links.backoff.borrow_mut().failed(Instant::now(), fastrand::f64());
+    tokio::time::sleep(wait).await;
 }
