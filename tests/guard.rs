@@ -102,7 +102,7 @@ impl Guard {
                 self.set_topology(topology);
             }
             Event::Notice { kind, text, .. } => self.reasons.push(format!("{kind} {text}")),
-            Event::Admin(_) => {}
+            _ => {}
         }
     }
 
