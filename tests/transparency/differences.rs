@@ -1,0 +1,137 @@
+//! In what does the proxy differ from a server, and why?
+
+/// What a client can tell the proxy by.
+pub(crate) struct Difference {
+    /// Sent one after the other; the reply to the last differs.
+    pub(crate) lines: &'static [&'static str],
+    /// What the proxy's reply contains.
+    pub(crate) proxied: &'static str,
+    /// For whoever reads this.
+    #[allow(dead_code, reason = "documentation, kept beside what it is about")]
+    pub(crate) why: &'static str,
+}
+
+const fn of(lines: &'static [&'static str], proxied: &'static str, why: &'static str) -> Difference {
+    Difference { lines, proxied, why }
+}
+
+const UNSUPPORTED: &str = "is not supported by switchback";
+
+pub(crate) const DIFFERENCES: &[Difference] = &[
+    // Not yet: the rest of the command surface is to come.
+    of(&["SUBSCRIBE c"], UNSUPPORTED, "subscriptions are to come"),
+    of(&["PSUBSCRIBE c*"], UNSUPPORTED, "subscriptions are to come"),
+    of(&["SSUBSCRIBE c"], UNSUPPORTED, "subscriptions are to come"),
+    of(&["UNSUBSCRIBE"], UNSUPPORTED, "subscriptions are to come"),
+    of(
+        &["HELLO 3"],
+        "-NOPROTO ",
+        "RESP3 is to come; client libraries fall back on this very error",
+    ),
+    of(&["AUTH x"], UNSUPPORTED, "authentication of apps is to come"),
+    of(
+        &["HELLO 2 AUTH default x"],
+        UNSUPPORTED,
+        "authentication of apps is to come",
+    ),
+    of(
+        &["ACL WHOAMI"],
+        UNSUPPORTED,
+        "the user is the proxy's, not the app's",
+    ),
+    of(&["CLIENT TRACKINGINFO"], UNSUPPORTED, "tracking is to come"),
+    of(
+        &["MULTI", "SELECT 1"],
+        UNSUPPORTED,
+        "it would change the link, and the session not",
+    ),
+    of(
+        &["MULTI", "CLIENT SETNAME a"],
+        UNSUPPORTED,
+        "it would change the link, and the session not",
+    ),
+    of(
+        &["MULTI", "HELLO 2"],
+        UNSUPPORTED,
+        "it would change the link, and the session not",
+    ),
+    of(
+        &["WATCH a", "SELECT 1"],
+        UNSUPPORTED,
+        "what is watched is watched on a link to one database",
+    ),
+    // By design: what it would say or do is a server's or a link's, not the app's.
+    of(&["CLIENT ID"], ":", "the proxy's own number of the client"),
+    of(&["HELLO 2"], "server\\r\\n", "it tells the id of the link"),
+    of(
+        &["CLIENT LIST"],
+        UNSUPPORTED,
+        "the server's clients are the proxy's links",
+    ),
+    of(
+        &["CLIENT INFO"],
+        UNSUPPORTED,
+        "the server's clients are the proxy's links",
+    ),
+    of(
+        &["CLIENT KILL ID 99999999"],
+        UNSUPPORTED,
+        "it would end a link that many apps share",
+    ),
+    of(
+        &["CLIENT UNBLOCK 99999999"],
+        UNSUPPORTED,
+        "ids are the proxy's, and the server's are links",
+    ),
+    of(
+        &["CLIENT REPLY ON"],
+        UNSUPPORTED,
+        "it would withhold replies on a shared link",
+    ),
+    of(
+        &["CLIENT NO-EVICT on"],
+        UNSUPPORTED,
+        "it would change a shared link",
+    ),
+    of(&["CLIENT GETREDIR"], UNSUPPORTED, "tracking is to come"),
+    of(
+        &["MONITOR"],
+        UNSUPPORTED,
+        "it would show one server's traffic, not the proxy's",
+    ),
+    of(
+        &["WAIT 0 1"],
+        UNSUPPORTED,
+        "it counts one connection's writes, and writes share connections",
+    ),
+    of(
+        &["DEBUG JMAP"],
+        UNSUPPORTED,
+        "debugging needs a server of one's own",
+    ),
+    of(
+        &["SCRIPT DEBUG NO"],
+        UNSUPPORTED,
+        "debugging needs a server of one's own",
+    ),
+    of(
+        &["CLUSTER INFO"],
+        UNSUPPORTED,
+        "the proxy is not a Redis Cluster node",
+    ),
+    of(
+        &["READONLY"],
+        UNSUPPORTED,
+        "the proxy is not a Redis Cluster node",
+    ),
+    of(
+        &["REPLCONF nonsense 1"],
+        UNSUPPORTED,
+        "replication is arranged on the nodes",
+    ),
+    of(
+        &["SWAPDB 1 2"],
+        UNSUPPORTED,
+        "it would swap them for every client of the node",
+    ),
+];
