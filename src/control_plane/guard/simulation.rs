@@ -424,6 +424,19 @@ fn three_replicas_attached_at_once_are_neither_a_resync_loop_nor_a_flap() {
 }
 
 #[test]
+fn replicas_whose_first_sync_is_over_before_they_are_first_asked_have_had_one_too() {
+    let mut sim = Sim::healthy(2);
+    sim.set_topology(Some(0), 1..=5);
+    for _ in 0..3 {
+        sim.add();
+    }
+    sim.nodes[0].sync_full += 3;
+    sim.quiet(millis(10_000));
+    sim.all(Verdict::Ok);
+    assert_eq!(sim.verdict(Rule::ResyncLoop).evidence.measured, 0.0);
+}
+
+#[test]
 fn a_healthy_replica_that_is_lost_is_a_link_down_even_if_the_topology_drops_it() {
     let mut sim = Sim::healthy(2);
     sim.nodes[1].answers = false;
@@ -599,6 +612,33 @@ fn a_clean_failover_raises_nothing_and_health_is_earned_anew_after_it() {
 }
 
 #[test]
+fn replicas_that_find_the_new_master_only_after_the_topology_changed_are_no_flap() {
+    let mut sim = Sim::healthy(6);
+    sim.nodes[1].is_master = true;
+    for index in 2..7 {
+        sim.nodes[index].link_up = false;
+        sim.nodes[index].follows = 1;
+    }
+    sim.quiet(millis(1_000));
+    sim.set_topology(Some(1), 2..=6);
+    sim.quiet(millis(500));
+    for index in 2..7 {
+        sim.nodes[index].link_up = true;
+        sim.nodes[1].sync_full += 1;
+    }
+    sim.quiet(millis(10_000));
+    sim.all(Verdict::Ok);
+}
+
+#[test]
+fn without_the_masters_offsets_no_replica_passes_for_keeping_up() {
+    let mut sim = Sim::healthy(2);
+    sim.nodes[0].answers = false;
+    sim.run(millis(2_500));
+    assert_eq!(sim.verdict(Rule::OffsetLag).verdict, Verdict::Unknown);
+}
+
+#[test]
 fn a_resync_loop_right_after_a_failover_is_still_seen() {
     let mut sim = Sim::healthy(2);
     sim.fail_over();
@@ -671,6 +711,32 @@ fn a_stall_of_our_own_turns_nothing_bad_and_its_delays_are_not_believed() {
     sim.quiet(millis(5_000));
     sim.all(Verdict::Ok);
     assert!(!sim.rules.is_tilted(sim.now));
+}
+
+#[test]
+fn a_heartbeat_that_was_under_way_during_a_stall_of_our_own_is_no_measure() {
+    let mut config = GuardConfig {
+        tilt_for: Duration::ZERO,
+        ..GuardConfig::default()
+    };
+    config.rules.get_mut(Rule::HeartbeatDelay).bad_for = Duration::ZERO;
+    let mut sim = Sim::with(config, 2);
+    sim.run(millis(5_000));
+    sim.now += millis(1_500);
+    let delay = millis(1_500);
+    sim.observe(1, ObservationKind::Heartbeat { delay });
+    sim.observe(2, ObservationKind::HeartbeatOutstanding { age: delay });
+    assert_ne!(sim.verdict(Rule::HeartbeatDelay).verdict, Verdict::Bad);
+    sim.now += STEP;
+    sim.observe(1, ObservationKind::Heartbeat { delay: millis(1_500) });
+    assert_ne!(sim.verdict(Rule::HeartbeatDelay).verdict, Verdict::Bad);
+    sim.now += STEP;
+    sim.observe(1, ObservationKind::Heartbeat { delay: STEP });
+    assert_eq!(
+        sim.rules.nodes(sim.now)[1].delay,
+        Some(STEP),
+        "sent after the stall"
+    );
 }
 
 #[test]
