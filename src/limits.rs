@@ -22,6 +22,13 @@ pub const CONTROL_REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes one read takes from a socket: a worker's shared buffer, so idle clients hold none.
 pub const READ_BYTES: usize = 64 * 1024;
+/// Bytes given to a socket at once. A socket may take as many megabytes as its peer reads meanwhile.
+pub const WRITE_BYTES: usize = 256 * 1024;
+/// Writes to one socket before others have their turn.
+pub const WRITES_A_TURN: usize = 16;
+/// From this size on a request takes a link of its own: nobody waits behind it, and it is not copied. Below 1 MiB, the
+/// least `proto-max-bulk-len` there is: a server that refuses an argument closes the connection it came on.
+pub const OWN_LINK_BYTES: usize = 512 * 1024;
 /// From this size on a payload is moved by reference instead of copied, and streams.
 pub const LARGE_BYTES: usize = 64 * 1024;
 

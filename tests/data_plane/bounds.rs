@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 
-use crate::proxied::{Client, Proxied, encode, wait_for};
+use switchback::cluster::Side;
+
+use crate::proxied::{Client, Proxied, encode, key_of, wait_for};
 
 #[test]
 fn malformed_requests_get_the_answer_of_redis_and_harm_nobody() {
@@ -87,6 +89,71 @@ fn a_value_of_64_megabytes_passes_and_does_not_keep_others_waiting() {
     assert_eq!(reply.len(), value.len() + b"$67108864\r\n\r\n".len());
     assert!(reply[11..].starts_with(&value));
     assert_eq!(client.text("STRLEN big"), ":67108864\\r\\n");
+}
+
+#[test]
+fn a_value_too_large_for_the_server_costs_nobody_else_their_link() {
+    let proxied = Proxied::start();
+    let mut direct = proxied.old.client();
+    assert_eq!(direct.text("CONFIG SET proto-max-bulk-len 1mb"), "+OK\\r\\n");
+    let mut bystanders: Vec<Client> = (0..8).map(|_| proxied.client()).collect();
+    let links: Vec<String> = bystanders
+        .iter_mut()
+        .map(|client| client.text("HELLO 2"))
+        .collect();
+    for bystander in &mut bystanders {
+        let mut client = proxied.client();
+        assert_eq!(
+            client.call(&[b"SET", b"k", &vec![b'v'; 1024 * 1024 + 1]]),
+            b"-ERR Protocol error: invalid bulk length\r\n"
+        );
+        assert_eq!(client.text("SET k v"), "+OK\\r\\n");
+        assert_eq!(bystander.text("GET k"), "$1\\r\\nv\\r\\n");
+    }
+    for (client, link) in bystanders.iter_mut().zip(links) {
+        assert_eq!(client.text("HELLO 2"), link);
+    }
+}
+
+#[test]
+fn large_and_small_requests_of_one_client_keep_their_order() {
+    let proxied = Proxied::start();
+    proxied.weight(50);
+    let mut client = proxied.client();
+    let keys = [Side::Old, Side::New].map(|side| key_of(side, 0));
+    let [a, b] = [keys[0].as_bytes(), keys[1].as_bytes()];
+    let large = vec![b'l'; 700_000];
+    let mut batch = Vec::new();
+    let mut expected = Vec::new();
+    for round in 0..10u32 {
+        let number = round.to_string();
+        let number = number.as_bytes();
+        for key in [a, b] {
+            batch.extend(encode(&[b"SET", key, &large]));
+            batch.extend(encode(&[b"APPEND", key, number]));
+            batch.extend(encode(&[b"STRLEN", key]));
+            expected.extend_from_slice(b"+OK\r\n:700001\r\n:700001\r\n");
+        }
+        batch.extend(encode(&[b"MSET", a, &large, b, b"s"]));
+        batch.extend(encode(&[b"MULTI"]));
+        batch.extend(encode(&[b"SET", b, &large]));
+        batch.extend(encode(&[b"STRLEN", b]));
+        batch.extend(encode(&[b"EXEC"]));
+        batch.extend(encode(&[b"STRLEN", a]));
+        batch.extend(encode(&[b"EXISTS", b, a]));
+        expected.extend_from_slice(
+            b"+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:700000\r\n:700000\r\n:2\r\n",
+        );
+    }
+    let mut writing = client.stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || writing.write_all(&batch).unwrap());
+    let mut got = vec![0; expected.len()];
+    client.stream.read_exact(&mut got).unwrap();
+    assert_eq!(
+        got.escape_ascii().to_string(),
+        expected.escape_ascii().to_string()
+    );
+    writer.join().unwrap();
 }
 
 #[test]

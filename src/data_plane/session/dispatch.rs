@@ -6,6 +6,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::exec::drop_link;
 use super::lane::Lane;
 use super::state::{Blocked, Session, State};
@@ -16,6 +18,7 @@ use crate::config::{OnUncertain, RouteLimits};
 use crate::data_plane::command::{Classified, Intent, classify};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Lease, Link, LinkKind};
+use crate::limits::OWN_LINK_BYTES;
 use crate::resp::Args;
 use crate::routing::{Owners, Slot, Snapshot, Weight, majority_owner, owner};
 
@@ -30,6 +33,8 @@ pub(super) struct Turn {
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) bytes: &'a [u8],
+    /// The same, when it is large enough to be passed on by reference.
+    pub(super) large: Option<&'a Bytes>,
     pub(super) args: Args<'a>,
     pub(super) again: Option<Again>,
 }
@@ -214,7 +219,7 @@ impl Sending<'_> {
     /// Sends the request as it is on the session's link to `side`.
     #[inline]
     pub(super) fn forward(&self, state: &mut State, side: Side) -> Result<(), Stop> {
-        let link = self.link(state, side)?;
+        let link = self.link_by_size(state, side)?;
         let role = match self.request.again {
             Some(Again {
                 role: Role::Part(index),
@@ -233,12 +238,25 @@ impl Sending<'_> {
             Some(again) => again.number,
             None => state.replies.open(),
         };
-        self.enqueue_as(state, link, number, role, bytes);
+        match self.request.large {
+            Some(large) if large.as_ptr() == bytes.as_ptr() => {
+                let ticket = self.ticket(state, link, number, role);
+                link.enqueue_large(ticket, large.clone());
+            }
+            _ => self.enqueue_as(state, link, number, role, bytes),
+        }
     }
 
     /// Enqueues `bytes` under a slot that is already open.
     #[inline]
     pub(super) fn enqueue_as(&self, state: &mut State, link: &Link, number: u64, role: Role, bytes: &[u8]) {
+        let ticket = self.ticket(state, link, number, role);
+        link.enqueue(ticket, bytes);
+    }
+
+    /// Counts a command that is about to be sent.
+    #[inline]
+    fn ticket(&self, state: &mut State, link: &Link, number: u64, role: Role) -> Ticket {
         let route = &self.session.route;
         let private = link.kind == LinkKind::Private && !matches!(role, Role::Whole | Role::Part(_));
         let reads = self.class.may_retry && !private;
@@ -257,18 +275,35 @@ impl Sending<'_> {
         if role != Role::Own {
             route.sent(link.side, self.class.is_publish);
         }
-        link.enqueue(ticket, bytes);
+        ticket
+    }
+
+    /// The session's link to `side`: one of its own for a large request, behind which nobody shall wait.
+    #[inline]
+    pub(super) fn link_by_size(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
+        if self.request.bytes.len() < OWN_LINK_BYTES {
+            return self.link(state, side);
+        }
+        self.keep_out(state, side);
+        let link = self.private_link(state, side)?;
+        state.lanes[side.index()].stateless = state.transaction.is_empty();
+        Ok(link)
+    }
+
+    /// Only a command that came back asks for a link while a transaction is open: it must not become a part of it.
+    #[inline]
+    fn keep_out(&self, state: &mut State, side: Side) {
+        if state.transaction.is_queueing_on(side) {
+            state.transaction.connection_lost();
+            drop_link(state, side);
+        }
     }
 
     /// The session's link to `side`, ready and with room.
     #[inline]
     pub(super) fn link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.fence(state, side)?;
-        if state.transaction.is_queueing_on(side) {
-            // Only a command that came back gets here while a transaction is open: it must not become a part of it.
-            state.transaction.connection_lost();
-            drop_link(state, side);
-        }
+        self.keep_out(state, side);
         let database = state.database;
         let lane = &mut state.lanes[side.index()];
         if let Some(link) = &lane.link {

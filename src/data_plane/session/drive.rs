@@ -17,7 +17,7 @@ use super::dispatch::{Stall, Turn};
 use super::hold::{Hold, Patience};
 use super::input::{Input, Step};
 use super::state::Session;
-use crate::limits::READ_BYTES;
+use crate::limits::{READ_BYTES, WRITE_BYTES, WRITES_A_TURN};
 
 /// Reads before the session lets others have their turn.
 const READS_A_TURN: usize = 16;
@@ -130,8 +130,16 @@ impl Client {
         if state.replies.output.is_empty() {
             return Ok(());
         }
+        let mut writes = 0;
         while !state.replies.output.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, state.replies.output.front())? {
+            if writes == WRITES_A_TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            writes += 1;
+            let front = state.replies.output.front();
+            let piece = front.get(..WRITE_BYTES).unwrap_or(front);
+            match Pin::new(&mut self.stream).poll_write(cx, piece)? {
                 Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
                 Poll::Ready(count) => state.replies.output.wrote(count),
                 Poll::Pending => break,

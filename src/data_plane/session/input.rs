@@ -5,13 +5,15 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use super::blocking;
 use super::dispatch::{Again, Request, Stall, Turn, answer, dispatch};
 use super::replay::Returned;
 use super::state::{Session, State};
 use super::ticket::Role;
 use crate::data_plane::refusal::Refusal;
-use crate::limits::{BULK_BYTES_MAX, READ_BYTES};
+use crate::limits::{BULK_BYTES_MAX, OWN_LINK_BYTES, READ_BYTES};
 use crate::resp::{Args, RequestParser};
 
 /// How far the input got.
@@ -32,12 +34,22 @@ pub(super) struct Input {
     parser: RequestParser,
     /// Length of the next request, once it is complete and could not be dispatched.
     parsed: Option<usize>,
+    /// The next request, complete and not in `pending` any more, when it is to be passed on by reference.
+    large: Option<Bytes>,
+}
+
+/// Why dispatching stopped.
+enum Halt {
+    /// The next request has to wait.
+    Stall(Stall),
+    /// The next request is of this length, and large.
+    Large(usize),
 }
 
 impl Input {
     /// Bytes kept.
     pub(super) fn len(&self) -> usize {
-        self.pending.len() - self.start
+        self.pending.len() - self.start + self.large.as_ref().map_or(0, Bytes::len)
     }
 
     /// Dispatches bytes that have just been read; keeps what cannot go yet.
@@ -63,26 +75,59 @@ impl Input {
             }
             progress = true;
         }
-        if self.pending.is_empty() {
-            return Step::Idle;
+        loop {
+            if let Err(stall) = self.dispatch_large(session, &mut state, turn) {
+                return Step::Stalled { stall, progress };
+            }
+            if self.pending.is_empty() {
+                return Step::Idle;
+            }
+            let pending = std::mem::take(&mut self.pending);
+            let rest = pending.get(self.start..).unwrap_or_default();
+            let (used, halt) = self.dispatch_all(session, &mut state, turn, rest);
+            self.pending = pending;
+            self.start += used;
+            progress |= used > 0;
+            match halt {
+                None => {
+                    self.compact();
+                    return Step::Idle;
+                }
+                Some(Halt::Stall(stall)) => {
+                    self.compact();
+                    return Step::Stalled { stall, progress };
+                }
+                Some(Halt::Large(length)) => {
+                    self.carve_out(length);
+                }
+            }
         }
-        let pending = std::mem::take(&mut self.pending);
-        let (used, stall) = self.dispatch_all(
-            session,
-            &mut state,
-            turn,
-            pending.get(self.start..).unwrap_or_default(),
-        );
-        self.pending = pending;
-        self.start += used;
-        self.compact();
-        match stall {
-            Some(stall) => Step::Stalled {
-                stall,
-                progress: progress || used > 0,
-            },
-            None => Step::Idle,
+    }
+
+    /// Makes the next request, which is of this length and large, one of its own: only what follows it is copied.
+    fn carve_out(&mut self, length: usize) {
+        let rest = self.pending.split_off(self.start + length);
+        let request = Bytes::from(std::mem::replace(&mut self.pending, rest));
+        self.large = Some(request.slice(self.start..));
+        self.start = 0;
+    }
+
+    fn dispatch_large(&mut self, session: &Rc<Session>, state: &mut State, turn: &Turn) -> Result<(), Stall> {
+        let Some(large) = &self.large else {
+            return Ok(());
+        };
+        if !state.closing {
+            let request = Request {
+                bytes: large,
+                large: Some(large),
+                args: Args::new(large, self.parser.spans()),
+                again: None,
+            };
+            dispatch(session, state, turn, request)?;
         }
+        self.large = None;
+        self.parser.reset();
+        Ok(())
     }
 
     /// Answers the request that would be next with an error.
@@ -104,15 +149,22 @@ impl Input {
                 }),
                 &refusal.line(),
             );
-        } else if let Some(length) = self.parsed.take() {
-            answer(&mut state, None, &refusal.line());
-            if state.transaction.open {
-                state.transaction.refused = true;
-            }
-            self.parser.reset();
-            self.start += length;
-            self.compact();
+            return;
         }
+        let length = match self.large.take() {
+            Some(_) => 0,
+            None => match self.parsed.take() {
+                Some(length) => length,
+                None => return,
+            },
+        };
+        answer(&mut state, None, &refusal.line());
+        if state.transaction.open {
+            state.transaction.refused = true;
+        }
+        self.parser.reset();
+        self.start += length;
+        self.compact();
     }
 
     /// Dispatches requests until one is incomplete or has to wait; returns how many bytes they were.
@@ -123,7 +175,7 @@ impl Input {
         state: &mut State,
         turn: &Turn,
         bytes: &[u8],
-    ) -> (usize, Option<Stall>) {
+    ) -> (usize, Option<Halt>) {
         let bulk_bytes_max = turn.limits.request_bytes.min(BULK_BYTES_MAX);
         let mut used = 0;
         while !state.closing {
@@ -150,6 +202,9 @@ impl Input {
                     }
                 },
             };
+            if length >= OWN_LINK_BYTES {
+                return (used, Some(Halt::Large(length)));
+            }
             let request = self
                 .parser
                 .rewritten()
@@ -163,12 +218,13 @@ impl Input {
                     turn,
                     Request {
                         bytes: request,
+                        large: None,
                         args,
                         again: None,
                     },
                 ) {
                     self.parsed = Some(length);
-                    return (used, Some(stall));
+                    return (used, Some(Halt::Stall(stall)));
                 }
             }
             self.parser.reset();
@@ -223,6 +279,7 @@ fn send_again(
             turn,
             Request {
                 bytes: &returned.bytes,
+                large: None,
                 args,
                 again,
             },
@@ -237,6 +294,7 @@ fn send_again(
         turn,
         Request {
             bytes: &shorter,
+            large: None,
             args,
             again,
         },

@@ -24,8 +24,8 @@ pub(super) fn by_owner(
     state: &mut State,
     kind: command::SplitKind,
 ) -> Result<(), Stop> {
-    let old = sending.link(state, Side::Old)?;
-    let new = sending.link(state, Side::New)?;
+    let old = sending.link_by_size(state, Side::Old)?;
+    let new = sending.link_by_size(state, Side::New)?;
     let stride = if kind == command::SplitKind::Mset { 2 } else { 1 };
     let shares = shares(sending, stride);
     let (number, parts) = match sending.request.again {
@@ -91,8 +91,8 @@ pub(super) fn everywhere(
     if let Some(only) = only {
         return sending.forward(state, only);
     }
-    let old = sending.link(state, Side::Old)?;
-    let new = sending.link(state, Side::New)?;
+    let old = sending.link_by_size(state, Side::Old)?;
+    let new = sending.link_by_size(state, Side::New)?;
     let kind = match kind {
         command::MergeKind::Sum => MergeKind::Sum,
         command::MergeKind::Concat => MergeKind::Concat,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,7 +22,9 @@ use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::session::{Session, Ticket};
 use crate::data_plane::wake::Wake;
-use crate::limits::{LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX};
+use crate::limits::{
+    LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, WRITE_BYTES, WRITES_A_TURN,
+};
 use crate::resp::ReplyScanner;
 
 /// From this size of a bulk string on, a shared link takes no new sessions until the reply has passed.
@@ -149,6 +152,12 @@ impl Link {
     pub(crate) fn enqueue(&self, ticket: Ticket, request: &[u8]) {
         debug_assert!(matches!(self.phase.get(), Phase::Ready | Phase::Retired));
         self.pipeline.borrow_mut().push(ticket, request);
+        self.wake.wake();
+    }
+
+    /// Adds a large command: no copy when nothing else is under way.
+    pub(crate) fn enqueue_large(&self, ticket: Ticket, request: Bytes) {
+        self.pipeline.borrow_mut().push_large(ticket, request);
         self.wake.wake();
     }
 
@@ -305,8 +314,16 @@ impl LinkIo {
     fn poll_write(&mut self, link: &Link, route: &LocalRoute, cx: &mut Context<'_>) -> io::Result<()> {
         let mut pipeline = link.pipeline.borrow_mut();
         let mut wrote = false;
+        let mut writes = 0;
         while !pipeline.unwritten().is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, pipeline.unwritten())? {
+            if writes == WRITES_A_TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            writes += 1;
+            let unwritten = pipeline.unwritten();
+            let piece = unwritten.get(..WRITE_BYTES).unwrap_or(unwritten);
+            match Pin::new(&mut self.stream).poll_write(cx, piece)? {
                 Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
                 Poll::Ready(count) => {
                     pipeline.wrote(count);

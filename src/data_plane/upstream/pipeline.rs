@@ -2,12 +2,15 @@
 //!
 //! Pure: a FIFO of commands over one window of bytes. A command's bytes stay until it is answered, because a command
 //! that provably did not run is sent again elsewhere. Keeping a copy per command was rejected: the window costs one
-//! copy in all, and no allocation.
+//! copy in all, and no allocation. A large command is not copied even once, but kept beside the window.
 //!
-//! Shape: `bytes[head..written]` was handed to the socket, `bytes[written..]` was not; the entries' lengths add up to
-//! `bytes[head..]`.
+//! Shape: take `large` and `bytes`, one after the other, for one window. `window[head..written]` was handed to the
+//! socket, `window[written..]` was not; the entries' lengths add up to `window[head..]`. When there is a large command
+//! it is the oldest.
 
 use std::collections::VecDeque;
+
+use bytes::Bytes;
 
 /// The window shrinks to nothing when it empties above this size, in bytes: what one burst took is given back.
 const KEEP_BYTES: usize = 256 * 1024;
@@ -17,6 +20,10 @@ const COMPACT_BYTES: usize = 64 * 1024;
 /// Commands enqueued and not yet answered, oldest first, each with its `T`.
 #[derive(Debug)]
 pub(crate) struct Pipeline<T> {
+    /// A large command that is under way; otherwise empty.
+    large: Bytes,
+    /// The large command that was answered last, until [`Self::settle`].
+    answered: Bytes,
     bytes: Vec<u8>,
     head: usize,
     written: usize,
@@ -37,6 +44,8 @@ pub(crate) struct Left<T> {
 impl<T> Default for Pipeline<T> {
     fn default() -> Self {
         Self {
+            large: Bytes::new(),
+            answered: Bytes::new(),
             bytes: Vec::new(),
             head: 0,
             written: 0,
@@ -49,7 +58,7 @@ impl<T> Pipeline<T> {
     /// Adds a command. Cost: one copy of `request`; allocates only when the window grows.
     #[inline]
     pub(crate) fn push(&mut self, ticket: T, request: &[u8]) {
-        if self.head > COMPACT_BYTES && self.head > self.bytes.len() / 2 {
+        if self.large.is_empty() && self.head > COMPACT_BYTES && self.head > self.bytes.len() / 2 {
             self.bytes.drain(..self.head);
             self.written -= self.head;
             self.head = 0;
@@ -58,16 +67,32 @@ impl<T> Pipeline<T> {
         self.entries.push_back((ticket, request.len()));
     }
 
+    /// Adds a large command, by reference when nothing else is under way.
+    pub(crate) fn push_large(&mut self, ticket: T, request: Bytes) {
+        if !self.entries.is_empty() {
+            return self.push(ticket, &request);
+        }
+        self.settle();
+        self.entries.push_back((ticket, request.len()));
+        self.large = request;
+    }
+
     /// Bytes for the next write.
     #[inline]
     pub(crate) fn unwritten(&self) -> &[u8] {
-        self.bytes.get(self.written..).unwrap_or_default()
+        match self.large.get(self.written..) {
+            Some(unwritten) if !unwritten.is_empty() => unwritten,
+            _ => self
+                .bytes
+                .get(self.written - self.large.len()..)
+                .unwrap_or_default(),
+        }
     }
 
     /// The socket took the first `count` bytes of [`Self::unwritten`].
     #[inline]
     pub(crate) fn wrote(&mut self, count: usize) {
-        self.written = (self.written + count).min(self.bytes.len());
+        self.written = (self.written + count).min(self.large.len() + self.bytes.len());
     }
 
     /// The command the next reply belongs to; `None` when no whole command is out, so that a reply has no owner.
@@ -81,6 +106,11 @@ impl<T> Pipeline<T> {
     #[inline]
     pub(crate) fn answered(&mut self) -> Option<(T, &[u8])> {
         let (ticket, length) = self.entries.pop_front()?;
+        if !self.large.is_empty() {
+            self.written -= length;
+            self.answered = std::mem::take(&mut self.large);
+            return Some((ticket, &self.answered));
+        }
         let start = self.head;
         self.head += length;
         Some((ticket, self.bytes.get(start..self.head).unwrap_or_default()))
@@ -89,6 +119,7 @@ impl<T> Pipeline<T> {
     /// To be called when a batch of answers has been taken: gives memory back.
     #[inline]
     pub(crate) fn settle(&mut self) {
+        self.answered = Bytes::new();
         if self.entries.is_empty() {
             self.head = 0;
             self.written = 0;
@@ -104,11 +135,14 @@ impl<T> Pipeline<T> {
     pub(crate) fn recall_unsent(&mut self) -> Vec<Left<T>> {
         let mut recalled = Vec::new();
         while let Some(&(_, length)) = self.entries.back() {
-            let start = self.bytes.len() - length;
+            let start = self.large.len() + self.bytes.len() - length;
             if start < self.written {
                 break;
             }
-            let bytes = self.bytes.split_off(start);
+            let bytes = match start.checked_sub(self.large.len()) {
+                Some(start) => self.bytes.split_off(start),
+                None => std::mem::take(&mut self.large).into(),
+            };
             if let Some((ticket, _)) = self.entries.pop_back() {
                 recalled.push(Left {
                     ticket,
@@ -125,12 +159,20 @@ impl<T> Pipeline<T> {
     pub(crate) fn drain(&mut self) -> Vec<Left<T>> {
         let mut position = self.head;
         let written = self.written;
+        let mut large = std::mem::take(&mut self.large);
+        let before = large.len();
         let bytes = std::mem::take(&mut self.bytes);
         self.head = 0;
         self.written = 0;
         let take = |(ticket, length): (T, usize)| {
             let end = position + length;
-            let request = bytes.get(position..end).unwrap_or_default().to_vec();
+            let request = match std::mem::take(&mut large) {
+                large if !large.is_empty() => large.into(),
+                _ => bytes
+                    .get(position - before..end - before)
+                    .unwrap_or_default()
+                    .to_vec(),
+            };
             position = end;
             Left {
                 ticket,
@@ -150,7 +192,7 @@ impl<T> Pipeline<T> {
     /// Bytes held, unanswered ones included.
     #[inline]
     pub(crate) fn bytes_held(&self) -> usize {
-        self.bytes.len() - self.head
+        self.large.len() + self.bytes.len() - self.head
     }
 }
 
@@ -202,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn commands_come_out_as_they_went_in(steps in proptest::collection::vec((0u8..4, 1usize..40_000), 1..200)) {
+        fn commands_come_out_as_they_went_in(steps in proptest::collection::vec((0u8..6, 1usize..40_000), 1..200)) {
             let mut pipeline = Pipeline::default();
             let mut expected = VecDeque::new();
             let mut next = 0u32;
@@ -213,6 +255,19 @@ mod tests {
                         pipeline.push(next, &request);
                         expected.push_back((next, request));
                         next += 1;
+                    }
+                    4 => {
+                        let request = vec![next as u8; size];
+                        pipeline.push_large(next, request.clone().into());
+                        expected.push_back((next, request));
+                        next += 1;
+                    }
+                    5 => {
+                        let recalled = pipeline.recall_unsent();
+                        let kept = expected.len() - recalled.len();
+                        for (left, due) in recalled.into_iter().zip(expected.split_off(kept)) {
+                            prop_assert_eq!((left.ticket, left.bytes), due);
+                        }
                     }
                     2 => {
                         let count = size.min(pipeline.unwritten().len());
@@ -227,6 +282,8 @@ mod tests {
                     }
                 }
             }
+            let held: usize = expected.iter().map(|(_, request)| request.len()).sum();
+            prop_assert_eq!(pipeline.bytes_held(), held);
             let left: Vec<_> = pipeline.drain().into_iter().map(|left| (left.ticket, left.bytes)).collect();
             prop_assert_eq!(left, Vec::from(expected));
         }
