@@ -28,6 +28,11 @@ impl View {
     pub(crate) fn sees_failover(&self) -> bool {
         self.flags.o_down || self.flags.failover_in_progress
     }
+
+    /// Whether this node is of its group, as master or replica.
+    pub(crate) fn has_member(&self, addr: &NodeAddr) -> bool {
+        self.named == *addr || self.replicas.iter().any(|replica| replica.addr == *addr)
+    }
 }
 
 /// A node that Sentinels name as master.

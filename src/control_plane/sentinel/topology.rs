@@ -3,7 +3,7 @@
 //! Pure: what Sentinels and nodes say in, topology and notices out. Sentinels propose, ROLE on the node disposes:
 //!
 //! - A node is followed when Sentinels name it **and** it says itself that it is a master. The newest config epoch goes
-//!   first; one Sentinel alone may only name a node of the group. An older epoch than the one followed is a stale
+//!   first; one Sentinel alone may only name a node that others have in the group. An older epoch than the one followed is a stale
 //!   Sentinel's, and counts only when a majority holds to it and nobody knows a newer one.
 //! - `master` is `None`, so that commands are held, while writes to it would be lost: it says that it is no master any
 //!   more, or it is silent in a failover, or Sentinel is promoting another. A silent master without a failover stays:
@@ -332,7 +332,7 @@ impl Follower {
     fn admits(&self, now: Instant, candidate: &Candidate, newer_refuted: bool) -> bool {
         let majority = candidate.votes_ever * 2 > self.sentinels.known();
         let Some(current) = &self.current else {
-            return newer_refuted || majority;
+            return majority || newer_refuted && self.is_of_the_group(now, &candidate.addr);
         };
         if candidate.addr == current.addr {
             return true;
@@ -346,6 +346,16 @@ impl Follower {
             .as_ref()
             .is_some_and(|one| one.target == current.addr);
         majority && !promoted && self.is_superseded(now, current)
+    }
+
+    /// Whether most Sentinels that answer have this node in their group: what is asked of a node before any is followed.
+    fn is_of_the_group(&self, now: Instant, addr: &NodeAddr) -> bool {
+        let (mut having, mut all) = (0, 0);
+        for (_, view) in self.sentinels.views(now) {
+            all += 1;
+            having += usize::from(view.has_member(addr));
+        }
+        having * 2 > all
     }
 
     /// Whether nothing speaks for the present master any more.

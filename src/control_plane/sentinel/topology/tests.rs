@@ -187,6 +187,19 @@ fn discovery_waits_for_the_other_sentinels_but_not_for_ever() {
 }
 
 #[test]
+fn a_stranger_is_not_discovered_before_the_master_that_most_name_has_answered() {
+    let mut group = Group::new();
+    group.says(view(1, 1, 5));
+    group.says(view(2, 1, 5));
+    group.says(view(3, 77, 900));
+    group.role(77, true);
+    assert_eq!(group.master(), None);
+    group.roles();
+    assert_eq!(group.master(), Some(1));
+    assert_eq!(group.told("switch_refused"), 1);
+}
+
+#[test]
 fn a_newer_epoch_of_one_sentinel_is_followed_once_role_confirms_it() {
     let mut group = Group::settled();
     group.says(view(1, 2, 6));
