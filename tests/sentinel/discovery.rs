@@ -62,6 +62,31 @@ fn a_group_is_found_through_the_sentinels_that_live_and_its_events_go_on_when_al
 }
 
 #[test]
+fn nodes_that_sentinels_announce_by_name_are_followed_by_name() {
+    let group = Group::start(GroupOptions {
+        sentinels: 1,
+        replicas: 1,
+        ..GroupOptions::named("by-name")
+    })
+    .unwrap();
+    let master = group.master().unwrap();
+    let sentinel = &group.sentinels()[0];
+    let (name, port) = (group.name(), master.port.to_string());
+    for setting in ["resolve-hostnames", "announce-hostnames"] {
+        sentinel
+            .call(&["SENTINEL", "CONFIG", "SET", setting, "yes"])
+            .unwrap();
+    }
+    sentinel.call(&["SENTINEL", "REMOVE", name]).unwrap();
+    sentinel
+        .call(&["SENTINEL", "MONITOR", name, "localhost", &port, "1"])
+        .unwrap();
+    let mut watched = Watched::start(group.endpoint());
+    let named = NodeAddr::new("localhost", master.port);
+    watched.wait_for(&named, &group.replicas_of(&master));
+}
+
+#[test]
 fn other_sentinels_are_learnt_from_one() {
     let mut group = Group::start(GroupOptions::named("learnt")).unwrap();
     let master = group.master().unwrap();
@@ -207,6 +232,7 @@ fn a_replica_leaves_when_it_is_killed_or_frozen_and_returns() {
         .signal(Signal::SIGSTOP)
         .unwrap();
     watched.wait_for(&master, &replicas[..1]);
+    watched.wait_for_notice("sdown");
     group
         .server(&replicas[1])
         .unwrap()

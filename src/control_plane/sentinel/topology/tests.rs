@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::control_plane::sentinel::reply::{Flags, Role, SentinelState};
-use crate::limits::VIEW_LIFETIME;
+use crate::limits::{PROMOTION_WAIT, VIEW_LIFETIME};
 use proptest::prelude::*;
 use std::time::Duration;
 
