@@ -6,8 +6,11 @@ use switchback::control_plane::guard::{InfoError, NodeInfo, parse_info};
 use switchback::limits::NODES_MAX;
 use switchback::resp::Value;
 
-/// Fields of INFO that are kept, and whether a reading has one.
-const KEPT: [(&str, fn(&NodeInfo) -> bool); 8] = [
+/// Whether a reading has a field.
+type Has = fn(&NodeInfo) -> bool;
+
+/// Fields of INFO that are kept.
+const KEPT: [(&str, Has); 8] = [
     ("run_id:", |node| node.run_id.is_some()),
     ("connected_slaves:", |node| node.connected_replicas.is_some()),
     ("sync_full:", |node| node.sync_full.is_some()),

@@ -5,11 +5,11 @@
 //! back to the session in request order.
 
 pub mod command;
-mod listener;
+pub(crate) mod listener;
 mod local_route;
 mod refusal;
-mod session;
-mod upstream;
+pub(crate) mod session;
+pub(crate) mod upstream;
 mod wake;
 mod worker;
 
