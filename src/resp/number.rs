@@ -31,6 +31,26 @@ pub(crate) fn parse_i64(digits: &[u8]) -> Option<i64> {
     }
 }
 
+/// The number `bytes` begin with and how many digits it has, when they begin with what a header line usually is: a few
+/// digits, CR and one more byte, all there. `None`: look for the line's end and read what is before it.
+///
+/// Cost: a third of that, for lines as short as these.
+#[inline]
+pub(crate) fn short_line(bytes: &[u8]) -> Option<(u64, usize)> {
+    const DIGITS_MAX: usize = 10;
+    let mut value = 0;
+    for (digits, &byte) in bytes.iter().enumerate().take(DIGITS_MAX + 1) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let whole = byte == b'\r' && bytes.len() > digits + 1;
+            let canonical = digits == 1 || (digits > 1 && bytes.first() != Some(&b'0'));
+            return (whole && canonical).then_some((value, digits));
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +66,18 @@ mod tests {
         fn what_reads_as_a_number_is_its_only_form(text in "-?[0-9]{1,20}") {
             if let Some(value) = parse_i64(text.as_bytes()) {
                 prop_assert_eq!(value.to_string(), text);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_short_line_reads_as_the_same_number(line in "[0-9]{0,11}[\r0a-]{0,2}[\n]{0,1}") {
+            let whole = line.split_once('\r').filter(|(_, rest)| !rest.is_empty());
+            let number = whole.and_then(|(digits, _)| Some((parse_i64(digits.as_bytes())?, digits.len())));
+            match short_line(line.as_bytes()) {
+                Some((value, digits)) => prop_assert_eq!(number, Some((value as i64, digits))),
+                None => prop_assert!(number.is_none_or(|(value, digits)| value < 0 || digits > 10)),
             }
         }
     }

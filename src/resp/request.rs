@@ -5,7 +5,8 @@
 
 use memchr::memchr;
 
-use super::{inline, number::parse_i64};
+use super::inline;
+use super::number::{parse_i64, short_line};
 use crate::limits::{INLINE_BYTES_MAX, REQUEST_ARGS_MAX};
 
 /// A request that Redis would answer with `-ERR Protocol error: …` and a closed connection; so do we, in its words.
@@ -169,6 +170,10 @@ impl RequestParser {
         too_long: ProtocolError,
     ) -> Result<Option<Option<i64>>, ProtocolError> {
         let line = buffer.get(self.position..).unwrap_or_default();
+        if let Some((value, digits)) = line.get(1..).and_then(short_line) {
+            self.position += digits + 3;
+            return Ok(Some(i64::try_from(value).ok()));
+        }
         // Header lines are a few bytes: looking for their end again when they come in pieces costs nothing.
         let window = line.get(..=INLINE_BYTES_MAX).unwrap_or(line);
         let Some(end) = memchr(b'\r', window) else {
