@@ -5,7 +5,6 @@
 use std::process::Command;
 
 use super::process::{Process, free_port, is_installed};
-use super::serve;
 
 /// Something redis-benchmark can be pointed at.
 pub(crate) struct Contestant {
@@ -42,13 +41,23 @@ pub(crate) fn all(servers: &[Process; 2]) -> Vec<Contestant> {
     all
 }
 
-/// The proxy, on a free port. The one place to change when it is to be the program with its control plane.
+/// The program as operators run it: one worker a core, with its control plane, its guard asking both servers.
 fn switchback(old: u16, new: u16, weight: u16) -> Process {
-    let port = free_port();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg(serve::WORD);
-    command.args([port, old, new, weight].map(|word| word.to_string()));
-    Process::start(command, port)
+    let (port, metrics) = (free_port(), free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let config = format!(
+        "[proxy]\nadmin_socket = \"{path}/admin.sock\"\nstate_dir = \"{path}\"\n\
+         metrics_listen = \"127.0.0.1:{metrics}\"\n\
+         [[route]]\nname = \"bench\"\nlisten = [\"127.0.0.1:{port}\"]\nweight = {weight}.0\n\
+         old = \"redis://127.0.0.1:{old}\"\nnew = \"redis://127.0.0.1:{new}\"\n"
+    );
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, config).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchback"));
+    command.args(["run", "--config"]).arg(file);
+    command.env("SWITCHBACK_LOG", "warn");
+    Process::start(command, port).keeping(folder)
 }
 
 /// twemproxy as it is usually run: one connection to each server.

@@ -11,7 +11,6 @@
 mod contestants;
 mod load;
 mod process;
-mod serve;
 mod table;
 
 use std::time::Duration;
@@ -27,11 +26,7 @@ const USUAL: (Duration, usize) = (Duration::from_millis(1_500), 3);
 const QUICK: (Duration, usize) = (Duration::from_millis(300), 1);
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.first().is_some_and(|word| word == serve::WORD) {
-        return serve::serve(words.get(1..).unwrap_or_default());
-    }
-    let quick = words.iter().any(|word| word == "--quick");
+    let quick = std::env::args().any(|word| word == "--quick");
     let (length, rounds) = if quick { QUICK } else { USUAL };
     let servers = [Process::redis(), Process::redis()];
     let contestants = contestants::all(&servers);

@@ -7,6 +7,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 /// Clock ticks a second of `/proc/PID/stat`: 100 on every Linux that Debian ships.
 const TICKS: f64 = 100.0;
 
@@ -14,24 +16,36 @@ const TICKS: f64 = 100.0;
 pub(crate) struct Process {
     child: Child,
     pub(crate) port: u16,
+    /// What it writes to; gone after it.
+    _folder: Option<TempDir>,
 }
 
 impl Process {
     /// Runs `command`, and returns once it answers on `port`.
     pub(crate) fn start(mut command: Command, port: u16) -> Self {
         let child = command
-            .stdin(Stdio::piped())
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let process = Self { child, port };
+        let process = Self {
+            child,
+            port,
+            _folder: None,
+        };
         let deadline = Instant::now() + Duration::from_secs(10);
         while !answers(port) {
             assert!(Instant::now() < deadline, "{command:?} does not answer");
             std::thread::sleep(Duration::from_millis(10));
         }
         process
+    }
+
+    /// Removes `folder` once the process has ended.
+    pub(crate) fn keeping(mut self, folder: TempDir) -> Self {
+        self._folder = Some(folder);
+        self
     }
 
     /// A redis-server that writes nothing to disk.
