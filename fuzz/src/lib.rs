@@ -7,7 +7,6 @@
 //! `corpus/NAME/`.
 
 pub mod admin_command;
-pub mod info;
 pub mod node_info;
 pub mod reply_scanner;
 pub mod request_parser;
@@ -18,9 +17,8 @@ pub mod sentinel_reply;
 pub type Property = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Property); 7] = [
+pub const TARGETS: [(&str, Property); 6] = [
     ("admin_command", admin_command::check),
-    ("info", info::check),
     ("node_info", node_info::check),
     ("reply_scanner", reply_scanner::check),
     ("request_parser", request_parser::check),

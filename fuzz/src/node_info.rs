@@ -17,14 +17,24 @@ pub fn check(input: &[u8]) {
         let role = Value::Array(vec![Value::BulkString(b"slave".to_vec())]);
         (Value::BulkString(input.to_vec()), role)
     });
-    let Ok(node) = parse_info(&info, &role, Duration::ZERO) else {
+    let lines = text(&info).unwrap_or_default();
+    let result = parse_info(&info, &role, Duration::ZERO);
+    if matches!(info, Value::BulkString(_)) {
+        let newer = Value::BulkString(format!("{lines}\r\nfield_of_a_newer_version:ip=a,port=1\r\n").into());
+        assert_eq!(
+            parse_info(&newer, &role, Duration::ZERO),
+            result,
+            "an unknown field means something"
+        );
+    }
+    let Ok(node) = result else {
         return;
     };
-    let lines = text(&info).unwrap_or_default();
     assert_eq!(node.sync_full, number(&lines, "sync_full:"));
     assert_eq!(node.sync_partial_err, number(&lines, "sync_partial_err:"));
     assert_eq!(node.used_memory, number(&lines, "used_memory:"));
     assert!(node.replicas.len() <= NODES_MAX);
+    assert!(node.replicas.iter().all(|line| !line.addr.host.is_empty()));
     assert!(node.is_master || node.repl_offset.is_some() || number(&lines, "slave_repl_offset:").is_none());
     judge(node);
 }

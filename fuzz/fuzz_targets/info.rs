@@ -1,4 +1,0 @@
-//! Hands libFuzzer's inputs to [`switchback_fuzz::info::check`].
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| switchback_fuzz::info::check(bytes));
