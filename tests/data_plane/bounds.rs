@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 
 use switchback::cluster::Side;
+use switchback::data_plane::bind;
 
 use crate::proxied::{Client, Proxied, encode, key_of, wait_for};
 
@@ -270,4 +271,59 @@ fn a_script_may_return_the_words_of_a_demoted_node() {
     let script = b"return redis.error_reply('READONLY it says')";
     assert_eq!(client.call(&[b"EVAL", script, b"0"]), b"-READONLY it says\r\n");
     assert_eq!(client.text("PING"), "+PONG\\r\\n");
+}
+
+#[test]
+fn an_address_in_use_is_told_and_whoever_uses_it_keeps_all_its_clients() {
+    let proxied = Proxied::start();
+    for workers in [1, 4] {
+        let error = bind("second", proxied.address, workers).unwrap_err().to_string();
+        let expected = format!(
+            "route 'second' cannot listen on {}: Address already in use",
+            proxied.address
+        );
+        assert!(error.starts_with(&expected), "{error}");
+        for _ in 0..50 {
+            assert_eq!(proxied.client().text("PING"), "+PONG\\r\\n");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_resets_its_connection_leaves_no_trace_in_anothers_replies() {
+    let proxied = Proxied::start();
+    let mut bystanders: Vec<Client> = (0..4).map(|_| proxied.client()).collect();
+    for round in 0..20 {
+        let mut client = proxied.client();
+        client.send(&[b"BLPOP", b"nothing", b"0.01"]);
+        client
+            .stream
+            .write_all(&encode(&[b"ECHO", b"theirs"]).repeat(500))
+            .unwrap();
+        let socket = socket2::SockRef::from(&client.stream);
+        socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        drop(client);
+        for bystander in &mut bystanders {
+            let mine = format!("mine {round}");
+            let expected = format!("${}\r\n{mine}\r\n", mine.len());
+            assert_eq!(bystander.call(&[b"ECHO", mine.as_bytes()]), expected.into_bytes());
+        }
+    }
+    wait_for("the clients to be gone", || proxied.clients() == bystanders.len());
+}
+
+#[test]
+fn what_comes_behind_quit_is_not_executed() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    let batch = [&b"SET"[..], b"before", b"1"];
+    let after = [&b"SET"[..], b"after", b"1"];
+    client
+        .stream
+        .write_all(&[encode(&batch), encode(&[b"QUIT"]), encode(&after)].concat())
+        .unwrap();
+    let mut replies = Vec::new();
+    client.stream.read_to_end(&mut replies).unwrap();
+    assert_eq!(replies, b"+OK\r\n+OK\r\n");
+    assert_eq!(proxied.client().text("EXISTS before after"), ":1\\r\\n");
 }

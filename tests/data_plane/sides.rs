@@ -206,3 +206,58 @@ fn a_frozen_side_that_is_abandoned_holds_nobody_up() {
     assert_eq!(proxied.old.client().text("GET a"), "$1\\r\\n3\\r\\n");
     proxied.new.signal(Signal::SIGCONT);
 }
+
+#[test]
+fn keys_that_come_twice_are_counted_and_set_as_by_one_server() {
+    let proxied = Proxied::start();
+    proxied.weight(50);
+    let mut client = proxied.client();
+    let (a, b) = (key_of(Side::Old, 0), key_of(Side::New, 0));
+    assert_eq!(client.text(&format!("MSET {a} 1 {b} 1 {a} 2 {b} 3")), "+OK\\r\\n");
+    assert_eq!(
+        client.text(&format!("MGET {a} {b} {a} {b} {b}")),
+        "*5\\r\\n$1\\r\\n2\\r\\n$1\\r\\n3\\r\\n$1\\r\\n2\\r\\n$1\\r\\n3\\r\\n$1\\r\\n3\\r\\n"
+    );
+    assert_eq!(client.text(&format!("EXISTS {a} {a} {b}")), ":3\\r\\n");
+    assert_eq!(client.text(&format!("DEL {a} {b} {a} {b}")), ":2\\r\\n");
+}
+
+#[test]
+fn an_error_of_one_side_is_the_error_of_a_split_command() {
+    let proxied = Proxied::start();
+    proxied.weight(50);
+    let mut client = proxied.client();
+    let (a, b) = (key_of(Side::Old, 0), key_of(Side::New, 0));
+    assert_eq!(proxied.new.client().text("CONFIG SET maxmemory 1"), "+OK\\r\\n");
+    assert!(client.text(&format!("MSET {a} 1 {b} 1")).starts_with("-OOM "));
+    assert_eq!(
+        client.text(&format!("MGET {a} {b}")),
+        "*2\\r\\n$1\\r\\n1\\r\\n$-1\\r\\n"
+    );
+}
+
+#[test]
+fn between_weights_scripts_channels_and_unknown_commands_have_one_owner_or_none() {
+    let proxied = Proxied::start();
+    proxied.weight(50);
+    let mut client = proxied.client();
+    let (a, b) = (key_of(Side::Old, 0), key_of(Side::New, 0));
+    let script = b"return redis.call('INCR', KEYS[1])";
+    for (key, server) in [(&a, &proxied.old), (&b, &proxied.new)] {
+        assert_eq!(client.call(&[b"EVAL", script, b"1", key.as_bytes()]), b":1\r\n");
+        assert_eq!(server.client().text(&format!("GET {key}")), "$1\\r\\n1\\r\\n");
+        let mut listener = server.client();
+        assert!(listener.text(&format!("SUBSCRIBE {key}")).contains("subscribe"));
+        assert_eq!(client.text(&format!("PUBLISH {key} message")), ":1\\r\\n");
+        assert!(listener.reply().ends_with(b"message\r\n"));
+    }
+    let both = client.call(&[b"EVAL", script, b"2", a.as_bytes(), b.as_bytes()]);
+    assert!(both.starts_with(b"-CROSSSIDE "));
+    assert!(
+        client
+            .text("NOSUCH a")
+            .contains("while two masters share the keys")
+    );
+    proxied.weight(100);
+    assert!(client.text("NOSUCH a").starts_with("-ERR unknown command"));
+}
