@@ -145,7 +145,11 @@ impl Follower {
     /// Whom to ask for ROLE: those that decide first, then replicas, within the bound.
     pub(crate) fn wanted_nodes(&self, now: Instant) -> BTreeSet<NodeAddr> {
         let current = self.current.iter().map(|current| &current.addr);
-        let promoted = self.promotion.iter().map(|promotion| &promotion.target);
+        // Also the one to return to when nothing comes of a promotion: what it says of itself meanwhile must not be lost.
+        let promoted = self
+            .promotion
+            .iter()
+            .flat_map(|promotion| [&promotion.target, &promotion.from.addr]);
         let named = self.sentinels.views(now).map(|(_, view)| &view.named);
         let listed = self
             .sentinels
