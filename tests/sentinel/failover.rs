@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use switchback::lab::{Group, GroupOptions};
+use switchback::lab::{Group, GroupOptions, Reply, wait_for};
 
 use crate::watched::Watched;
 
@@ -36,10 +36,16 @@ fn what_the_published_master_acknowledged_survives_a_clean_failover() {
     let before = group.master().unwrap();
     let mut watched = Watched::start(group.endpoint());
     watched.wait_for(&before, &group.replicas_of(&before));
+    // A replica is listed as online a moment before commands flow to it, after a diskless sync.
+    let mut client = group.server(&before).unwrap().client().unwrap();
+    client.ask(&["SET", "first", "v"]).unwrap();
+    wait_for("replication to flow", Duration::from_secs(30), || {
+        client.ask(&["WAIT", "2", "100"]).unwrap() == Reply::Integer(2)
+    })
+    .unwrap();
     let (acknowledged, after) = std::thread::scope(|scope| {
         let failing_over = scope.spawn(|| group.failover().unwrap());
         let mut acknowledged = Vec::new();
-        let mut client = group.server(&before).unwrap().client().unwrap();
         let mut sequence = 0;
         while watched.master() == Some(&before) {
             sequence += 1;
