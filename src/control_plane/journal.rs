@@ -74,7 +74,7 @@ impl Entry {
             .side
             .map_or(Reply::Null, |side| Reply::Bulk(side.name().to_owned()));
         Reply::Map(vec![
-            ("time", Reply::Bulk(self.time.to_string())),
+            ("time", Reply::Bulk(format!("{:.3}", self.time))),
             ("epoch", Reply::Integer(self.epoch.0 as i64)),
             ("route", Reply::Bulk(self.route.clone())),
             ("side", side),

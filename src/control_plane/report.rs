@@ -102,11 +102,11 @@ pub(super) fn topology(route: &RouteControl) -> Vec<Reply> {
         .collect()
 }
 
-/// The wall-clock time of a moment on the monotonic clock.
-fn wall_time(moment: Instant, now: Instant) -> Timestamp {
+/// The wall-clock time of a moment on the monotonic clock, RFC 3339.
+fn wall_time(moment: Instant, now: Instant) -> String {
     let ago = SignedDuration::try_from(now.saturating_duration_since(moment)).unwrap_or(SignedDuration::ZERO);
     let wall = Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH);
-    wall.round(jiff::Unit::Millisecond).unwrap_or(wall)
+    format!("{wall:.3}")
 }
 
 fn text(value: impl ToString) -> Reply {

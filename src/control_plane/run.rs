@@ -385,7 +385,7 @@ impl Control {
         self.gauges
             .route(at, route.controller.weight(), route.epoch(), is_latched);
         self.journal.add(Entry {
-            time: now_in_millis(),
+            time: Timestamp::now(),
             epoch: route.epoch(),
             route: route.name().to_owned(),
             side,
@@ -475,9 +475,4 @@ fn measure_route_back(
 
 fn one_line(text: &str) -> String {
     text.trim().replace(['\r', '\n'], "; ")
-}
-
-fn now_in_millis() -> Timestamp {
-    let now = Timestamp::now();
-    now.round(jiff::Unit::Millisecond).unwrap_or(now)
 }
