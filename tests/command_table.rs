@@ -6,67 +6,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use redis::{Connection, Value};
 use switchback::data_plane::command::{KeyRule, Spec, classify, flags, lookup, specs};
+use switchback::lab::{Server, ServerOptions};
 use switchback::resp::Args;
 
 /// Of Redis 7.2, known so that it can be answered locally.
 const NEWER: [&str; 1] = ["client|setinfo"];
 
-/// A redis-server that ends with its test.
-struct Server {
-    process: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start() -> (Self, Connection) {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server must be installed (Debian package redis-server)");
-        let server = Self { process, port };
-        let connection = server.connect();
-        (server, connection)
-    }
-
-    fn connect(&self) -> Connection {
-        let client = redis::Client::open(("127.0.0.1", self.port)).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            match client.get_connection() {
-                Ok(connection) => return connection,
-                Err(error) => assert!(Instant::now() < deadline, "redis-server does not answer: {error}"),
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn server() -> (Server, Connection) {
+    let server = Server::start(&ServerOptions::default()).unwrap();
+    let client = redis::Client::open(("127.0.0.1", server.port())).unwrap();
+    let connection = client.get_connection().unwrap();
+    (server, connection)
 }
 
 /// A row of `COMMAND`'s reply.
@@ -142,7 +95,7 @@ fn row(spec: &Spec) -> Row {
 
 #[test]
 fn the_table_is_what_a_live_server_says() {
-    let (_server, mut connection) = Server::start();
+    let (_server, mut connection) = server();
     let reply: Value = redis::cmd("COMMAND").query(&mut connection).unwrap();
     let mut live = BTreeMap::new();
     for command in array(&reply) {
@@ -345,7 +298,7 @@ fn our_keys(request: &[String]) -> Vec<String> {
 
 #[test]
 fn keys_are_found_where_a_live_server_finds_them() {
-    let (_server, mut connection) = Server::start();
+    let (_server, mut connection) = server();
     let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("SEED={seed}");
     let mut words = Words(fastrand::Rng::with_seed(seed));
@@ -382,7 +335,7 @@ fn keys_are_found_where_a_live_server_finds_them() {
 
 #[test]
 fn counts_that_only_getkeys_would_read_are_refused_by_the_commands() {
-    let (_server, mut connection) = Server::start();
+    let (_server, mut connection) = server();
     for count in ["01", "+1", " 1", "1 ", "", "-0", "0x1"] {
         for command in [
             "EVAL {} ? k",
@@ -405,7 +358,7 @@ fn counts_that_only_getkeys_would_read_are_refused_by_the_commands() {
 
 #[test]
 fn of_several_destinations_the_last_is_stored_to() {
-    let (_server, mut connection) = Server::start();
+    let (_server, mut connection) = server();
     redis::cmd("GEOADD")
         .arg(&["g", "0", "0", "m"])
         .exec(&mut connection)
