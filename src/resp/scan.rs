@@ -136,11 +136,12 @@ impl ReplyScanner {
             return Ok(None);
         };
         let newline = self.searched + offset;
+        // First, as when the line comes in pieces: the same bytes are refused for the same reason.
+        if newline.saturating_sub(self.position) > REPLY_LINE_BYTES_MAX && !is_text(buffer, self.position) {
+            return Err(ScanError::Line);
+        }
         if newline <= self.position || buffer.get(newline - 1) != Some(&b'\r') {
             return Err(ScanError::Crlf);
-        }
-        if newline - self.position > REPLY_LINE_BYTES_MAX && !is_text(buffer, self.position) {
-            return Err(ScanError::Line);
         }
         Ok(Some(newline - 1))
     }
@@ -327,6 +328,7 @@ mod tests {
         assert_eq!(whole(&at), Ok(None));
         assert_eq!(whole(&past), Err(ScanError::Line));
         assert_eq!(whole(&[past.as_slice(), b"\r\n"].concat()), Err(ScanError::Line));
+        assert_eq!(whole(&[past.as_slice(), b"\n"].concat()), Err(ScanError::Line));
     }
 
     #[test]
