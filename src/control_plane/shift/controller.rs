@@ -311,7 +311,12 @@ impl Controller {
         let State::Shifting(shift) = &mut self.state else {
             return None;
         };
-        let frozen = health.freeze.as_ref().filter(|_| shift.raises() && !shift.forced);
+        // A trip that is still here has been withheld. It cannot be forced, no more than when the shift began.
+        let forbids = match shift.forced {
+            true => health.trip.as_ref(),
+            false => health.freeze.as_ref().or(health.trip.as_ref()),
+        };
+        let frozen = forbids.filter(|_| shift.raises());
         if frozen.is_some() != shift.paused {
             // The time up to now belongs to the state it was in.
             let _ = shift.advance(now);

@@ -8,6 +8,9 @@ use crate::routing::Weight;
 
 /// Least time between two weights of one shift: each is a published change with an epoch and a write to disk.
 const STEP: Duration = Duration::from_millis(250);
+/// Most time that counts between two looks. The loop looks every 50 ms: a longer gap is a stall of this process, in
+/// which nobody watched the guard, and what it missed must not be made up for by a leap.
+const GAP_MAX: Duration = Duration::from_secs(1);
 
 /// A shift under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +48,7 @@ impl Shifting {
     /// Lets time pass; a weight when one is due.
     pub(super) fn advance(&mut self, now: Instant) -> Option<Weight> {
         if !self.paused {
-            self.passed += now.saturating_duration_since(self.looked_at);
+            self.passed += now.saturating_duration_since(self.looked_at).min(GAP_MAX);
         }
         self.looked_at = now;
         let is_due = self.passed >= self.over || now.saturating_duration_since(self.last_step) >= STEP;
@@ -80,17 +83,21 @@ mod tests {
         Weight::from_steps(steps).unwrap()
     }
 
+    /// Looks every quarter of a second, from `start` to `end`; the last weight that was due.
+    fn pass(shift: &mut Shifting, start: Instant, from: u32, to: u32) -> Option<Weight> {
+        let at = |quarters| start + Duration::from_millis(250) * quarters;
+        let looks = from * 4 + 1..=to * 4;
+        looks.fold(None, |due, quarters| shift.advance(at(quarters)).or(due))
+    }
+
     #[test]
     fn the_weight_moves_evenly_and_ends_exactly_at_the_target() {
         let start = Instant::now();
         let mut shift = Shifting::new(weight(0), weight(5_000), Duration::from_secs(10), false, start);
         assert_eq!(shift.advance(start + Duration::from_millis(100)), None);
-        assert_eq!(shift.advance(start + Duration::from_secs(5)), Some(weight(2_500)));
+        assert_eq!(pass(&mut shift, start, 0, 5), Some(weight(2_500)));
         assert!(!shift.is_done());
-        assert_eq!(
-            shift.advance(start + Duration::from_secs(11)),
-            Some(weight(5_000))
-        );
+        assert_eq!(pass(&mut shift, start, 5, 11), Some(weight(5_000)));
         assert!(shift.is_done());
     }
 
@@ -107,10 +114,18 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut shift = Shifting::new(weight(0), weight(1_000), Duration::from_secs(10), false, start);
-        assert_eq!(shift.advance(at(2)), Some(weight(200)));
+        assert_eq!(pass(&mut shift, start, 0, 2), Some(weight(200)));
         shift.paused = true;
         assert_eq!(shift.advance(at(60)), None);
         shift.paused = false;
         assert_eq!(shift.advance(at(61)), Some(weight(300)));
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_does_not_leap_to_where_it_would_have_been() {
+        let start = Instant::now();
+        let mut shift = Shifting::new(weight(0), weight(10_000), Duration::from_secs(600), false, start);
+        let due = shift.advance(start + Duration::from_secs(599)).unwrap();
+        assert!(due <= weight(17), "a second's worth: {due}");
     }
 }
