@@ -16,13 +16,15 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::config::Config;
 use crate::control_plane::admin::{AdminListener, BindError};
-use crate::control_plane::{ControlPlane, Outside, StoreError, admin};
+use crate::control_plane::{ControlPlane, Ended, Outside, StoreError, admin};
 use crate::data_plane::{self, ListenError, RouteShared, Seat};
 use crate::limits::CONTROL_QUEUE_MAX;
 use crate::metrics::{self, Readiness};
-use crate::shutdown;
+use crate::shutdown::Signals;
 use crate::stats::RouteStats;
 
+/// How long the last state may take to get on disk at the end.
+const LAST_SAVE_WAIT: Duration = Duration::from_secs(2);
 /// Descriptors a proxy needs beside its clients': links, Sentinels, probes, files.
 const SPARE_DESCRIPTORS: u64 = 512;
 
@@ -46,6 +48,9 @@ pub enum StartError {
     /// The state directory.
     #[error(transparent)]
     State(#[from] StoreError),
+    /// It ran, and was told a second time to end.
+    #[error("ended at once: a second signal came before clients had their replies")]
+    Cut,
     /// A thread, a runtime, the metrics recorder.
     #[error("{0}")]
     Process(String),
@@ -70,6 +75,8 @@ pub fn run(config: Config, config_file: Option<PathBuf>) -> Result<(), StartErro
 }
 
 async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), StartError> {
+    // From here on a signal leaves nothing behind: there will be a socket's file.
+    let signals = Signals::listen()?;
     let workers = config.proxy.workers;
     let mut sockets = Vec::new();
     for route in &config.routes {
@@ -94,6 +101,7 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
             })
         })
         .collect();
+    let cut = spawn_local(signals.heed(events.clone()));
     let control = ControlPlane::start(Outside {
         config,
         config_file,
@@ -109,20 +117,23 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
         threads.push(data_plane::start(worker, workers, seats, stopped.clone())?);
     }
     if let Some(page) = page {
-        let readiness = Readiness::new(control.tables());
+        let readiness = Readiness::new(control.tables(), stopped.clone());
         spawn_local(metrics::serve(page, control.gauges(), readiness, prometheus));
     }
-    let operators = spawn_local(admin::serve(admin, events.clone()));
-    spawn_local(shutdown::signals(events));
+    let operators = spawn_local(admin::serve(admin, events));
     tracing::info!(workers, routes = shared.len(), "serving");
-    let grace = control.run().await;
+    let Ended { grace, store } = control.run().await;
     tracing::info!(?grace, "ending: no new clients");
     stop.send_replace(Some(grace));
-    drain(threads, grace).await;
-    // Last, so that an operator can watch the end; its file goes with it.
-    operators.abort();
+    let outcome = tokio::select! {
+        () = drain(threads, grace) => Ok(()),
+        _ = cut => Err(StartError::Cut),
+    };
+    // Last of all the directory is given free: the next proxy must find what this one has written.
+    store.close(LAST_SAVE_WAIT).await;
+    // It has ended with the loop, and waits for its last replies.
     let _ = operators.await;
-    Ok(())
+    outcome
 }
 
 /// What one worker serves: of each address of each route one socket, and its end of the snapshot.

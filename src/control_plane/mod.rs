@@ -16,5 +16,6 @@ mod start;
 mod store;
 
 pub use event::{Event, RoutedBack};
+pub(crate) use run::Ended;
 pub(crate) use start::{ControlPlane, Outside};
 pub use store::StoreError;

@@ -2,9 +2,8 @@
 //!
 //! Shell: the controller decides, this publishes and has it saved. The only place that writes a route's snapshot.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -12,10 +11,24 @@ use super::guard::{self, Observation, Rule, RuleVerdict, Rules, Verdict};
 use super::record::Record;
 use super::shift::{Change, ChangeKind, Controller, Health, Input, Refused};
 use super::store::{Progress, Store};
-use crate::cluster::{Side, Topology};
+use crate::cluster::{NodeAddr, Side, Topology};
 use crate::config::GuardConfig;
 use crate::data_plane::RouteShared;
 use crate::routing::{Epoch, Publisher, RouteTable, SideView, Snapshot, Weight};
+
+/// How often a state that could not be saved is tried again: a disk that was full has room some time.
+const SAVE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What has become of saving the state.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    /// The latest state is on disk, or on its way there.
+    Ok,
+    /// It is on disk again, after it could not be saved.
+    Again,
+    /// It cannot be saved; why. A raise is taken back, which wants publishing.
+    Failed(String),
+}
 
 /// One route.
 pub(super) struct RouteControl {
@@ -31,9 +44,13 @@ pub(super) struct RouteControl {
     rules: [Option<Rules>; 2],
     /// `new` was tripped as unreachable: what it has in flight is not waited for.
     is_new_abandoned: bool,
+    /// By side: the last master there was.
+    last_master: [Option<NodeAddr>; 2],
     progress: watch::Sender<Progress>,
-    saved_weight: Weight,
-    unsaved: VecDeque<(Epoch, Weight)>,
+    /// What has been given to the writer last.
+    last_save: Epoch,
+    /// The latest state could not be saved, and is tried again at this time.
+    save_again: Option<Instant>,
 }
 
 impl RouteControl {
@@ -59,7 +76,10 @@ impl RouteControl {
         let reason = latch.as_ref().map(|latch| latch.reason.clone());
         let controller = Controller::new(&config.name, has_new, weight, latch);
         let first = snapshot(epoch, controller.weight(), &found, has_new, false);
-        let saved_weight = left.as_ref().map_or(Weight::ZERO, |record| record.weight);
+        let progress = Progress {
+            weight: left.as_ref().map_or(Weight::ZERO, |record| record.weight),
+            ..Progress::default()
+        };
         let mut route = Self {
             publisher: Publisher::new(first, workers),
             rules: Side::BOTH.map(|side| {
@@ -71,9 +91,10 @@ impl RouteControl {
             verdicts: Vec::new(),
             reason,
             is_new_abandoned: false,
-            progress: watch::Sender::default(),
-            saved_weight,
-            unsaved: VecDeque::new(),
+            last_master: [None, None],
+            progress: watch::Sender::new(progress),
+            last_save: epoch,
+            save_again: None,
             shared,
         };
         let now = Instant::now();
@@ -107,12 +128,26 @@ impl RouteControl {
         self.publisher.current().epoch
     }
 
-    /// A side looks different now. Publishing is the caller's to ask for.
-    pub(super) fn learn(&mut self, side: Side, topology: Topology, now: Instant) {
+    /// A side looks different now. Publishing is the caller's to ask for. Returns whether another node is master than
+    /// the last one that was: to have none for a while is no change of master.
+    pub(super) fn learn(&mut self, side: Side, topology: Topology, now: Instant) -> bool {
         if let Some(rules) = &mut self.rules[side.index()] {
             rules.topology(&topology, now);
         }
+        let last = &mut self.last_master[side.index()];
+        let is_another = topology.master.is_some() && last.is_some() && topology.master != *last;
+        if topology.master.is_some() {
+            last.clone_from(&topology.master);
+        }
         self.topology[side.index()] = topology;
+        is_another
+    }
+
+    /// Whether a node is the side's now. While there is no master the last one is: its silence is worth seeing.
+    pub(super) fn watches(&self, side: Side, node: &NodeAddr) -> bool {
+        let topology = &self.topology[side.index()];
+        let is_last_master = || self.last_master[side.index()].as_ref() == Some(node);
+        topology.has(node) || (topology.master.is_none() && is_last_master())
     }
 
     /// The guard's shells have measured something.
@@ -122,13 +157,11 @@ impl RouteControl {
         }
     }
 
-    /// Other thresholds from now on. The evidence is gathered anew: until then the verdicts are unknown, which freezes.
-    pub(super) fn reconfigure(&mut self, guard: &GuardConfig, now: Instant) {
-        for side in Side::BOTH {
-            if let Some(rules) = &mut self.rules[side.index()] {
-                *rules = Rules::new(guard.clone(), side);
-                rules.topology(&self.topology[side.index()], now);
-            }
+    /// Other thresholds from now on. What is known stays known: a reload must neither blind the guard at weight 50 nor
+    /// be a way round "no `ARM` while a rule is bad".
+    pub(super) fn reconfigure(&mut self, guard: &GuardConfig) {
+        for rules in self.rules.iter_mut().flatten() {
+            rules.reconfigure(guard.clone());
         }
     }
 
@@ -163,9 +196,14 @@ impl RouteControl {
 
     /// Asks the controller, with the verdicts of the last look.
     pub(super) fn decide(&mut self, input: Input, now: Instant) -> Result<Option<Change>, Refused> {
-        let old_is_unreachable = self.verdicts.iter().any(|verdict| {
-            verdict.side == Side::Old && verdict.rule == Rule::Unreachable && verdict.verdict == Verdict::Bad
-        });
+        let old_is_unreachable = self
+            .unreachable(Side::Old)
+            .is_some_and(|verdict| match verdict.verdict {
+                Verdict::Bad => true,
+                // There has never been a master to ask: nothing is known to go back to.
+                Verdict::Unknown => verdict.evidence.node.is_none(),
+                Verdict::Ok => false,
+            });
         let health = Health {
             trip: guard::trip(&self.verdicts).cloned(),
             freeze: guard::freeze(&self.verdicts).cloned(),
@@ -181,6 +219,22 @@ impl RouteControl {
             };
         }
         Ok(change)
+    }
+
+    /// A route back was for another reason, or an operator's, and `new` does not answer either: what it still owes is not
+    /// waited for from now on. `true` once, and it wants publishing.
+    pub(super) fn abandon_new(&mut self) -> bool {
+        let is_silent = |verdict: &RuleVerdict| verdict.verdict == Verdict::Bad;
+        let abandons = !self.is_new_abandoned
+            && self.controller.latch().is_some()
+            && self.unreachable(Side::New).is_some_and(is_silent);
+        self.is_new_abandoned |= abandons;
+        abandons
+    }
+
+    fn unreachable(&self, side: Side) -> Option<&RuleVerdict> {
+        let is_it = |verdict: &&RuleVerdict| verdict.side == side && verdict.rule == Rule::Unreachable;
+        self.verdicts.iter().find(is_it)
     }
 
     /// Puts in force what has been decided and learnt, and has it saved.
@@ -207,35 +261,40 @@ impl RouteControl {
             latch: self.controller.latch().cloned(),
             topology: self.topology.clone(),
         };
-        self.unsaved.push_back((epoch, record.weight));
+        self.last_save = epoch;
         store.save(self.name(), record, &self.progress);
     }
 
-    /// The writer has news. `Some`: a raise could not be saved and is taken back; it says why, and wants publishing.
-    pub(super) fn saved(&mut self) -> Option<String> {
+    /// The writer has news. Only the latest state counts: an older one that failed has been overtaken, and the outcome
+    /// of a later one that is on its way decides.
+    pub(super) fn saved(&mut self, now: Instant) -> Saved {
         let progress = self.progress.borrow().clone();
-        let is_done = |epoch: Epoch| {
-            epoch <= progress.saved
-                || progress
-                    .failed
-                    .as_ref()
-                    .is_some_and(|(failed, _)| epoch <= *failed)
-        };
-        let mut is_last_failed = false;
-        while let Some((epoch, weight)) = self.unsaved.pop_front_if(|(epoch, _)| is_done(*epoch)) {
-            is_last_failed = epoch > progress.saved;
-            if !is_last_failed {
-                self.saved_weight = weight;
-            }
+        let was_failing = self.save_again.is_some();
+        if progress.saved >= self.last_save {
+            self.save_again = None;
+            return if was_failing { Saved::Again } else { Saved::Ok };
         }
-        let (_, why) = progress.failed.filter(|_| is_last_failed)?;
-        let text = format!("state could not be saved: {why}");
+        let Some((_, why)) = progress.failed.filter(|(failed, _)| *failed >= self.last_save) else {
+            return Saved::Ok;
+        };
+        self.save_again = Some(now + SAVE_AGAIN);
         let before = self.controller.weight();
-        self.controller.fall_back_to(self.saved_weight);
+        self.controller.fall_back_to(progress.weight);
+        let text = format!("state could not be saved: {why}");
         if self.controller.weight() < before {
             self.reason = Some(text.clone());
+        } else if was_failing {
+            return Saved::Ok;
         }
-        Some(text)
+        Saved::Failed(text)
+    }
+
+    /// Tries again to save what could not be saved, when it is time.
+    pub(super) fn save_again(&mut self, now: Instant, store: &Store) {
+        if self.save_again.is_some_and(|at| now >= at) {
+            self.save_again = Some(now + SAVE_AGAIN);
+            self.save(self.last_save, store);
+        }
     }
 
     /// The side's worst verdict.

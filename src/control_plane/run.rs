@@ -15,12 +15,12 @@ use super::admin::{Command, Reply, Request};
 use super::guard::{RuleVerdict, Verdict};
 use super::journal::{Entry, Journal};
 use super::report;
-use super::route::RouteControl;
+use super::route::{RouteControl, Saved};
 use super::shift::{Change, ChangeKind, Input};
 use super::store::{Progress, Store};
 use super::{Event, RoutedBack};
-use crate::cluster::Side;
-use crate::config::{self, Config};
+use crate::cluster::{Side, Topology};
+use crate::config::{self, Config, GuardConfig};
 use crate::limits::ACKNOWLEDGE_TIMEOUT;
 use crate::metrics::Gauges;
 use crate::routing::{Epoch, RouteTable};
@@ -34,6 +34,8 @@ pub(super) struct Control {
     pub(super) store: Store,
     pub(super) journal: Journal,
     pub(super) gauges: Rc<Gauges>,
+    /// By route: what its guard's shells go by.
+    pub(super) guards: Vec<watch::Sender<GuardConfig>>,
     /// For the tasks that come back.
     pub(super) events: mpsc::Sender<Event>,
     pub(super) config: Config,
@@ -41,32 +43,50 @@ pub(super) struct Control {
     pub(super) config_file: Option<PathBuf>,
 }
 
+/// How the loop has ended.
+pub(crate) struct Ended {
+    /// How long clients may take.
+    pub(crate) grace: Duration,
+    /// Still holds the state directory, and may have something to write.
+    pub(crate) store: Store,
+}
+
 impl Control {
-    /// Runs until somebody asks for the end; returns the grace period.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Event>) -> Duration {
+    /// Runs until somebody asks for the end. `early` is what has come in before there was a loop.
+    pub(super) async fn run(mut self, early: Vec<Event>, inbox: mpsc::Receiver<Event>) -> Ended {
+        let grace = self.follow(early, inbox).await;
+        Ended {
+            grace,
+            store: self.store,
+        }
+    }
+
+    async fn follow(&mut self, early: Vec<Event>, mut inbox: mpsc::Receiver<Event>) -> Duration {
         for route in 0..self.routes.len() {
             self.start(route);
+        }
+        for event in early {
+            if let Some(grace) = self.handle(event) {
+                return grace;
+            }
         }
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                event = inbox.recv() => match event {
-                    Some(Event::Admin(request)) => {
-                        if let Some(grace) = self.answer(request) {
-                            return grace;
-                        }
+                event = inbox.recv() => {
+                    // This loop holds a sender itself: the inbox is never closed, and if it were nothing would be left to do.
+                    let Some(event) = event else { return Duration::ZERO };
+                    if let Some(grace) = self.handle(event) {
+                        return grace;
                     }
-                    Some(Event::Shutdown { grace }) => return grace,
-                    Some(event) => self.handle(event),
-                    // This loop holds a sender itself: it cannot happen, and if it does there is nothing left to do.
-                    None => return Duration::ZERO,
-                },
+                }
                 _ = ticks.tick() => {
                     let now = Instant::now();
                     for route in 0..self.routes.len() {
                         self.routes[route].tick(now);
                         self.look(route, now);
+                        self.routes[route].save_again(now, &self.store);
                     }
                 }
             }
@@ -74,6 +94,9 @@ impl Control {
     }
 
     fn start(&mut self, at: usize) {
+        // Before the first save, or its outcome could be there before anyone looks.
+        let progress = self.routes[at].progress();
+        tokio::task::spawn_local(forward_progress(at, progress, self.events.clone()));
         let route = &mut self.routes[at];
         let epoch = route.epoch();
         route.save(epoch, &self.store);
@@ -83,14 +106,10 @@ impl Control {
             route.controller.state_name()
         );
         self.note(at, None, "started", reason);
-        tokio::task::spawn_local(forward_progress(
-            at,
-            self.routes[at].progress(),
-            self.events.clone(),
-        ));
     }
 
-    fn handle(&mut self, event: Event) {
+    /// A grace period when somebody wants the end.
+    fn handle(&mut self, event: Event) -> Option<Duration> {
         let now = Instant::now();
         match event {
             Event::Topology {
@@ -98,29 +117,7 @@ impl Control {
                 side,
                 topology,
                 reason,
-            } => {
-                let Some(control) = self.routes.get_mut(route) else {
-                    return;
-                };
-                let has_moved = control.topology[side.index()].master != topology.master;
-                if control.topology[side.index()] == topology {
-                    return;
-                }
-                let master = topology
-                    .master
-                    .as_ref()
-                    .map_or("none".to_owned(), ToString::to_string);
-                self.gauges.keep_nodes(route, side, |node| topology.has(node));
-                control.learn(side, topology, now);
-                control.publish(&self.store);
-                if has_moved {
-                    self.gauges.master_changed(route, side);
-                    self.note(route, Some(side), "master_changed", format!("{master}: {reason}"));
-                } else {
-                    self.note(route, Some(side), "replicas_changed", reason);
-                }
-                self.look(route, now);
-            }
+            } => self.learn(route, side, topology, reason, now),
             Event::Notice {
                 route,
                 side,
@@ -136,10 +133,11 @@ impl Control {
                 side,
                 observation,
             } => {
-                let Some(control) = self.routes.get_mut(route) else {
-                    return;
-                };
-                self.gauges.observed(route, side, &observation);
+                let control = self.routes.get_mut(route)?;
+                // A probe's last word may come when its node has left already.
+                if control.watches(side, &observation.node) {
+                    self.gauges.observed(route, side, &observation);
+                }
                 control.observe(side, &observation);
                 self.look(route, now);
             }
@@ -151,16 +149,44 @@ impl Control {
                     tracing::error!("configuration not reloaded: {faults}");
                 }
             }
-            // Taken by `run`, which can return.
-            Event::Admin(_) | Event::Shutdown { .. } => {}
+            Event::Admin(request) => return self.answer(request),
+            Event::Shutdown { grace } => return Some(grace),
         }
+        None
+    }
+
+    fn learn(&mut self, at: usize, side: Side, topology: Topology, reason: String, now: Instant) {
+        let Some(route) = self.routes.get_mut(at) else {
+            return;
+        };
+        let before = &route.topology[side.index()];
+        if *before == topology {
+            return;
+        }
+        let has_moved = before.master != topology.master;
+        let master = topology
+            .master
+            .as_ref()
+            .map_or("none".to_owned(), ToString::to_string);
+        if route.learn(side, topology, now) {
+            self.gauges.master_changed(at, side);
+        }
+        self.gauges.keep_nodes(at, side, |node| route.watches(side, node));
+        route.publish(&self.store);
+        match has_moved {
+            true => self.note(at, Some(side), "master_changed", format!("{master}: {reason}")),
+            false => self.note(at, Some(side), "replicas_changed", reason),
+        }
+        self.look(at, now);
     }
 
     /// Judges a route, tells what has changed, and carries out what the controller makes of it.
     fn look(&mut self, at: usize, now: Instant) {
         let changed = self.routes[at].judge(now);
+        if !changed.is_empty() {
+            self.gauges.judged(at, &self.routes[at].verdicts);
+        }
         for verdict in &changed {
-            self.gauges.judged(at, verdict);
             let kind = match verdict.verdict {
                 Verdict::Bad => "rule_bad",
                 Verdict::Ok => "rule_ok",
@@ -171,6 +197,11 @@ impl Control {
         // A look asks for nothing, so nothing is refused.
         if let Ok(Some(change)) = self.routes[at].decide(Input::Look, now) {
             self.carry_out(at, &change, now);
+        }
+        if self.routes[at].abandon_new() {
+            self.routes[at].publish(&self.store);
+            let why = "its master does not answer: what it still owes is not waited for";
+            self.note(at, Some(Side::New), "abandoned", why.to_owned());
         }
     }
 
@@ -225,11 +256,14 @@ impl Control {
             return;
         };
         let before = route.controller.weight();
-        if let Some(reason) = route.saved() {
-            if route.controller.weight() != before {
-                route.publish(&self.store);
-            }
-            self.note(at, None, "state_not_saved", reason);
+        let saved = route.saved(Instant::now());
+        if route.controller.weight() != before {
+            route.publish(&self.store);
+        }
+        match saved {
+            Saved::Ok => {}
+            Saved::Again => self.note(at, None, "state_saved", "the state is on disk again".to_owned()),
+            Saved::Failed(why) => self.note(at, None, "state_not_saved", why),
         }
     }
 
@@ -237,9 +271,11 @@ impl Control {
         let Some(path) = &self.config_file else {
             return Err("this switchback was started without a configuration file".to_owned());
         };
-        let next = config::load(path).map_err(|faults| faults.to_string())?;
+        let mut next = config::load(path).map_err(|faults| faults.to_string())?;
         config::reloadable(&self.config, &next).map_err(|faults| faults.to_string())?;
-        let now = Instant::now();
+        // The same routes, perhaps in another order: here, a route is known by its place.
+        let place = |name: &str| self.routes.iter().position(|route| route.name() == name);
+        next.routes.sort_by_key(|route| place(&route.name));
         for (at, (was, is)) in self.config.routes.iter().zip(&next.routes).enumerate() {
             if was.limits != is.limits {
                 self.routes[at]
@@ -248,7 +284,8 @@ impl Control {
                     .store(std::sync::Arc::new(is.limits.clone()));
             }
             if was.guard != is.guard {
-                self.routes[at].reconfigure(&is.guard, now);
+                self.routes[at].reconfigure(&is.guard);
+                self.guards[at].send_replace(is.guard.clone());
             }
         }
         self.config = next;
@@ -259,6 +296,9 @@ impl Control {
                 "config_reloaded",
                 "the changed file is in force".to_owned(),
             );
+            self.look(at, Instant::now());
+            // A rule that is off now has no verdict, and is not bad any more.
+            self.gauges.judged(at, &self.routes[at].verdicts);
         }
         Ok(())
     }

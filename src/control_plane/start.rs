@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
@@ -16,13 +15,13 @@ use super::Event;
 use super::guard;
 use super::journal::Journal;
 use super::route::RouteControl;
-use super::run::Control;
+use super::run::{Control, Ended};
 use super::sentinel;
 use super::store::{Store, StoreError};
-use crate::cluster::{Side, Topology};
-use crate::config::{Config, RouteConfig};
+use crate::cluster::{Endpoint, Side, Topology};
+use crate::config::{Config, GuardConfig, RouteConfig};
 use crate::data_plane::RouteShared;
-use crate::limits::START_WAIT;
+use crate::limits::{EVENTS_KEPT, START_WAIT};
 use crate::metrics::Gauges;
 use crate::routing::{RouteTable, Subscription};
 
@@ -39,6 +38,8 @@ pub(crate) struct Outside {
 /// The control plane, ready to run.
 pub(crate) struct ControlPlane {
     control: Control,
+    /// What came in while the nodes were looked for.
+    early: Vec<Event>,
     inbox: mpsc::Receiver<Event>,
 }
 
@@ -60,10 +61,11 @@ impl ControlPlane {
         for route in &config.routes {
             left.push(store.load(&route.name)?);
         }
-        for (at, route) in config.routes.iter().enumerate() {
-            watch_route(at, route, &events);
-        }
-        let found = first_topologies(&config.routes, &mut inbox).await;
+        let routes = config.routes.iter().enumerate();
+        let guards = routes
+            .map(|(at, route)| watch_route(at, route, &events))
+            .collect();
+        let (found, early) = first_topologies(&config.routes, &mut inbox).await;
         let workers = config.proxy.workers;
         let routes: Vec<RouteControl> = shared
             .into_iter()
@@ -81,11 +83,16 @@ impl ControlPlane {
             store,
             journal: Journal::default(),
             gauges,
+            guards,
             events,
             config,
             config_file,
         };
-        Ok(Self { control, inbox })
+        Ok(Self {
+            control,
+            early,
+            inbox,
+        })
     }
 
     /// By route: the ends of the snapshot for worker number `worker`.
@@ -106,36 +113,58 @@ impl ControlPlane {
         Rc::clone(&self.control.gauges)
     }
 
-    /// Runs until somebody asks for the end; returns the grace period for clients.
-    pub(crate) async fn run(self) -> Duration {
-        self.control.run(self.inbox).await
+    /// Runs until somebody asks for the end.
+    pub(crate) async fn run(self) -> Ended {
+        self.control.run(self.early, self.inbox).await
     }
 }
 
 /// Starts what watches one route's sides. Topologies pass through here on their way to the loop, so that the guard's
-/// shells follow them too.
-fn watch_route(at: usize, route: &RouteConfig, events: &mpsc::Sender<Event>) {
+/// shells follow them too. Returns what the guard's shells go by from now on.
+fn watch_route(at: usize, route: &RouteConfig, events: &mpsc::Sender<Event>) -> watch::Sender<GuardConfig> {
+    let guard = watch::Sender::new(route.guard.clone());
     let endpoints = [Some(route.old.clone()), route.new.clone()];
     for (side, endpoint) in Side::BOTH.into_iter().zip(endpoints) {
         let Some(endpoint) = endpoint else { continue };
         let (found, nodes) = watch::channel(Topology::default());
-        let auth = endpoint.node_auth.clone();
-        spawn_local(guard::watch_side(
+        spawn_local(measure(
             at,
             side,
-            auth,
-            route.guard.clone(),
+            endpoint.clone(),
+            guard.subscribe(),
             nodes,
             events.clone(),
         ));
         spawn_local(follow(at, side, endpoint, found, events.clone()));
+    }
+    guard
+}
+
+/// Runs the guard's shells of one side, anew when they are to ask at other intervals.
+async fn measure(
+    at: usize,
+    side: Side,
+    endpoint: Endpoint,
+    mut guard: watch::Receiver<GuardConfig>,
+    nodes: watch::Receiver<Topology>,
+    events: mpsc::Sender<Event>,
+) {
+    loop {
+        let config = guard.borrow_and_update().clone();
+        let intervals = |config: &GuardConfig| (config.probe_interval, config.heartbeat_interval);
+        let now = intervals(&config);
+        let auth = endpoint.node_auth.clone();
+        tokio::select! {
+            () = guard::watch_side(at, side, auth, config, nodes.clone(), events.clone()) => return,
+            changed = guard.wait_for(|next| intervals(next) != now) => if changed.is_err() { return },
+        }
     }
 }
 
 async fn follow(
     at: usize,
     side: Side,
-    endpoint: crate::cluster::Endpoint,
+    endpoint: Endpoint,
     found: watch::Sender<Topology>,
     events: mpsc::Sender<Event>,
 ) {
@@ -152,12 +181,16 @@ async fn follow(
     watching.abort();
 }
 
-/// What every side looks like, as far as it is found within the wait.
-async fn first_topologies(routes: &[RouteConfig], inbox: &mut mpsc::Receiver<Event>) -> Vec<[Topology; 2]> {
+/// What every side looks like, as far as it is found within the wait, and what else came in meanwhile.
+async fn first_topologies(
+    routes: &[RouteConfig],
+    inbox: &mut mpsc::Receiver<Event>,
+) -> (Vec<[Topology; 2]>, Vec<Event>) {
     let mut found: Vec<[Option<Topology>; 2]> = routes
         .iter()
         .map(|route| [None, route.new.is_none().then(Topology::default)])
         .collect();
+    let mut early = Vec::new();
     let deadline = Instant::now() + START_WAIT;
     while found.iter().flatten().any(Option::is_none) {
         match timeout_at(deadline, inbox.recv()).await {
@@ -171,13 +204,20 @@ async fn first_topologies(routes: &[RouteConfig], inbox: &mut mpsc::Receiver<Eve
                     sides[side.index()] = Some(topology);
                 }
             }
-            // Measurements and operators come again.
+            // Measurements come again.
+            Ok(Some(Event::Observation { .. })) => {}
+            Ok(Some(end @ Event::Shutdown { .. })) => {
+                early.push(end);
+                break;
+            }
+            Ok(Some(event)) if early.len() < EVENTS_KEPT => early.push(event),
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => break,
         }
     }
-    found
+    let found = found
         .into_iter()
         .map(|sides| sides.map(Option::unwrap_or_default))
-        .collect()
+        .collect();
+    (found, early)
 }

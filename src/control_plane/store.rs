@@ -2,19 +2,21 @@
 //!
 //! Shell: one thread writes, so that a disk that hangs holds up an acknowledgement and never the control loop. A file is
 //! replaced as a whole and synced with its directory: after kill -9 or a power cut it is the old one or the new one.
+//! One record a route waits at most: only the last one matters, so a slow disk has no queue to fall behind on.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::record::{Record, RecordError};
-use crate::routing::Epoch;
+use crate::routing::{Epoch, Weight};
 
 /// The state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +52,9 @@ pub enum StoreError {
 pub(super) struct Progress {
     /// The last record that is on disk.
     pub(super) saved: Epoch,
-    /// The last record that could not be written, and why. Older than `saved`: it does not matter any more.
+    /// Its weight.
+    pub(super) weight: Weight,
+    /// The last record that could not be written, and why. Not newer than `saved`: it does not matter any more.
     pub(super) failed: Option<(Epoch, Arc<str>)>,
 }
 
@@ -60,10 +64,42 @@ struct Job {
     progress: watch::Sender<Progress>,
 }
 
-/// The writer's handle. Its lock on the directory lasts as long as the process.
-pub(super) struct Store {
+/// What is to be written, by route, and whether more may come.
+#[derive(Default)]
+struct Waiting {
+    jobs: BTreeMap<String, Job>,
+    is_closed: bool,
+}
+
+/// Where the loop leaves records and the writer finds them. The lock is held for a look, never for a write.
+#[derive(Default)]
+struct Tray {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+impl Tray {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What waits; `None` once nothing does and nothing will.
+    fn take(&self) -> Option<BTreeMap<String, Job>> {
+        let is_idle = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.is_closed;
+        let mut waiting = self
+            .changed
+            .wait_while(self.lock(), is_idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        let jobs = std::mem::take(&mut waiting.jobs);
+        (!jobs.is_empty()).then_some(jobs)
+    }
+}
+
+/// The writer's handle. Its lock on the directory lasts as long as this.
+pub(crate) struct Store {
     directory: PathBuf,
-    jobs: Sender<Job>,
+    tray: Arc<Tray>,
+    writer: JoinHandle<()>,
     _lock: nix::fcntl::Flock<File>,
 }
 
@@ -92,15 +128,16 @@ impl Store {
                     path: directory.to_owned(),
                 }
             })?;
-        let (jobs, queue) = channel();
-        let into = directory.to_owned();
-        std::thread::Builder::new()
+        let tray = Arc::new(Tray::default());
+        let (into, queue) = (directory.to_owned(), Arc::clone(&tray));
+        let writer = std::thread::Builder::new()
             .name("state".to_owned())
             .spawn(move || write_all(&into, &queue))
             .map_err(failed)?;
         Ok(Self {
             directory: directory.to_owned(),
-            jobs,
+            tray,
+            writer,
             _lock: lock,
         })
     }
@@ -132,25 +169,46 @@ impl Store {
             record,
             progress: progress.clone(),
         };
-        if let Err(gone) = self.jobs.send(job) {
-            fail(&gone.0, "the writer has ended");
+        if self.writer.is_finished() {
+            return fail(&job, "the writer has ended");
         }
+        self.tray.lock().jobs.insert(job.route.clone(), job);
+        self.tray.changed.notify_one();
+    }
+
+    /// Waits until everything is written, for `bound` at most, and gives the directory free.
+    pub(crate) async fn close(self, bound: Duration) {
+        let deadline = Instant::now() + bound;
+        self.no_more();
+        while !self.writer.is_finished() {
+            if Instant::now() >= deadline {
+                tracing::error!("the last state is not on disk: the disk does not answer");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn no_more(&self) {
+        self.tray.lock().is_closed = true;
+        self.tray.changed.notify_one();
     }
 }
 
-/// Writes until the store is dropped. Of several records of one route only the last one matters: a slow disk is given
-/// no queue to fall behind on.
-fn write_all(directory: &Path, queue: &Receiver<Job>) {
-    while let Ok(first) = queue.recv() {
-        let mut latest = HashMap::from([(first.route.clone(), first)]);
-        while let Ok(job) = queue.try_recv() {
-            latest.insert(job.route.clone(), job);
-        }
-        for job in latest.into_values() {
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.no_more();
+    }
+}
+
+/// Writes until the store is closed and everything is written.
+fn write_all(directory: &Path, tray: &Tray) {
+    while let Some(jobs) = tray.take() {
+        for job in jobs.into_values() {
             match write(directory, &job.route, &job.record) {
-                Ok(()) => job
-                    .progress
-                    .send_modify(|progress| progress.saved = job.record.epoch),
+                Ok(()) => job.progress.send_modify(|progress| {
+                    (progress.saved, progress.weight) = (job.record.epoch, job.record.weight);
+                }),
                 Err(error) => fail(&job, &error.to_string()),
             }
         }
@@ -187,7 +245,6 @@ fn file_of(directory: &Path, route: &str) -> PathBuf {
 mod tests {
     use super::*;
     use crate::cluster::Topology;
-    use crate::routing::Weight;
 
     fn record(epoch: u64) -> Record {
         Record {
@@ -245,6 +302,21 @@ mod tests {
         fs::remove_dir(&obstacle).unwrap();
         store.save("r", record(2), &progress);
         assert_eq!(settled(&progress, 2).saved, Epoch(2));
+    }
+
+    #[test]
+    fn closing_waits_for_the_last_record_and_then_gives_the_directory_free() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let progress = watch::Sender::default();
+        (1..200).for_each(|epoch| store.save("r", record(epoch), &progress));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(store.close(Duration::from_secs(10)));
+        let next = Store::open(directory.path()).unwrap();
+        assert_eq!(next.load("r").unwrap(), Some(record(199)));
     }
 
     #[test]

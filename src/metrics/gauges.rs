@@ -14,7 +14,7 @@ use super::names;
 use super::traffic::Traffic;
 use crate::cluster::{NodeAddr, Side};
 use crate::config::RouteConfig;
-use crate::control_plane::guard::{Observation, ObservationKind, Rule, RuleVerdict, Verdict};
+use crate::control_plane::guard::{Observation, ObservationKind, ReplicaLine, Rule, RuleVerdict, Verdict};
 use crate::routing::{Epoch, Weight};
 use crate::stats::RouteStats;
 
@@ -69,14 +69,13 @@ impl Gauges {
         (now.weight, now.epoch, now.is_latched) = (weight, epoch, is_latched);
     }
 
-    /// A rule's verdict.
-    pub(crate) fn judged(&self, at: usize, verdict: &RuleVerdict) {
-        let is_bad = verdict.verdict == Verdict::Bad;
-        self.routes[at]
-            .now
-            .borrow_mut()
-            .bad
-            .insert((verdict.side, verdict.rule), is_bad);
+    /// The verdicts of all rules; one that is not among them has been turned off.
+    pub(crate) fn judged(&self, at: usize, verdicts: &[RuleVerdict]) {
+        let is_bad = |verdict: &RuleVerdict| {
+            let bad = verdict.verdict == Verdict::Bad;
+            ((verdict.side, verdict.rule), bad)
+        };
+        self.routes[at].now.borrow_mut().bad = verdicts.iter().map(is_bad).collect();
     }
 
     /// A measurement of a node.
@@ -92,10 +91,16 @@ impl Gauges {
             ObservationKind::Info(info) => {
                 let answering = node(nodes, side, &observation.node);
                 (answering.is_up, answering.is_master) = (true, Some(info.is_master));
-                for line in info.replicas.iter().filter(|_| info.is_master) {
-                    let behind = info.repl_offset.map(|offset| offset.saturating_sub(line.offset));
-                    if let Some(replica) = nodes.get_mut(&(side, line.addr.clone())) {
-                        replica.lag_bytes = behind;
+                if !info.is_master {
+                    return;
+                }
+                // A master is behind nobody, and a replica it does not list is behind by what nobody knows.
+                (answering.delay, answering.lag_bytes) = (None, None);
+                for ((of, addr), replica) in nodes.iter_mut() {
+                    if *of == side && *addr != observation.node {
+                        let line = info.replicas.iter().find(|line| line.addr == *addr);
+                        let lag = |line: &ReplicaLine| Some(info.repl_offset?.saturating_sub(line.offset));
+                        replica.lag_bytes = line.and_then(lag);
                     }
                 }
             }

@@ -32,8 +32,9 @@ pub(super) const HELD: &str = "switchback_held_commands";
 pub(super) const HOLD_SECONDS: &str = "switchback_hold_seconds";
 pub(super) const BUILD_INFO: &str = "switchback_build_info";
 
-/// Gauges of nodes that are gone leave the page after this long; the others are set at each scrape.
-const FORGET_AFTER: Duration = Duration::from_secs(300);
+/// Every gauge that is true is set at each scrape; one that was not, and has been on the page for this long, leaves it. A
+/// node that is gone must not look up.
+const FORGET_AFTER: Duration = Duration::from_secs(1);
 
 /// Upper bounds of the latency buckets in seconds: what workers count by, so that nothing is rounded.
 fn latency_bounds() -> Vec<f64> {

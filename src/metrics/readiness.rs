@@ -2,21 +2,30 @@
 //!
 //! Pure: asks each route's snapshot. A side without traffic does not count: a route at weight 0 is ready without `new`.
 
+use std::time::Duration;
+
+use tokio::sync::watch;
+
 use crate::cluster::Side;
 use crate::routing::{RouteTable, Weight};
 
 /// The routes, as `/readyz` sees them.
 pub(crate) struct Readiness {
     routes: Vec<(String, RouteTable)>,
+    /// Holds a grace period once the proxy is ending.
+    stopped: watch::Receiver<Option<Duration>>,
 }
 
 impl Readiness {
-    pub(crate) fn new(routes: Vec<(String, RouteTable)>) -> Self {
-        Self { routes }
+    pub(crate) fn new(routes: Vec<(String, RouteTable)>, stopped: watch::Receiver<Option<Duration>>) -> Self {
+        Self { routes, stopped }
     }
 
     /// What is missing, a line each; empty when everything can be served.
     pub(crate) fn missing(&self) -> Vec<String> {
+        if self.stopped.borrow().is_some() {
+            return vec!["the proxy is ending: it takes no new clients".to_owned()];
+        }
         let of_route = |(name, table): &(String, RouteTable)| {
             let snapshot = table.current();
             let has_traffic = |side: Side| match side {
@@ -62,7 +71,8 @@ mod tests {
         };
         let publisher = Publisher::new(snapshot, 1);
         publisher.subscribe(0).acknowledge(Epoch(1));
-        Readiness::new(vec![("r".to_owned(), publisher.table())]).missing()
+        let (_stop, stopped) = watch::channel(None);
+        Readiness::new(vec![("r".to_owned(), publisher.table())], stopped).missing()
     }
 
     #[test]

@@ -237,6 +237,56 @@ fn a_changed_file_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_reload_knows_routes_by_their_names_and_not_by_their_order() {
+    let servers = [server(), server()];
+    let second = switchback::lab::free_port().unwrap();
+    let more = format!(
+        "[[route]]\nname = \"s\"\nlisten = [\"127.0.0.1:{second}\"]\nold = \"{}\"\n",
+        url(&servers[1])
+    );
+    let running = Running::start(&url(&servers[0]), None, &more);
+    let file = running.path("switchback.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (head, routes) = text.split_once("[[route]]").unwrap();
+    let (first, last) = routes.split_once("[[route]]").unwrap();
+    let swapped = format!("{head}[[route]]{last}[route.limits]\nclients = 0\n[[route]]{first}");
+    let swapped = swapped.replace("clients = 0", "clients = 1");
+    std::fs::write(&file, swapped).unwrap();
+    assert_eq!(running.say(&["CONFIG", "RELOAD"]), "OK");
+    // The limit is of `s`.
+    let apps = [running.client(), running.client(), running.client()];
+    for mut app in apps {
+        app.ask(&["PING"]).unwrap();
+    }
+    assert_eq!(running.say(&["CONFIG", "RELOAD"]), "OK");
+    assert_eq!(running.status()["route"], json!("r"));
+}
+
+#[test]
+fn a_rule_that_is_turned_off_is_not_bad_any_more_and_a_reload_forgets_no_evidence() {
+    let (_old, new, running) = pair();
+    running.raise("50");
+    drop(new);
+    running.wait_until("the trip", |status| status["state"] == "tripped");
+    let bad = "switchback_guard_bad{route=\"r\",side=\"new\",rule=\"unreachable\"}";
+    assert_eq!(running.metric(bad), Some(1.0));
+    let file = running.path("switchback.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\n[route.guard]\ntilt_for = \"3s\"\n")).unwrap();
+    assert_eq!(running.say(&["CONFIG", "RELOAD"]), "OK");
+    let refused = running.say(&["ARM", "r"]);
+    assert!(refused.starts_with("-FROZEN rule=unreachable"), "{refused}");
+    std::fs::write(
+        &file,
+        format!("{text}\n[route.guard.unreachable]\naction = \"off\"\n"),
+    )
+    .unwrap();
+    assert_eq!(running.say(&["CONFIG", "RELOAD"]), "OK");
+    wait_for("the series to go", SOON, || running.metric(bad) != Some(1.0)).unwrap();
+    assert_eq!(running.say(&["ARM", "r"]), "OK");
+}
+
+#[test]
 fn the_end_waits_for_replies_and_lets_idle_clients_go() {
     let (old, _new, mut running) = pair();
     let mut idle = running.client();

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use switchback::lab::Client;
+use switchback::lab::{Client, wait_for};
 
 use crate::operating::{server, url};
-use crate::running::Running;
+use crate::running::{Running, SOON};
 
 #[test]
 fn weight_epoch_and_latch_survive_kill_9() {
@@ -77,4 +77,39 @@ fn killed_at_any_moment_it_never_comes_back_with_more_than_was_acknowledged_or_a
         );
         acknowledged = weight;
     }
+}
+
+#[test]
+fn a_raise_that_cannot_be_saved_is_taken_back_and_a_route_back_is_saved_as_soon_as_it_can_be() {
+    let (old, new) = (server(), server());
+    let mut running = Running::start(&url(&old), Some(&url(&new)), "");
+    running.raise("10");
+    // Keeps root from writing too, unlike permissions.
+    let obstacle = running.path("state/route-r.json.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    let refused = running.say(&["WEIGHT", "r", "50"]);
+    assert!(
+        refused.starts_with("-ERR the state could not be saved"),
+        "{refused}"
+    );
+    running.wait_until("the weight to be taken back", |status| status["weight"] == 10.0);
+    let refused = running.say(&["BACK", "r", "REASON", "drill"]);
+    assert!(
+        refused.starts_with("-ERR the state could not be saved"),
+        "{refused}"
+    );
+    assert_eq!(
+        running.status()["state"],
+        "tripped",
+        "it is in force all the same"
+    );
+    std::fs::remove_dir(&obstacle).unwrap();
+    wait_for("the state to be saved", SOON, || running.has_event("state_saved")).unwrap();
+    let told = running
+        .events()
+        .into_iter()
+        .filter(|event| event["kind"] == "state_not_saved");
+    assert!(told.count() <= 2, "{:#?}", running.events());
+    running.kill_and_restart();
+    assert_eq!(running.status()["state"], "tripped");
 }

@@ -48,6 +48,27 @@ impl Running {
         running
     }
 
+    /// The same, while it still looks for its nodes.
+    pub(crate) fn start_without_waiting(old: &str) -> Self {
+        let directory = Directory::create("proxy-test").unwrap();
+        let (listen, metrics) = (free_port().unwrap(), free_port().unwrap());
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let config = format!(
+            "[proxy]\nworkers = 1\nadmin_socket = \"{}\"\nstate_dir = \"{}\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\
+             [[route]]\nname = \"r\"\nlisten = [\"127.0.0.1:{listen}\"]\nold = \"{old}\"\n",
+            path("admin.sock"),
+            path("state"),
+        );
+        directory.write("switchback.toml", &config).unwrap();
+        let process = run(directory.path());
+        Self {
+            process,
+            directory,
+            listen: NodeAddr::new("127.0.0.1", listen),
+            metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
+        }
+    }
+
     fn wait_until_it_answers(&self) {
         let answers = || UnixStream::connect(self.socket()).is_ok() && self.try_status().is_some();
         let outcome = wait_for("the proxy to answer", SOON, answers);

@@ -49,6 +49,12 @@ impl Rules {
         }
     }
 
+    /// Other settings from now on; the evidence stays.
+    pub fn reconfigure(&mut self, config: GuardConfig) {
+        self.tilt.reconfigure(config.tilt_after, config.tilt_for);
+        self.evidence.config = config;
+    }
+
     /// The side's master and replicas are these from `now` on.
     pub fn topology(&mut self, topology: &Topology, now: Instant) {
         self.tilt.tick(now);

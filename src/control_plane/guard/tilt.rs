@@ -29,6 +29,11 @@ impl Tilt {
         }
     }
 
+    /// Other settings; a stall that has been noticed is not forgotten.
+    pub(super) fn reconfigure(&mut self, after: Duration, lasts: Duration) {
+        (self.after, self.lasts) = (after, lasts);
+    }
+
     /// This process runs at `now`. Times that are older than the last are told late, not stalls.
     pub(super) fn tick(&mut self, now: Instant) {
         let stalled = self
