@@ -49,6 +49,38 @@ pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;
 /// Bytes waiting for a client beyond which its private link is not read.
 pub const PRIVATE_OUTPUT_BYTES: usize = 512 * 1024;
 
+/// Longest name of a channel or pattern that can be subscribed to, in bytes.
+pub const TOPIC_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of all names one client subscribes to.
+pub const SUBSCRIBED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// From this size on a message is shared by reference between its subscribers instead of copied to each.
+pub const SHARED_MESSAGE_BYTES: usize = 32 * 1024;
+/// How long a channel nobody listens to any more stays subscribed upstream: clients that come and go cost the node nothing.
+pub const SUBSCRIPTION_LINGER: Duration = Duration::from_millis(500);
+/// How often a subscriber link looks whether its node is still there: one that has said nothing since is asked.
+pub const SUBSCRIBER_CHECK: Duration = Duration::from_millis(250);
+/// So many looks without a byte, the node having been asked: it is dead or frozen. 1 s, and up to 250 ms more.
+pub const SUBSCRIBER_SILENT_CHECKS: u32 = 5;
+/// How long a message may be under way before it is read: what the beginning of a gap allows for.
+pub const GAP_SLACK: Duration = Duration::from_millis(50);
+/// For how long after slots have left a side publishes to it may still be under way: they count as owned in a gap.
+pub const OWNER_SLACK: Duration = Duration::from_millis(250);
+/// Names listed in a gap; beyond it, it says "all".
+pub const GAP_CHANNELS_MAX: usize = 64;
+/// Gaps waiting for one listener (a worker, the control loop); beyond it, the oldest are dropped and their number is told.
+pub const GAPS_QUEUED_MAX: usize = 1_024;
+/// Longest wait of a PUBLISH for subscribers to have taken what was published before its channel or its master moved. A
+/// change of weight takes a few milliseconds; late is better than out of order, and 900 ms would be late.
+pub const SETTLE_MAX: Duration = Duration::from_millis(500);
+/// How long publishes under way on a master that was left are waited for: it may be dead, and will not answer then.
+pub const LEFT_MASTER_WAIT: Duration = Duration::from_millis(100);
+/// How often the workers look at each other's progress in that.
+pub const SETTLE_STEP: Duration = Duration::from_millis(1);
+/// Changes of weight remembered for gaps.
+pub const WEIGHTS_KEPT: usize = 1_024;
+/// How long a replica that did not pass messages on is not subscribed to.
+pub const UNFIT_REPLICA: Duration = Duration::from_secs(5);
+
 /// Nodes of one side the proxy keeps track of.
 pub const NODES_MAX: usize = 64;
 /// Sentinels of one side the proxy keeps track of.
@@ -143,6 +175,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const _: () = assert!(SLOTS.is_power_of_two(), "rank is a multiplication modulo SLOTS");
+const _: () = assert!(LEFT_MASTER_WAIT.as_millis() < SETTLE_MAX.as_millis());
 const _: () = assert!(
     READ_BYTES <= LARGE_BYTES,
     "a large value takes more than one read"

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
@@ -21,7 +20,6 @@ use crate::data_plane::{self, ListenError, RouteShared, Seat};
 use crate::limits::CONTROL_QUEUE_MAX;
 use crate::metrics::{self, Readiness};
 use crate::shutdown::Signals;
-use crate::stats::RouteStats;
 
 /// How long the last state may take to get on disk at the end.
 const LAST_SAVE_WAIT: Duration = Duration::from_secs(2);
@@ -93,13 +91,7 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
     let shared: Vec<Arc<RouteShared>> = config
         .routes
         .iter()
-        .map(|route| {
-            Arc::new(RouteShared {
-                config: route.clone(),
-                limits: ArcSwap::from_pointee(route.limits.clone()),
-                stats: Arc::new(RouteStats::default()),
-            })
-        })
+        .map(|route| Arc::new(RouteShared::new(route.clone())))
         .collect();
     let cut = spawn_local(signals.heed(events.clone()));
     let control = ControlPlane::start(Outside {

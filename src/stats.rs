@@ -52,6 +52,20 @@ pub struct RouteStats {
     pub uncertain_told: [AtomicU64; 2],
     /// The same, sent again by policy or because they only read.
     pub uncertain_retried: [AtomicU64; 2],
+    /// PUBLISH and SPUBLISH that a side, or the proxy, answered with an error.
+    pub publish_failed: [AtomicU64; 2],
+    /// PUBLISH and SPUBLISH that were sent and never answered, told as `-UNCERTAIN`.
+    pub publish_uncertain: [AtomicU64; 2],
+    /// The same, sent again by policy.
+    pub publish_retried: [AtomicU64; 2],
+    /// Messages handed to clients: one for each subscription of a client that matches.
+    pub delivered: AtomicU64,
+    /// Subscriptions of clients now.
+    pub subscriptions: AtomicUsize,
+    /// Clients closed because they did not keep up with their messages.
+    pub subscriber_evictions: AtomicU64,
+    /// Windows in which messages of a side may have been missed, one for each worker they concern.
+    pub gaps: [AtomicU64; 2],
     /// Upstream connections open now.
     pub upstream_connections: [AtomicUsize; 2],
     /// Command latencies of each side, enqueued to answered.
@@ -72,6 +86,13 @@ impl Default for RouteStats {
             published: Default::default(),
             uncertain_told: Default::default(),
             uncertain_retried: Default::default(),
+            publish_failed: Default::default(),
+            publish_uncertain: Default::default(),
+            publish_retried: Default::default(),
+            delivered: AtomicU64::default(),
+            subscriptions: AtomicUsize::default(),
+            subscriber_evictions: AtomicU64::default(),
+            gaps: Default::default(),
             upstream_connections: Default::default(),
             latency: Default::default(),
             last_sent_nanos: Default::default(),

@@ -39,7 +39,8 @@ pub use fault::{Fault, Faults};
 pub use file::{load, parse};
 pub use flags::{Flags, from_flags};
 pub use model::{
-    Config, GuardConfig, HoldLimits, OnUncertain, ProxyConfig, RouteConfig, RouteLimits, SubscribeTo,
+    Config, GuardConfig, HoldLimits, OnUncertain, ProxyConfig, PubSubOutput, RouteConfig, RouteLimits,
+    SubscribeTo,
 };
 pub use reload::reloadable;
 pub use surroundings::Surroundings;

@@ -134,6 +134,22 @@ pub struct RouteLimits {
     pub hold: HoldLimits,
     /// How long a command that was sent to a node that has since lost its mastership is waited for. Default 1 s.
     pub drain: Duration,
+    /// Subscriptions of one client, of all kinds together; what goes beyond is refused. Default 50,000.
+    pub subscriptions: usize,
+    /// What may wait for a client with subscriptions.
+    pub pubsub_output: PubSubOutput,
+}
+
+/// As `client-output-buffer-limit pubsub` of Redis, with its defaults: a client that does not keep up is closed, since it
+/// would otherwise miss messages unknowingly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PubSubOutput {
+    /// Bytes beyond which it is closed at once; 0: no such bound. Default 32 MiB.
+    pub hard_bytes: usize,
+    /// Bytes beyond which it is closed after [`Self::soft_time`]; 0: no such bound. Default 8 MiB.
+    pub soft_bytes: usize,
+    /// How long it may stay beyond `soft_bytes`. Default 60 s.
+    pub soft_time: Duration,
 }
 
 /// How many commands wait for a usable master, and for how long.
@@ -158,6 +174,12 @@ impl Default for RouteLimits {
                 time: Duration::from_secs(30),
             },
             drain: Duration::from_secs(1),
+            subscriptions: 50_000,
+            pubsub_output: PubSubOutput {
+                hard_bytes: 32 * 1024 * 1024,
+                soft_bytes: 8 * 1024 * 1024,
+                soft_time: Duration::from_secs(60),
+            },
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::keys::Keys;
-use super::model::{HoldLimits, RouteLimits};
+use super::model::{HoldLimits, PubSubOutput, RouteLimits};
 use super::section::Section;
 
 /// Keys of `[route.limits]`.
@@ -18,6 +18,10 @@ pub(super) const LIMITS: Keys = Keys {
         "hold_commands",
         "hold_time",
         "drain",
+        "subscriptions",
+        "pubsub_output_hard",
+        "pubsub_output_soft",
+        "pubsub_output_soft_time",
     ],
     later: &[],
 };
@@ -30,6 +34,7 @@ const MILLI: Duration = Duration::from_millis(1);
 pub(super) fn read(section: Option<&Section<'_>>) -> RouteLimits {
     let limits = RouteLimits::default();
     let Some(section) = section else { return limits };
+    let pubsub = limits.pubsub_output;
     let count = |key, default, range| section.or(key, default, |found| found.count(range));
     let bytes = |key, default, range| section.or(key, default, |found| found.bytes(range));
     let duration = |key, default, range| section.or(key, default, |found| found.duration(range));
@@ -53,5 +58,15 @@ pub(super) fn read(section: Option<&Section<'_>>) -> RouteLimits {
             ),
         },
         drain: duration("drain", limits.drain, 10 * MILLI..=Duration::from_secs(60)),
+        subscriptions: count("subscriptions", limits.subscriptions, 1..=10_000_000),
+        pubsub_output: PubSubOutput {
+            hard_bytes: bytes("pubsub_output_hard", pubsub.hard_bytes, 0..=64 * GB),
+            soft_bytes: bytes("pubsub_output_soft", pubsub.soft_bytes, 0..=64 * GB),
+            soft_time: duration(
+                "pubsub_output_soft_time",
+                pubsub.soft_time,
+                Duration::ZERO..=Duration::from_secs(3_600),
+            ),
+        },
     }
 }

@@ -11,10 +11,11 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 
+use super::pubsub::{Hub, PubSubShared};
 use super::session::Session;
 use super::upstream::{Lease, Links};
 use crate::cluster::{Endpoint, Side};
-use crate::config::{OnUncertain, RouteConfig, RouteLimits};
+use crate::config::{OnUncertain, RouteConfig, RouteLimits, SubscribeTo};
 use crate::routing::{Slot, Snapshot, Weight, owner};
 use crate::stats::{LATENCY_BUCKETS, RouteStats, latency_bucket};
 
@@ -27,6 +28,20 @@ pub struct RouteShared {
     pub limits: ArcSwap<RouteLimits>,
     /// Counters.
     pub stats: Arc<RouteStats>,
+    /// For publishing and subscribing.
+    pub pubsub: PubSubShared,
+}
+
+impl RouteShared {
+    /// Of a route as configured, with nothing counted yet.
+    pub fn new(config: RouteConfig) -> Self {
+        Self {
+            limits: ArcSwap::from_pointee(config.limits.clone()),
+            config,
+            stats: Arc::default(),
+            pubsub: PubSubShared::default(),
+        }
+    }
 }
 
 /// One worker's share of a route.
@@ -37,6 +52,7 @@ pub(crate) struct LocalRoute {
     limits: RefCell<Arc<RouteLimits>>,
     snapshot: RefCell<Arc<Snapshot>>,
     links: [Links; 2],
+    pub(crate) hub: Hub,
     /// Sessions that wait for a usable master, by id.
     waiting: RefCell<FxHashMap<u64, Rc<Session>>>,
     sessions: RefCell<FxHashMap<u64, Rc<Session>>>,
@@ -51,12 +67,15 @@ struct Counts {
     commands: [Cell<u64>; 2],
     errors: [Cell<u64>; 2],
     published: [Cell<u64>; 2],
+    delivered: Cell<u64>,
     latency: [[Cell<u32>; LATENCY_BUCKETS]; 2],
     latency_micros: [Cell<u64>; 2],
 }
 
 impl LocalRoute {
-    pub(crate) fn new(shared: Arc<RouteShared>, snapshot: Arc<Snapshot>) -> Rc<Self> {
+    /// For worker number `worker`.
+    pub(crate) fn new(shared: Arc<RouteShared>, snapshot: Arc<Snapshot>, worker: usize) -> Rc<Self> {
+        let marks = shared.pubsub.enter(snapshot.epoch);
         let route = Self {
             name: shared.config.name.clone(),
             stats: Arc::clone(&shared.stats),
@@ -64,6 +83,7 @@ impl LocalRoute {
             shared,
             snapshot: RefCell::new(Arc::clone(&snapshot)),
             links: Side::BOTH.map(Links::new),
+            hub: Hub::new(marks, &snapshot, worker),
             waiting: RefCell::default(),
             sessions: RefCell::default(),
             draining: Cell::new(false),
@@ -75,7 +95,24 @@ impl LocalRoute {
                 .links(side)
                 .follow(snapshot.side(side).and_then(|view| view.master.as_ref()));
         }
+        route.hub.begin(&snapshot, route.subscribe_to());
         Rc::new(route)
+    }
+
+    /// The sides the route has.
+    pub(crate) fn sides(&self) -> impl Iterator<Item = Side> + use<> {
+        let has_new = self.shared.config.new.is_some();
+        Side::BOTH
+            .into_iter()
+            .filter(move |side| *side == Side::Old || has_new)
+    }
+
+    pub(crate) fn subscribe_to(&self) -> SubscribeTo {
+        self.shared.config.subscribe_to
+    }
+
+    pub(crate) fn pubsub(&self) -> &PubSubShared {
+        &self.shared.pubsub
     }
 
     /// The snapshot this worker routes by. Cost: a reference count.
@@ -110,7 +147,7 @@ impl LocalRoute {
 
     /// From the return of this call on, nothing is sent by an older snapshot: what had not been handed to a socket
     /// of a side that lost slots has gone back to its sessions.
-    pub(crate) fn apply(&self, snapshot: Arc<Snapshot>) {
+    pub(crate) fn apply(self: &Rc<Self>, snapshot: Arc<Snapshot>) {
         let before = self.snapshot.replace(Arc::clone(&snapshot));
         for side in Side::BOTH {
             let links = self.links(side);
@@ -129,6 +166,7 @@ impl LocalRoute {
         } else if snapshot.weight < before.weight {
             self.links(Side::New).recall_unsent();
         }
+        self.hub.apply(self, &before, &snapshot);
         self.wake_waiting();
     }
 
@@ -175,7 +213,9 @@ impl LocalRoute {
 
     /// Gives back the memory of clients that have done nothing since the last call.
     pub(crate) fn release_idle(&self) {
+        let limits = self.limits().pubsub_output;
         for session in self.sessions.borrow().values() {
+            session.look_whether_slow(&limits);
             session.release_if_idle();
         }
     }
@@ -206,6 +246,13 @@ impl LocalRoute {
         }
     }
 
+    /// A message has been handed to this many clients.
+    #[inline]
+    pub(crate) fn delivered(&self, count: u64) {
+        let delivered = &self.counts.delivered;
+        delivered.set(delivered.get() + count);
+    }
+
     #[inline]
     pub(crate) fn answered(&self, side: Side, micros: u32, is_error: bool) {
         let latency = &self.counts.latency[side.index()][latency_bucket(micros)];
@@ -225,6 +272,7 @@ impl LocalRoute {
                 to.fetch_add(count, Ordering::Relaxed);
             }
         };
+        move_over(&self.counts.delivered, &self.stats.delivered);
         for side in 0..2 {
             move_over(&self.counts.commands[side], &self.stats.commands[side]);
             move_over(&self.counts.errors[side], &self.stats.errors[side]);

@@ -7,6 +7,7 @@
 pub mod command;
 pub(crate) mod listener;
 mod local_route;
+mod pubsub;
 mod refusal;
 pub(crate) mod session;
 pub(crate) mod upstream;
@@ -15,4 +16,5 @@ mod worker;
 
 pub use listener::{ListenError, bind};
 pub use local_route::RouteShared;
+pub use pubsub::{Gap, PubSubShared};
 pub use worker::{Seat, start};

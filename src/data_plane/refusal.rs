@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     NoUpstreamFull { side: Side, commands: usize },
     /// Not executed: over a limit.
     TooBig { what: &'static str, limit: usize },
+    /// Not subscribed: the client would have more subscriptions than it may.
+    TooManySubscriptions { limit: usize },
     /// The transaction was dropped: its side changed, or its connection was lost before EXEC.
     ExecAbort,
     /// The transaction was dropped because a command of it was refused. Redis's words.
@@ -61,6 +63,11 @@ impl Refusal {
             ),
             Self::TooBig { what, limit } => {
                 format!("TOOBIG {what} is over the limit of {limit} bytes; not executed")
+            }
+            Self::TooManySubscriptions { limit } => {
+                format!(
+                    "TOOBIG the subscriptions of this client are over the limit of {limit}; not subscribed"
+                )
             }
             Self::ExecAbort => "EXECABORT transaction dropped because its side changed".to_owned(),
             Self::ExecAbortErrors => "EXECABORT Transaction discarded because of previous errors.".to_owned(),

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::LocalSet;
+use tracing::warn;
 
 use super::listener::accept;
 use super::local_route::{LocalRoute, RouteShared};
+use super::pubsub::Gap;
 use crate::limits::READ_BYTES;
 use crate::routing::Subscription;
 
@@ -68,8 +70,9 @@ async fn serve(
     let mut routes = Vec::new();
     let mut listening = Vec::new();
     for seat in seats {
-        let route = LocalRoute::new(seat.shared, seat.subscription.load());
+        let route = LocalRoute::new(seat.shared, seat.subscription.load(), number);
         routes.push(Rc::clone(&route));
+        tokio::task::spawn_local(tell_gaps(Rc::clone(&route), route.pubsub().gaps()));
         tokio::task::spawn_local(follow(Rc::clone(&route), seat.subscription));
         for listener in seat.listeners {
             let counter = Rc::clone(&counter);
@@ -95,7 +98,10 @@ async fn serve(
     routes.iter().for_each(|route| route.drain());
     let _ = tokio::time::timeout(grace, emptied(&routes)).await;
     ticking.abort();
-    routes.iter().for_each(|route| route.flush_counts());
+    for route in &routes {
+        route.flush_counts();
+        route.hub.end();
+    }
 }
 
 /// Applies each change of a route's snapshot, then says so.
@@ -109,6 +115,22 @@ async fn follow(route: Rc<LocalRoute>, mut subscription: Subscription) {
     }
 }
 
+/// Passes gaps on to the clients that want to know of them.
+async fn tell_gaps(route: Rc<LocalRoute>, mut gaps: broadcast::Receiver<Arc<Gap>>) {
+    loop {
+        match gaps.recv().await {
+            Ok(gap) => route.hub.tell_gap(&route, &gap),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                warn!(
+                    route = route.name,
+                    missed, "gaps came faster than they could be told"
+                );
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
 async fn tick(routes: Vec<Rc<LocalRoute>>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -119,6 +141,7 @@ async fn tick(routes: Vec<Rc<LocalRoute>>) {
         for route in &routes {
             route.flush_counts();
             route.move_blocked();
+            route.hub.tick(route);
             if ticks.is_multiple_of(RELEASE_TICKS) {
                 route.release_idle();
             }

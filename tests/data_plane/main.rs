@@ -6,6 +6,7 @@
 mod bounds;
 mod order;
 mod proxied;
+mod pubsub;
 mod replies;
 mod sides;
 mod stateful;

@@ -101,7 +101,7 @@ impl Server {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.process.id() as i32), signal).unwrap();
     }
 
-    fn addr(&self) -> NodeAddr {
+    pub(crate) fn addr(&self) -> NodeAddr {
         NodeAddr::new("127.0.0.1", self.port)
     }
 }
@@ -221,15 +221,10 @@ impl Proxied {
             limits: RouteLimits::default(),
         };
         change(&mut config);
-        let limits = arc_swap::ArcSwap::from_pointee(config.limits.clone());
-        let stats = Arc::new(RouteStats::default());
         let listeners = bind("test", config.listen[0], WORKERS).unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let shared = Arc::new(RouteShared {
-            config,
-            limits,
-            stats: Arc::clone(&stats),
-        });
+        let shared = Arc::new(RouteShared::new(config));
+        let stats = Arc::clone(&shared.stats);
         let view = |server: &Server| SideView {
             master: Some(Arc::new(server.addr())),
             ..SideView::default()

@@ -233,7 +233,6 @@ fn what_is_not_supported_yet_says_so() {
     let proxied = Proxied::start();
     let mut client = proxied.client();
     for command in [
-        "SUBSCRIBE c",
         "MONITOR",
         "WAIT 1 10",
         "CLIENT TRACKING on",

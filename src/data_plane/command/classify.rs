@@ -94,7 +94,7 @@ fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data_plane::command::{LocalCommand, MergeKind, SplitKind};
+    use crate::data_plane::command::{LocalCommand, MergeKind, SplitKind, TopicKind};
     use crate::resp::with_args;
     use proptest::prelude::*;
 
@@ -171,7 +171,8 @@ mod tests {
             classified("client no-touch on").intent,
             Intent::Unsupported(_)
         ));
-        assert!(matches!(classified("subscribe").intent, Intent::Unsupported(_)));
+        assert_intent("subscribe", Intent::Subscribe(TopicKind::Channel));
+        assert_intent("ssubscribe", Intent::Subscribe(TopicKind::Shard));
     }
 
     #[test]

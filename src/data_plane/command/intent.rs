@@ -33,11 +33,26 @@ pub enum Intent {
     /// does to a server (CONFIG SET, SAVE, SLOWLOG RESET, SCRIPT KILL) could take effect on one side and fail on the
     /// other, and is better done to each node by its own address.
     OneSideOnly,
+    /// SUBSCRIBE and its like: kept by the worker's hub, never forwarded for the client.
+    Subscribe(TopicKind),
+    /// The opposites.
+    Unsubscribe(TopicKind),
     /// Refused at every weight, with this reason.
     Unsupported(&'static str),
     /// Not in Redis 7.0: a module's command, or a newer server's. Where its keys are is not known, so it is forwarded
     /// at 0 and at 100, where the server says what it thinks of it, and refused between.
     Unknown,
+}
+
+/// What a subscription names. Redis keeps these apart: a message reaches a client once for each that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TopicKind {
+    /// SUBSCRIBE: one channel.
+    Channel,
+    /// PSUBSCRIBE: every channel whose name matches a glob.
+    Pattern,
+    /// SSUBSCRIBE: one channel of SPUBLISH, which are others than those of PUBLISH.
+    Shard,
 }
 
 /// How a request is divided by owner, and one reply made of the replies.
@@ -60,6 +75,11 @@ pub enum MergeKind {
     Concat,
     /// Arrays of 0 and 1 of equal length, the lesser of each pair: SCRIPT EXISTS.
     Least,
+    /// Integers, or arrays of equal shape: the larger of each pair of integers. PUBSUB NUMSUB, NUMPAT and SHARDNUMSUB:
+    /// the proxy's links count on both sides, so that a sum would count them twice.
+    Greatest,
+    /// Arrays one after the other, each element once: PUBSUB CHANNELS.
+    Union,
     /// Both do the same and say the same (`OK`, a SHA1, a library's name): the first reply, once both are there.
     First,
 }
@@ -88,7 +108,6 @@ pub enum LocalCommand {
 
 /// Why a command is refused at every weight.
 pub(super) mod reason {
-    pub(in super::super) const SUBSCRIPTIONS: &str = "subscriptions are not supported yet";
     pub(in super::super) const WAITING: &str =
         "it counts one connection's writes, and writes share connections; not supported yet";
     pub(in super::super) const MONITORING: &str = "it would show one server's traffic, not the proxy's";

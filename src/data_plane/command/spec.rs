@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use rustc_hash::FxHashMap;
 
 use super::flags;
-use super::intent::Intent;
+use super::intent::{Intent, MergeKind};
 use super::keys::KeyRule;
 use super::table::{COMMANDS, NAME_BYTES_MAX};
 
@@ -72,7 +72,13 @@ impl Spec {
     /// `readonly`; what is forwarded without any key and does not write (PING, TIME, INFO) has no effect either.
     #[inline]
     pub const fn is_repeatable(&self) -> bool {
-        let keyless = matches!((self.keys, self.intent), (KeyRule::None, Intent::Forward));
+        let keyless = matches!(
+            (self.keys, self.intent),
+            (
+                KeyRule::None,
+                Intent::Forward | Intent::Everywhere(MergeKind::Greatest | MergeKind::Union)
+            )
+        );
         self.has(flags::READONLY) || (keyless && !self.may_write())
     }
 

@@ -11,12 +11,12 @@ use super::flags::{
     NO_AUTH, NO_MANDATORY_KEYS, NO_MULTI, NONE, NOSCRIPT, PUBSUB, READONLY, SKIP_MONITOR, SKIP_SLOWLOG,
     STALE, WRITE,
 };
-use super::intent::{Intent, LocalCommand, MergeKind, SplitKind, reason};
+use super::intent::{Intent, LocalCommand, MergeKind, SplitKind, TopicKind, reason};
 use super::keys::KeyRule;
 use super::spec::Spec;
 use Intent::{
-    Blocking, Discard, Everywhere, Exec, Forward, Local, Multi, OneSideOnly, Split, Unknown, Unsupported,
-    Unwatch, Watch,
+    Blocking, Discard, Everywhere, Exec, Forward, Local, Multi, OneSideOnly, Split, Subscribe, Unknown,
+    Unsubscribe, Unsupported, Unwatch, Watch,
 };
 use KeyRule::{Channel, Counted, GeoStore, Migrate, SortStore, StoreCounted, Streams};
 
@@ -263,18 +263,18 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("pfselftest", 1, ADMIN, NO_KEY, Forward),
     Spec::new("ping", -1, FAST, NO_KEY, Forward),
     Spec::new("psetex", 4, WRITE | DENYOOM, FIRST, Forward),
-    Spec::new("psubscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Unsupported(reason::SUBSCRIPTIONS)),
+    Spec::new("psubscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Subscribe(TopicKind::Pattern)),
     Spec::new("psync", -3, ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, NO_KEY, Unsupported(reason::REPLICATION)),
     Spec::new("pttl", 2, READONLY | FAST, FIRST, Forward),
     Spec::new("publish", 3, PUBSUB | LOADING | STALE | FAST, Channel, Forward),
     Spec::new("pubsub", -2, CONTAINER, NO_KEY, Unknown),
-    Spec::new("pubsub|channels", -2, PUBSUB | LOADING | STALE, NO_KEY, Forward),
+    Spec::new("pubsub|channels", -2, PUBSUB | LOADING | STALE, NO_KEY, Everywhere(MergeKind::Union)),
     Spec::new("pubsub|help", 2, LOADING | STALE, NO_KEY, Forward),
-    Spec::new("pubsub|numpat", 2, PUBSUB | LOADING | STALE, NO_KEY, Forward),
-    Spec::new("pubsub|numsub", -2, PUBSUB | LOADING | STALE, NO_KEY, Forward),
-    Spec::new("pubsub|shardchannels", -2, PUBSUB | LOADING | STALE, NO_KEY, Forward),
-    Spec::new("pubsub|shardnumsub", -2, PUBSUB | LOADING | STALE, NO_KEY, Forward),
-    Spec::new("punsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Unsupported(reason::SUBSCRIPTIONS)),
+    Spec::new("pubsub|numpat", 2, PUBSUB | LOADING | STALE, NO_KEY, Everywhere(MergeKind::Greatest)),
+    Spec::new("pubsub|numsub", -2, PUBSUB | LOADING | STALE, NO_KEY, Everywhere(MergeKind::Greatest)),
+    Spec::new("pubsub|shardchannels", -2, PUBSUB | LOADING | STALE, NO_KEY, Everywhere(MergeKind::Union)),
+    Spec::new("pubsub|shardnumsub", -2, PUBSUB | LOADING | STALE, NO_KEY, Everywhere(MergeKind::Greatest)),
+    Spec::new("punsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Unsubscribe(TopicKind::Pattern)),
     Spec::new("quit", -1, NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, NO_KEY, Local(LocalCommand::Quit)),
     Spec::new("randomkey", 1, READONLY, NO_KEY, OneSideOnly),
     Spec::new("readonly", 1, LOADING | STALE | FAST, NO_KEY, Unsupported(reason::CLUSTER)),
@@ -331,13 +331,13 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("srandmember", -2, READONLY, FIRST, Forward),
     Spec::new("srem", -3, WRITE | FAST, FIRST, Forward),
     Spec::new("sscan", -3, READONLY, FIRST, Forward),
-    Spec::new("ssubscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE, ALL, Unsupported(reason::SUBSCRIPTIONS)),
+    Spec::new("ssubscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE, ALL, Subscribe(TopicKind::Shard)),
     Spec::new("strlen", 2, READONLY | FAST, FIRST, Forward),
-    Spec::new("subscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Unsupported(reason::SUBSCRIPTIONS)),
+    Spec::new("subscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Subscribe(TopicKind::Channel)),
     Spec::new("substr", 4, READONLY, FIRST, Forward),
     Spec::new("sunion", -2, READONLY, ALL, Forward),
     Spec::new("sunionstore", -3, WRITE | DENYOOM, ALL, Forward),
-    Spec::new("sunsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, ALL, Unsupported(reason::SUBSCRIPTIONS)),
+    Spec::new("sunsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, ALL, Unsubscribe(TopicKind::Shard)),
     Spec::new("swapdb", 3, WRITE | FAST, NO_KEY, Unsupported(reason::SWAPPING)),
     Spec::new("sync", 1, ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, NO_KEY, Unsupported(reason::REPLICATION)),
     Spec::new("time", 1, LOADING | STALE | FAST, NO_KEY, Forward),
@@ -345,7 +345,7 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("ttl", 2, READONLY | FAST, FIRST, Forward),
     Spec::new("type", 2, READONLY | FAST, FIRST, Forward),
     Spec::new("unlink", -2, WRITE | FAST, ALL, Split(SplitKind::Sum)),
-    Spec::new("unsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Unsupported(reason::SUBSCRIPTIONS)),
+    Spec::new("unsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Unsubscribe(TopicKind::Channel)),
     Spec::new("unwatch", 1, NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, NO_KEY, Unwatch),
     Spec::new("wait", 3, NOSCRIPT, NO_KEY, Unsupported(reason::WAITING)),
     Spec::new("watch", -2, NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, ALL, Watch),

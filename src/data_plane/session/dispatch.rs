@@ -56,6 +56,8 @@ pub(super) enum Stall {
     Hold(Side),
     /// For room on a link.
     Room,
+    /// For subscribers to have heard what was published before its channel moved.
+    Settling,
 }
 
 /// Why a request was not enqueued.
@@ -154,6 +156,13 @@ pub(super) struct Sending<'a> {
 impl Sending<'_> {
     #[inline]
     fn place(&mut self, state: &mut State) -> Result<(), Stop> {
+        if !state.subscriptions.is_empty()
+            && self.request.again.is_none()
+            && let Some(reply) = self.in_subscribed_mode()
+        {
+            answer(state, None, &reply);
+            return Ok(());
+        }
         if state.transaction.open && self.request.again.is_none() {
             return self.in_transaction(state);
         }
@@ -161,6 +170,9 @@ impl Sending<'_> {
         match self.class.intent {
             Intent::Forward => {
                 let side = self.side()?;
+                if self.class.is_publish {
+                    self.wait_for_subscribers(side)?;
+                }
                 self.forward(state, side)
             }
             Intent::Split(kind) => match self.owners() {
@@ -182,6 +194,8 @@ impl Sending<'_> {
             Intent::Watch => self.watch(state),
             Intent::Unwatch => self.unwatch(state),
             Intent::Blocking => self.blocking(state),
+            Intent::Subscribe(kind) => self.subscribe(state, kind),
+            Intent::Unsubscribe(kind) => self.unsubscribe(state, kind),
             Intent::Unsupported(why) => Err(Refusal::Unsupported {
                 name: self.name(),
                 why,
@@ -268,6 +282,7 @@ impl Sending<'_> {
             number,
             role,
             reads,
+            is_publish: self.class.is_publish && matches!(role, Role::Whole),
             retry: reads || (!private && policy()),
             refusals: self.request.again.map_or(0, |again| again.refusals),
             at_micros: self.turn.now_micros,

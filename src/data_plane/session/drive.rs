@@ -108,6 +108,9 @@ impl Client {
         if state.broken {
             return Err(io::Error::other("a reply was cut short by the end of its link"));
         }
+        if state.evicted {
+            return Err(io::Error::other("output buffer limit for subscribers reached"));
+        }
         let waiting = state.replies.bytes();
         if waiting > turn.limits.output_buffer_bytes {
             return Err(io::Error::other("output buffer limit reached"));
@@ -115,6 +118,10 @@ impl Client {
         let idle = matches!(step, Step::Idle);
         let last = state.closing || (self.ended && idle) || (session.route.is_draining() && idle);
         if last && state.replies.open_count() == 0 && waiting == 0 {
+            return Ok(Some(Poll::Ready(Ok(()))));
+        }
+        if self.ended && !state.subscriptions.is_empty() {
+            // As Redis; and messages that go on coming must not keep it.
             return Ok(Some(Poll::Ready(Ok(()))));
         }
         if self.ended && state.blocked.is_some() {

@@ -84,6 +84,11 @@ impl Sending<'_> {
                 why: "in a transaction it is not supported yet",
             }
             .into()),
+            Intent::Subscribe(_) | Intent::Unsubscribe(_) => Err(Refusal::Unsupported {
+                name: self.name(),
+                why: "in a transaction it is not supported yet",
+            }
+            .into()),
             Intent::Unsupported(why) => Err(Refusal::Unsupported {
                 name: self.name(),
                 why,

@@ -21,6 +21,7 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
         }
         LocalCommand::Reset => {
             sending.abandon(state);
+            sending.session.unsubscribe_all(state);
             state.name.clear();
             state.database = 0;
             b"+RESET\r\n".to_vec()

@@ -3,6 +3,8 @@
 //! Pure. A part may itself be split again, when the weight changes before it could be sent: it then answers for fewer
 //! of the request's keys, and a new part for the rest.
 
+use std::collections::HashSet;
+
 use crate::resp::ReplyScanner;
 
 /// What is made of the parts' replies.
@@ -18,6 +20,10 @@ pub(crate) enum MergeKind {
     First,
     /// Arrays of integers of which each element is the smallest: SCRIPT EXISTS.
     Least,
+    /// Integers, or arrays of equal shape, of which each integer is the largest: PUBSUB NUMSUB.
+    Greatest,
+    /// Arrays one after another, each element once: PUBSUB CHANNELS.
+    Union,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +101,11 @@ impl Merge {
     pub(crate) fn empty_reply(&self) -> &'static [u8] {
         match self.kind {
             MergeKind::Sum => b":0\r\n",
-            MergeKind::Places | MergeKind::Concat | MergeKind::Least => b"*0\r\n",
+            MergeKind::Places
+            | MergeKind::Concat
+            | MergeKind::Least
+            | MergeKind::Greatest
+            | MergeKind::Union => b"*0\r\n",
             MergeKind::First => b"",
         }
     }
@@ -115,6 +125,8 @@ impl Merge {
                 .map(|reply| reply.to_vec()),
             MergeKind::Concat => concat(&replies),
             MergeKind::Least => least(&replies),
+            MergeKind::Greatest => greatest(&replies),
+            MergeKind::Union => union(&replies),
             MergeKind::Places => self.place(&replies),
         };
         Some(merged.unwrap_or_else(|| b"-ERR the sides' replies do not fit together\r\n".to_vec()))
@@ -182,6 +194,45 @@ fn least(replies: &[&[u8]]) -> Option<Vec<u8>> {
         });
     }
     Some(array(&least?))
+}
+
+/// A side that was left (`*0`) counts for nothing.
+fn greatest(replies: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut greatest: Option<Vec<u8>> = None;
+    for reply in replies.iter().filter(|reply| **reply != b"*0\r\n") {
+        let before = greatest.take();
+        greatest = Some(match &before {
+            None => reply.to_vec(),
+            Some(before) if before.first() == Some(&b':') => larger(before, reply).to_vec(),
+            Some(before) => {
+                let (before, these) = (elements(before)?, elements(reply)?);
+                let pairs = before.iter().zip(&these).map(|(a, b)| larger(a, b));
+                (before.len() == these.len()).then(|| array(&pairs.collect::<Vec<_>>()))?
+            }
+        });
+    }
+    Some(greatest.unwrap_or_else(|| b"*0\r\n".to_vec()))
+}
+
+/// The larger of two integers; the first of two other values, which are the same.
+fn larger<'a>(a: &'a [u8], b: &'a [u8]) -> &'a [u8] {
+    match (integer(a), integer(b)) {
+        (Some(first), Some(second)) if first < second => b,
+        _ => a,
+    }
+}
+
+fn union(replies: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut seen = HashSet::new();
+    for reply in replies {
+        all.extend(
+            elements(reply)?
+                .into_iter()
+                .filter(|element| seen.insert(*element)),
+        );
+    }
+    Some(array(&all))
 }
 
 /// The elements of an array reply, each as its bytes.
@@ -258,6 +309,27 @@ mod tests {
                 &[(&[], "*2\r\n:1\r\n:1\r\n"), (&[], "*2\r\n:0\r\n:1\r\n")]
             ),
             "*2\r\n:0\r\n:1\r\n"
+        );
+    }
+
+    #[test]
+    fn what_both_sides_count_is_counted_once() {
+        let numsub = |count| format!("*4\r\n$1\r\na\r\n:{count}\r\n$1\r\nb\r\n:0\r\n");
+        assert_eq!(
+            merged(MergeKind::Greatest, &[(&[], &numsub(1)), (&[], &numsub(2))]),
+            numsub(2)
+        );
+        assert_eq!(
+            merged(MergeKind::Greatest, &[(&[], ":3\r\n"), (&[], "*0\r\n")]),
+            ":3\r\n"
+        );
+        let parts: [(&[u32], &str); 2] = [
+            (&[], "*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+            (&[], "*2\r\n$1\r\nc\r\n$1\r\na\r\n"),
+        ];
+        assert_eq!(
+            merged(MergeKind::Union, &parts),
+            "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"
         );
     }
 

@@ -14,6 +14,8 @@ mod replay;
 mod replies;
 mod split;
 mod state;
+mod subscribe;
+mod subscriptions;
 mod ticket;
 mod transaction;
 

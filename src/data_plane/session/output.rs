@@ -1,16 +1,34 @@
 //! What is still to be written to a client?
 //!
 //! Pure: a queue of chunks. One growing buffer was rejected: a slow reader of a large value would have it copied at
-//! each doubling, and be held twice meanwhile.
+//! each doubling, and be held twice meanwhile. A large message is a chunk that all its subscribers share.
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::limits::LARGE_BYTES;
+
+#[derive(Debug)]
+enum Chunk {
+    Own(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Chunk {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
 
 /// Bytes for a client, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    chunks: VecDeque<Vec<u8>>,
+    chunks: VecDeque<Chunk>,
     /// Bytes of the first chunk that have been written.
     written: usize,
     bytes: usize,
@@ -22,11 +40,21 @@ impl Output {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
         match self.chunks.back_mut() {
-            Some(last) if last.len() + bytes.len() <= LARGE_BYTES || last.is_empty() => {
+            Some(Chunk::Own(last)) if last.len() + bytes.len() <= LARGE_BYTES || last.is_empty() => {
                 last.extend_from_slice(bytes);
             }
-            _ => self.chunks.push_back(bytes.to_vec()),
+            _ => self.chunks.push_back(Chunk::Own(bytes.to_vec())),
         }
+    }
+
+    /// Adds bytes that others hold too. Cost: a reference count.
+    pub(crate) fn push_shared(&mut self, bytes: &Bytes) {
+        self.bytes += bytes.len();
+        // What has been written leaves nothing behind that would come before.
+        if self.bytes == bytes.len() {
+            self.chunks.clear();
+        }
+        self.chunks.push_back(Chunk::Shared(bytes.clone()));
     }
 
     /// Bytes for the next write; empty when there is nothing to write.
@@ -34,7 +62,7 @@ impl Output {
     pub(crate) fn front(&self) -> &[u8] {
         self.chunks
             .front()
-            .and_then(|chunk| chunk.get(self.written..))
+            .and_then(|chunk| chunk.bytes().get(self.written..))
             .unwrap_or_default()
     }
 
@@ -43,16 +71,19 @@ impl Output {
     pub(crate) fn wrote(&mut self, count: usize) {
         self.bytes -= count;
         self.written += count;
+        let more = self.chunks.len() > 1;
         let Some(front) = self.chunks.front_mut() else {
             return;
         };
-        if self.written < front.len() {
+        if self.written < front.bytes().len() {
             return;
         }
         self.written = 0;
-        front.clear();
-        if front.capacity() > LARGE_BYTES || self.chunks.len() > 1 {
-            self.chunks.pop_front();
+        match front {
+            Chunk::Own(bytes) if !more && bytes.capacity() <= LARGE_BYTES => bytes.clear(),
+            Chunk::Own(_) | Chunk::Shared(_) => {
+                self.chunks.pop_front();
+            }
         }
     }
 
@@ -83,13 +114,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_leave_in_the_order_they_came(pieces in proptest::collection::vec((0usize..100_000, 1usize..90_000), 1..40)) {
+        fn bytes_leave_in_the_order_they_came(
+            pieces in proptest::collection::vec((0usize..100_000, 1usize..90_000, any::<bool>()), 1..40)
+        ) {
             let mut output = Output::default();
             let mut expected = Vec::new();
             let mut seen = Vec::new();
-            for (index, (push, take)) in pieces.into_iter().enumerate() {
+            for (index, (push, take, is_shared)) in pieces.into_iter().enumerate() {
                 let bytes = vec![index as u8; push];
-                output.push(&bytes);
+                if is_shared {
+                    output.push_shared(&Bytes::from(bytes.clone()));
+                } else {
+                    output.push(&bytes);
+                }
                 expected.extend_from_slice(&bytes);
                 let count = take.min(output.front().len());
                 seen.extend_from_slice(&output.front()[..count]);

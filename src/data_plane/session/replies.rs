@@ -5,8 +5,11 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::merge::Merge;
 use super::output::Output;
+use crate::data_plane::pubsub::Delivery;
 
 /// Where a request stands.
 #[derive(Debug)]
@@ -21,14 +24,39 @@ enum Slot {
     Merging(Box<Merge>),
 }
 
+#[derive(Debug)]
+enum Message {
+    Own(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Message {
+    fn of(delivery: &Delivery<'_>) -> Self {
+        match delivery {
+            Delivery::Copied(bytes) => Self::Own(bytes.to_vec()),
+            Delivery::Shared(bytes) => Self::Shared((*bytes).clone()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Own(bytes) => bytes.len(),
+            Self::Shared(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// The ordered slots of a session, and what they have released.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     slots: VecDeque<Slot>,
     /// Number of the oldest slot.
     first: u64,
-    /// Bytes of replies, whole or not, that wait for an older one.
+    /// Bytes of replies, whole or not, that wait for an older one; and of messages.
     held: usize,
+    /// Messages that wait for the reply to their subscription, or for the end of a reply that has begun; each with the
+    /// number of that subscription's request.
+    messages: VecDeque<(u64, Message)>,
     /// What is to be written to the client.
     pub(crate) output: Output,
 }
@@ -67,6 +95,16 @@ impl Replies {
         }
     }
 
+    /// The client is closed: what was to be written is not.
+    pub(crate) fn discard_output(&mut self) {
+        self.output = Output::default();
+        self.held -= self
+            .messages
+            .drain(..)
+            .map(|(_, message)| message.len())
+            .sum::<usize>();
+    }
+
     /// Bytes kept for the client: those that can be written, and those that wait for an older reply.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
@@ -86,6 +124,7 @@ impl Replies {
             self.output.push(bytes);
             self.slots.pop_front();
             self.first += 1;
+            self.release_messages();
             self.release();
             return;
         }
@@ -186,6 +225,48 @@ impl Replies {
         self.slots.get_mut(index)
     }
 
+    /// A message for a subscription whose request is number `since`: it comes after that one's reply, and never within a
+    /// reply. Cost: one copy or a reference.
+    #[inline]
+    pub(crate) fn deliver(&mut self, since: u64, delivery: &Delivery<'_>) {
+        let is_free = since < self.first && self.messages.is_empty() && !self.has_begun();
+        if is_free {
+            match delivery {
+                Delivery::Copied(bytes) => self.output.push(bytes),
+                Delivery::Shared(bytes) => self.output.push_shared(bytes),
+            }
+        } else {
+            self.held += delivery.bytes().len();
+            self.messages.push_back((since, Message::of(delivery)));
+            self.release_messages();
+        }
+    }
+
+    /// The oldest reply is half told.
+    #[inline]
+    fn has_begun(&self) -> bool {
+        matches!(self.slots.front(), Some(Slot::Waiting { started: true }))
+    }
+
+    /// Lets out the messages that need not wait any more, in their order.
+    #[inline]
+    fn release_messages(&mut self) {
+        if self.messages.is_empty() || self.has_begun() {
+            return;
+        }
+        for (since, message) in std::mem::take(&mut self.messages) {
+            if since >= self.first {
+                self.messages.push_back((since, message));
+                continue;
+            }
+            self.held -= message.len();
+            match message {
+                Message::Own(bytes) => self.output.push(&bytes),
+                Message::Shared(bytes) => self.output.push_shared(&bytes),
+            }
+        }
+    }
+
     /// Lets out what had to wait for the oldest.
     #[inline]
     fn release(&mut self) {
@@ -196,6 +277,7 @@ impl Replies {
                     self.output.push(reply);
                     self.slots.pop_front();
                     self.first += 1;
+                    self.release_messages();
                 }
                 Some(slot @ Slot::Partial(_)) => {
                     if let Slot::Partial(reply) = std::mem::replace(slot, Slot::Waiting { started: true }) {
@@ -273,6 +355,27 @@ mod tests {
         replies.finish(first, b"first");
         assert_eq!(replies.bytes(), replies.output.len());
         assert_eq!(written(&mut replies), b"firsthalfhalf:2\r\n");
+        assert_eq!(replies.bytes(), 0);
+    }
+
+    #[test]
+    fn messages_come_after_their_subscriptions_reply_and_never_within_another() {
+        let mut replies = Replies::default();
+        let (get, first, second) = (replies.open(), replies.open(), replies.open());
+        replies.finish(second, b"+second");
+        replies.deliver(second, &Delivery::Copied(b"[2a]"));
+        replies.piece(get, b"+g");
+        replies.deliver(first, &Delivery::Copied(b"[1a]"));
+        replies.finish(get, b"et");
+        replies.deliver(second, &Delivery::Shared(&Bytes::from_static(b"[2b]")));
+        assert_eq!(written(&mut replies), b"+get");
+        replies.finish(first, b"+first");
+        let later = replies.open();
+        replies.deliver(first, &Delivery::Copied(b"[1b]"));
+        replies.piece(later, b"+la");
+        replies.deliver(first, &Delivery::Copied(b"[1c]"));
+        replies.finish(later, b"ter");
+        assert_eq!(written(&mut replies), b"+first[1a]+second[2a][2b][1b]+later[1c]");
         assert_eq!(replies.bytes(), 0);
     }
 

@@ -98,6 +98,8 @@ pub(super) fn everywhere(
         command::MergeKind::Concat => MergeKind::Concat,
         command::MergeKind::Least => MergeKind::Least,
         command::MergeKind::First => MergeKind::First,
+        command::MergeKind::Greatest => MergeKind::Greatest,
+        command::MergeKind::Union => MergeKind::Union,
     };
     let merge = Merge::new(kind, [Vec::new(), Vec::new()]);
     let number = match sending.request.again {

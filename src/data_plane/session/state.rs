@@ -11,10 +11,13 @@ use std::time::Instant;
 use super::lane::Lane;
 use super::replay::{Replay, Returned};
 use super::replies::Replies;
+use super::subscriptions::Subscriptions;
 use super::ticket::{Role, Ticket};
 use super::transaction::Transaction;
 use crate::cluster::Side;
+use crate::config::PubSubOutput;
 use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::pubsub::{Delivery, Topic};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::Link;
 use crate::data_plane::wake::Wake;
@@ -59,6 +62,11 @@ pub(crate) struct State {
     pub(crate) name: Vec<u8>,
     /// The snapshot the session last sent by.
     pub(crate) seen: (Epoch, Weight),
+    pub(crate) subscriptions: Subscriptions,
+    /// Since when more than the soft limit waits for a client with subscriptions.
+    slow_since: Option<Instant>,
+    /// It did not keep up with its messages: its connection is closed.
+    pub(crate) evicted: bool,
     /// A reply was cut short: the client's connection can only be closed.
     pub(crate) broken: bool,
     /// No more requests are taken; closes once everything is answered and written.
@@ -86,6 +94,7 @@ impl Session {
     pub(crate) fn close(&self) {
         self.closed.set(true);
         let mut state = self.state.borrow_mut();
+        self.unsubscribe_all(&mut state);
         for (lane, side) in state.lanes.iter_mut().zip(Side::BOTH) {
             let private = lane.is_private();
             let link = lane.link.take();
@@ -149,6 +158,7 @@ impl Session {
             sequence: lane.sent_one(),
             number,
             role: Role::Unblock,
+            is_publish: false,
             reads: false,
             retry: false,
             refusals: 0,
@@ -172,6 +182,116 @@ impl Session {
         let state = self.state.borrow();
         let stray = |blocked: &Blocked| blocked.side == side && !blocked.recalling && moved(&blocked.slots);
         state.blocked.as_ref().is_some_and(stray)
+    }
+
+    /// Sends something in the proxy's own name; its reply is not looked at.
+    pub(crate) fn send_own(self: &Rc<Self>, link: &Link, request: &[u8]) {
+        let ticket = Ticket {
+            session: Rc::clone(self),
+            side: link.side,
+            sequence: self.state.borrow_mut().lanes[link.side.index()].sent_one(),
+            number: 0,
+            role: Role::Own,
+            is_publish: false,
+            reads: false,
+            retry: false,
+            refusals: 0,
+            at_micros: self.route.clock_micros(),
+        };
+        link.enqueue(ticket, request);
+    }
+
+    /// A message for the subscription that request number `since` made. Cost: a copy or a reference, and a flag.
+    #[inline]
+    pub(crate) fn deliver(&self, since: u64, message: &Delivery<'_>, limits: &PubSubOutput) {
+        if self.closed.get() {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        if state.evicted {
+            return;
+        }
+        state.replies.deliver(since, message);
+        let waiting = state.replies.bytes();
+        let is_over = limits.hard_bytes > 0 && waiting > limits.hard_bytes;
+        if is_over || state.is_slow(waiting, limits) {
+            self.evict_now(&mut state);
+        }
+        drop(state);
+        self.wake.wake();
+    }
+
+    /// Closes a client that cannot keep up.
+    pub(crate) fn evict(&self) {
+        if !self.closed.get() {
+            self.evict_now(&mut self.state.borrow_mut());
+            self.wake.wake();
+        }
+    }
+
+    fn evict_now(&self, state: &mut State) {
+        if !std::mem::replace(&mut state.evicted, true) {
+            self.route
+                .stats
+                .subscriber_evictions
+                .fetch_add(1, Ordering::Relaxed);
+            // Its memory is what it is closed for.
+            state.replies.discard_output();
+        }
+    }
+
+    /// Closes it when it has been slow for too long; to be called now and then, as messages may have ceased.
+    pub(crate) fn look_whether_slow(&self, limits: &PubSubOutput) {
+        let mut state = self.state.borrow_mut();
+        let waiting = state.replies.bytes();
+        if state.slow_since.is_some() && !state.evicted && state.is_slow(waiting, limits) {
+            self.evict_now(&mut state);
+            self.wake.wake();
+        }
+    }
+
+    /// A request for subscriptions is confirmed.
+    pub(crate) fn subscribed(&self, number: u64, reply: &[u8]) {
+        if !self.closed.get() {
+            self.state.borrow_mut().replies.finish(number, reply);
+            self.wake.wake();
+        }
+    }
+
+    /// A request for subscriptions is refused: what it had joined is left.
+    pub(crate) fn subscription_refused(&self, number: u64, line: &[u8], joined: &[Rc<Topic>]) {
+        if self.closed.get() {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        for topic in joined {
+            self.unsubscribe(&mut state, topic);
+        }
+        state.replies.finish(number, line);
+        drop(state);
+        self.wake.wake();
+    }
+
+    /// Its place among a topic's listeners is another one now.
+    pub(crate) fn has_moved(&self, topic: &Rc<Topic>, place: usize) {
+        self.state.borrow_mut().subscriptions.has_moved(topic, place);
+    }
+
+    /// Ends one subscription; `false` when there was none.
+    pub(crate) fn unsubscribe(&self, state: &mut State, topic: &Rc<Topic>) -> bool {
+        let Some(place) = state.subscriptions.remove(topic) else {
+            return false;
+        };
+        self.route.hub.leave(topic, place);
+        self.route.stats.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Ends them all, without a word.
+    pub(crate) fn unsubscribe_all(&self, state: &mut State) {
+        for topic in state.subscriptions.all() {
+            self.unsubscribe(state, &topic);
+        }
     }
 
     /// A piece of a reply; more will come.
@@ -199,6 +319,9 @@ impl Session {
         }
         let mut state = self.state.borrow_mut();
         state.lanes[ticket.side.index()].done_one(ticket.sequence);
+        if ticket.is_publish && bytes.first() == Some(&b'-') {
+            self.route.stats.publish_failed[ticket.side.index()].fetch_add(1, Ordering::Relaxed);
+        }
         match ticket.role {
             Role::Whole => state.replies.finish(ticket.number, bytes),
             Role::Part(index) => state.replies.part_finish(ticket.number, index, bytes),
@@ -256,12 +379,18 @@ impl Session {
             Role::Queued => state.take_back(ticket, bytes),
             // Bounded: a command that kills its master must not go on to kill the next.
             _ if ticket.retry && ticket.refusals < REFUSALS_MAX => {
-                self.route.stats.uncertain_retried[side.index()].fetch_add(1, Ordering::Relaxed);
+                let stats = &self.route.stats;
+                stats.uncertain_retried[side.index()].fetch_add(1, Ordering::Relaxed);
+                let publishes = u64::from(ticket.is_publish);
+                stats.publish_retried[side.index()].fetch_add(publishes, Ordering::Relaxed);
                 let refusals = ticket.refusals + 1;
                 state.take_back(Ticket { refusals, ..ticket }, bytes);
             }
             _ => {
-                self.route.stats.uncertain_told[side.index()].fetch_add(1, Ordering::Relaxed);
+                let stats = &self.route.stats;
+                stats.uncertain_told[side.index()].fetch_add(1, Ordering::Relaxed);
+                let publishes = u64::from(ticket.is_publish);
+                stats.publish_uncertain[side.index()].fetch_add(publishes, Ordering::Relaxed);
                 state.tell_uncertain(&ticket);
             }
         }
@@ -271,6 +400,15 @@ impl Session {
 }
 
 impl State {
+    /// Whether more than the soft limit has been waiting for too long.
+    fn is_slow(&mut self, waiting: usize, limits: &PubSubOutput) -> bool {
+        if limits.soft_bytes == 0 || waiting <= limits.soft_bytes {
+            self.slow_since = None;
+            return false;
+        }
+        self.slow_since.get_or_insert_with(Instant::now).elapsed() >= limits.soft_time
+    }
+
     /// Goes over to a newer snapshot: what is in flight on the side that lost slots comes first.
     #[inline]
     pub(crate) fn see(&mut self, snapshot: &Snapshot) {

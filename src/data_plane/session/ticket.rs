@@ -43,6 +43,8 @@ pub(crate) struct Ticket {
     /// The request's slot in [`super::replies::Replies`].
     pub(crate) number: u64,
     pub(crate) role: Role,
+    /// It is a PUBLISH or SPUBLISH outside a transaction.
+    pub(crate) is_publish: bool,
     /// It only reads: sending it again does no harm.
     pub(crate) reads: bool,
     /// Policy allows a second send of a command that was sent and never answered.

@@ -25,12 +25,21 @@ pub(crate) enum HandshakeError {
     /// The node's own error to SELECT: it will not change.
     #[error("{0}")]
     Database(String),
-    /// ROLE says something else than master.
-    #[error("its ROLE is not master")]
-    NotMaster,
+    /// ROLE says something else than what is wanted.
+    #[error("its ROLE is not {}", match .0 { Wanted::Master => "master", Wanted::Replica => "that of a connected replica" })]
+    Role(Wanted),
     /// It does not speak RESP.
     #[error("its replies are not RESP")]
     Garbage,
+}
+
+/// What a node's ROLE must say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// It is a master.
+    Master,
+    /// It is a replica, and connected to its master.
+    Replica,
 }
 
 /// What a link needs to be opened.
@@ -41,9 +50,10 @@ pub(crate) struct Dial<'a> {
     pub(crate) database: u32,
     /// `CLIENT SETNAME`, so that an operator sees in CLIENT LIST who this is. No spaces.
     pub(crate) name: &'a str,
+    pub(crate) wanted: Wanted,
 }
 
-/// An authenticated connection to a master, and its CLIENT ID there.
+/// An authenticated connection to a node of the wanted role, and its CLIENT ID there.
 pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeError> {
     let mut stream = net::connect(dial.node).await?;
     let (request, count) = questions(dial);
@@ -71,13 +81,23 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeE
         _ => {}
     }
     match replies.next().map(Vec::as_slice) {
-        Some(role) if role.starts_with(b"*3\r\n$6\r\nmaster\r\n") => Ok((stream, id)),
+        Some(role) if is_wanted(role, dial.wanted) => Ok((stream, id)),
         // An ACL that forbids ROLE: trust the topology, which has asked with its own credentials.
         Some(role) if role.starts_with(b"-NOPERM") => Ok((stream, id)),
         Some(role) if role.starts_with(b"-") => Err(HandshakeError::Refused(
             error(Some(&role.to_vec())).unwrap_or_default(),
         )),
-        _ => Err(HandshakeError::NotMaster),
+        _ => Err(HandshakeError::Role(dial.wanted)),
+    }
+}
+
+fn is_wanted(role: &[u8], wanted: Wanted) -> bool {
+    match wanted {
+        Wanted::Master => role.starts_with(b"*3\r\n$6\r\nmaster\r\n"),
+        Wanted::Replica => {
+            let connected = memchr::memmem::find(role, b"\r\n$9\r\nconnected\r\n:").is_some();
+            role.starts_with(b"*5\r\n$5\r\nslave\r\n") && connected
+        }
     }
 }
 

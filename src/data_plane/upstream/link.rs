@@ -113,6 +113,17 @@ impl Link {
         self.pipeline.borrow().len() == 0
     }
 
+    /// Whether a PUBLISH enqueued before this moment of the worker's clock is not answered yet.
+    pub(super) fn has_publish_before(&self, at_micros: u32) -> bool {
+        let pipeline = self.pipeline.borrow();
+        // The clock wraps.
+        let is_older = |ticket: &&Ticket| (at_micros.wrapping_sub(ticket.at_micros)) as i32 >= 0;
+        pipeline
+            .tickets()
+            .take_while(is_older)
+            .any(|ticket| ticket.is_publish)
+    }
+
     /// Whose output a private link paces itself by.
     pub(crate) fn set_reader(&self, session: Option<Rc<Session>>) {
         *self.reader.borrow_mut() = session;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
-use super::handshake::{self, Dial, HandshakeError};
+use super::handshake::{self, Dial, HandshakeError, Wanted};
 use super::link::{self, Link, LinkKind};
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
@@ -190,6 +190,12 @@ impl Links {
         }
     }
 
+    /// Whether a PUBLISH enqueued before this moment of the worker's clock is not answered yet.
+    pub(crate) fn has_publish_before(&self, at_micros: u32) -> bool {
+        let links = self.all.borrow();
+        links.iter().any(|link| link.has_publish_before(at_micros))
+    }
+
     fn snapshot_of_all(&self) -> Vec<Rc<Link>> {
         self.all.borrow().clone()
     }
@@ -242,6 +248,7 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
         auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
         database: link.database,
         name: "switchback",
+        wanted: Wanted::Master,
     };
     let opened = timeout(CONNECT_TIMEOUT, handshake::open(&dial)).await;
     let opened = opened.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));

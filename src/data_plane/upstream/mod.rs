@@ -6,5 +6,7 @@ mod link;
 mod links;
 mod pipeline;
 
+pub(crate) use backoff::Backoff;
+pub(crate) use handshake::{Dial, Wanted, open};
 pub(crate) use link::{Link, LinkKind};
 pub(crate) use links::{Lease, Links};

@@ -183,6 +183,11 @@ impl<T> Pipeline<T> {
         self.entries.drain(..).map(take).collect()
     }
 
+    /// Those under way, oldest first.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|(ticket, _)| ticket)
+    }
+
     /// Commands under way.
     #[inline]
     pub(crate) fn len(&self) -> usize {

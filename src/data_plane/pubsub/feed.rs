@@ -1,0 +1,200 @@
+//! Where does a hub hear the messages of one side?
+//!
+//! Shell: on its one link to the side's master, or to a replica of the worker's own choice. When the node changes, the former
+//! link goes on delivering until the present one has taken over.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::subscriber_link::{NodeRole, SubscriberLink};
+use crate::cluster::{NodeAddr, Side};
+use crate::config::SubscribeTo;
+use crate::data_plane::upstream::Backoff;
+use crate::limits::UNFIT_REPLICA;
+use crate::routing::{Epoch, SideView};
+
+/// Where a side is to be heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) node: Arc<NodeAddr>,
+    pub(super) role: NodeRole,
+}
+
+/// A link that is being left.
+pub(super) struct Former {
+    pub(super) link: Rc<SubscriberLink>,
+    /// What left it.
+    pub(super) epoch: Epoch,
+    /// The fence that was asked of it, or the mark up to which it is heard, and when.
+    pub(super) fence: Cell<Option<(u64, Instant)>>,
+    /// Since when messages had been missed when it was left.
+    pub(super) outage: Option<Instant>,
+}
+
+/// One side's links.
+pub(super) struct Feed {
+    pub(super) side: Side,
+    pub(super) target: RefCell<Option<Target>>,
+    pub(super) present: RefCell<Option<Rc<SubscriberLink>>>,
+    pub(super) former: RefCell<Option<Rc<Former>>>,
+    pub(super) backoff: RefCell<Backoff>,
+    /// The last attempt failed: clients do not wait for it.
+    pub(super) is_failing: Cell<bool>,
+    /// Since when messages may have been missed.
+    pub(super) outage: Cell<Option<Instant>>,
+    /// A replica that did not pass messages on, and until when it is avoided.
+    pub(super) unfit: RefCell<Option<(Arc<NodeAddr>, Instant)>>,
+}
+
+impl Feed {
+    pub(super) fn new(side: Side) -> Self {
+        Self {
+            side,
+            target: RefCell::default(),
+            present: RefCell::default(),
+            former: RefCell::default(),
+            backoff: RefCell::default(),
+            is_failing: Cell::new(false),
+            outage: Cell::new(None),
+            unfit: RefCell::default(),
+        }
+    }
+
+    /// The present link, when requests may be sent on it.
+    pub(super) fn ready(&self) -> Option<Rc<SubscriberLink>> {
+        self.present
+            .borrow()
+            .as_ref()
+            .filter(|link| link.is_ready())
+            .map(Rc::clone)
+    }
+
+    /// The link that is being left, if it goes where `target` says.
+    pub(super) fn take_former(&self, target: &Target) -> Option<Rc<Former>> {
+        let leads_there = |former: &mut Rc<Former>| {
+            let link = &former.link;
+            link.node == target.node && link.role == target.role && link.is_ready()
+        };
+        self.former.borrow_mut().take_if(leads_there)
+    }
+
+    /// Whether `link` is the present one.
+    pub(super) fn is_present(&self, link: &Rc<SubscriberLink>) -> bool {
+        self.present
+            .borrow()
+            .as_ref()
+            .is_some_and(|present| Rc::ptr_eq(present, link))
+    }
+
+    /// Whether nothing can be subscribed to here now, nor presumably in a moment.
+    pub(super) fn is_down(&self) -> bool {
+        match self.present.borrow().as_ref() {
+            Some(link) if link.is_ready() => false,
+            _ => self.is_failing.get() || self.target.borrow().is_none(),
+        }
+    }
+
+    /// Messages may be missed from `since` on.
+    pub(super) fn misses(&self, since: Instant) {
+        let earlier = self.outage.get().map_or(since, |outage| outage.min(since));
+        self.outage.set(Some(earlier));
+    }
+
+    /// Everything is heard of the present link, and nothing is to come from a former one.
+    pub(super) fn is_whole(&self) -> bool {
+        let complete = |link: &Rc<SubscriberLink>| link.is_ready() && link.is_complete.get();
+        self.former.borrow().is_none() && self.present.borrow().as_ref().is_some_and(complete)
+    }
+
+    /// Where worker number `worker` hears the side: the replica it has stays as long as there is one.
+    pub(super) fn choose(
+        &self,
+        view: &SideView,
+        subscribe_to: SubscribeTo,
+        worker: usize,
+        now: Instant,
+    ) -> Option<Target> {
+        let master = || {
+            view.master.as_ref().map(|node| Target {
+                node: Arc::clone(node),
+                role: NodeRole::Master,
+            })
+        };
+        if subscribe_to == SubscribeTo::Master {
+            return master();
+        }
+        let unfit = self.unfit.borrow();
+        let avoided = unfit.as_ref().filter(|(_, until)| now < *until);
+        let fit: Vec<&NodeAddr> = view
+            .replicas
+            .iter()
+            .filter(|node| avoided.is_none_or(|(avoided, _)| **avoided != **node))
+            .collect();
+        let present = self.target.borrow();
+        let stays = |target: &&Target| target.role == NodeRole::Replica && fit.contains(&&*target.node);
+        if let Some(target) = present.as_ref().filter(stays) {
+            return Some(target.clone());
+        }
+        match fit.len() {
+            0 => master(),
+            count => fit.get(worker % count).map(|node| Target {
+                node: Arc::new((*node).clone()),
+                role: NodeRole::Replica,
+            }),
+        }
+    }
+
+    /// The replica heard until now does not pass messages on.
+    pub(super) fn avoid(&self, node: &Arc<NodeAddr>, now: Instant) {
+        *self.unfit.borrow_mut() = Some((Arc::clone(node), now + UNFIT_REPLICA));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(replicas: &[u16]) -> SideView {
+        SideView {
+            master: Some(Arc::new(NodeAddr::new("m", 1))),
+            replicas: replicas
+                .iter()
+                .map(|port| NodeAddr::new("r", *port))
+                .collect::<Vec<_>>()
+                .into(),
+            abandoned: false,
+        }
+    }
+
+    fn chosen(feed: &Feed, view: &SideView, worker: usize, now: Instant) -> (NodeRole, u16) {
+        let target = feed.choose(view, SubscribeTo::Replica, worker, now).unwrap();
+        let chosen = (target.role, target.node.port);
+        *feed.target.borrow_mut() = Some(target);
+        chosen
+    }
+
+    #[test]
+    fn workers_are_spread_over_replicas_and_stay_where_they_are() {
+        let now = Instant::now();
+        let (first, second) = (Feed::new(Side::Old), Feed::new(Side::Old));
+        assert_eq!(chosen(&first, &view(&[5, 6]), 0, now), (NodeRole::Replica, 5));
+        assert_eq!(chosen(&second, &view(&[5, 6]), 1, now), (NodeRole::Replica, 6));
+        assert_eq!(chosen(&second, &view(&[4, 5, 6]), 1, now), (NodeRole::Replica, 6));
+        assert_eq!(chosen(&second, &view(&[4, 5]), 1, now), (NodeRole::Replica, 5));
+        assert_eq!(chosen(&second, &view(&[]), 1, now), (NodeRole::Master, 1));
+        assert_eq!(chosen(&second, &view(&[7]), 1, now), (NodeRole::Replica, 7));
+    }
+
+    #[test]
+    fn a_replica_that_does_not_pass_messages_on_is_left_for_a_while() {
+        let now = Instant::now();
+        let feed = Feed::new(Side::Old);
+        assert_eq!(chosen(&feed, &view(&[5]), 0, now), (NodeRole::Replica, 5));
+        feed.avoid(&Arc::new(NodeAddr::new("r", 5)), now);
+        assert_eq!(chosen(&feed, &view(&[5]), 0, now), (NodeRole::Master, 1));
+        let later = now + UNFIT_REPLICA;
+        assert_eq!(chosen(&feed, &view(&[5]), 0, later), (NodeRole::Replica, 5));
+    }
+}

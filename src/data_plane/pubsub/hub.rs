@@ -1,0 +1,387 @@
+//! Who listens to what on this worker, and is it subscribed to where it must be?
+//!
+//! Shell: sessions join and leave topics, links report confirmations and messages; every decision about a side's links is in
+//! [`super::links`]. A client is confirmed once every side that could carry the topic's messages has confirmed. A side
+//! that has no usable node and owns nothing of it is not waited for; one that owns it is, for as long as commands are
+//! held. A topic nobody listens to any more stays for a moment, so that clients which come and go by the thousand do
+//! not make the nodes subscribe and unsubscribe as often.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::GAP_CHANNEL;
+use super::delivery::{Delivery, Head, message};
+use super::feed::Feed;
+use super::gap::Gap;
+use super::pending::Pending;
+use super::settling::Settling;
+use super::shared::Marks;
+use super::subscriber_link::{Expected, SubscriberLink, garbage};
+use super::topic::{Stage, Topic};
+use super::weights::{Extremes, Weights};
+use crate::cluster::Side;
+use crate::data_plane::command::TopicKind;
+use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::refusal::Refusal;
+use crate::data_plane::session::Session;
+use crate::limits::SUBSCRIPTION_LINGER;
+use crate::routing::{Epoch, Slot, Snapshot, majority_owner};
+
+type Topics = HashMap<Rc<[u8]>, Rc<Topic>>;
+
+/// One worker's hub for one route.
+pub(crate) struct Hub {
+    /// The worker's number.
+    pub(super) worker: usize,
+    /// By kind. Names come from clients: the hash is a keyed one.
+    topics: [RefCell<Topics>; 3],
+    /// Topics that are not local.
+    upstream_topics: Cell<usize>,
+    pub(super) feeds: [Feed; 2],
+    /// Requests that wait for a side, oldest first.
+    pending: RefCell<VecDeque<Rc<Pending>>>,
+    /// Topics without listeners, longest first.
+    lingering: RefCell<VecDeque<Rc<Topic>>>,
+    pub(super) weights: RefCell<Weights>,
+    pub(super) settling: RefCell<Settling>,
+    /// Something is unsettled: PUBLISH has to ask.
+    pub(super) is_unsettled: Cell<bool>,
+    /// The task that settles is running.
+    pub(super) is_stepping: Cell<bool>,
+    pub(super) marks: Arc<Marks>,
+    /// The last fence or mark asked for.
+    pub(super) last_number: Cell<u64>,
+    /// Where this worker's marks are published, for links to replicas.
+    pub(super) mark_channel: Vec<u8>,
+    /// In whose name they are.
+    pub(super) marker: OnceCell<Rc<Session>>,
+}
+
+fn at(kind: TopicKind) -> usize {
+    match kind {
+        TopicKind::Channel => 0,
+        TopicKind::Pattern => 1,
+        TopicKind::Shard => 2,
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(marks: Arc<Marks>, snapshot: &Snapshot, worker: usize) -> Self {
+        Self {
+            worker,
+            topics: Default::default(),
+            upstream_topics: Cell::new(0),
+            feeds: Side::BOTH.map(Feed::new),
+            pending: RefCell::default(),
+            lingering: RefCell::default(),
+            weights: RefCell::new(Weights::new(Instant::now(), snapshot.weight)),
+            settling: RefCell::new(Settling::new(snapshot.epoch)),
+            is_unsettled: Cell::new(false),
+            is_stepping: Cell::new(false),
+            marks,
+            last_number: Cell::new(0),
+            mark_channel: format!("__switchback:mark:{:016x}", fastrand::u64(..)).into_bytes(),
+            marker: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn feed(&self, side: Side) -> &Feed {
+        &self.feeds[side.index()]
+    }
+
+    /// Whether there is anything to be heard upstream.
+    pub(super) fn is_needed(&self) -> bool {
+        self.upstream_topics.get() > 0
+    }
+
+    /// A topic that somebody knows.
+    pub(crate) fn find(&self, kind: TopicKind, name: &[u8]) -> Option<Rc<Topic>> {
+        self.topics[at(kind)].borrow().get(name).map(Rc::clone)
+    }
+
+    /// The topic of that name, subscribed to upstream if it was not.
+    pub(crate) fn topic(&self, route: &Rc<LocalRoute>, kind: TopicKind, name: &[u8]) -> Rc<Topic> {
+        if let Some(topic) = self.find(kind, name) {
+            return topic;
+        }
+        let is_local = kind == TopicKind::Channel && name == GAP_CHANNEL;
+        let topic = Topic::new(kind, name, is_local);
+        self.topics[at(kind)]
+            .borrow_mut()
+            .insert(Rc::clone(&topic.name), Rc::clone(&topic));
+        if !is_local {
+            self.upstream_topics.set(self.upstream_topics.get() + 1);
+            for side in route.sides() {
+                match self.feed(side).ready() {
+                    Some(link) => self.ask(&link, &topic, false),
+                    None => self.dial(route, side),
+                }
+            }
+        }
+        topic
+    }
+
+    /// Has the node subscribe to a topic.
+    pub(super) fn ask(&self, link: &SubscriberLink, topic: &Rc<Topic>, is_first: bool) {
+        link.subscribe(topic, is_first);
+        topic.set_stage(link.side, Stage::Asked);
+    }
+
+    /// A session listens; returns its place.
+    pub(crate) fn join(&self, topic: &Topic, session: &Rc<Session>, since: u64) -> usize {
+        topic.join(session, since)
+    }
+
+    /// The session at `place` listens no more.
+    pub(crate) fn leave(&self, topic: &Rc<Topic>, place: usize) {
+        if topic.leave(place) {
+            return;
+        }
+        if topic.is_local {
+            self.topics[at(topic.kind)].borrow_mut().remove(&topic.name);
+            return;
+        }
+        topic.idle_since.set(Some(Instant::now()));
+        if !topic.is_lingering.replace(true) {
+            self.lingering.borrow_mut().push_back(Rc::clone(topic));
+        }
+    }
+
+    /// Whether every side that could carry the topic's messages has confirmed it.
+    pub(crate) fn is_confirmed(&self, route: &LocalRoute, topic: &Topic) -> bool {
+        let weight = Extremes::of(route.snapshot().weight);
+        let is_fine = |side: Side| {
+            topic.stage(side) == Stage::Confirmed
+                || (self.feed(side).is_down() && !weight.owned(side, topic.slot))
+        };
+        topic.is_local || route.sides().all(is_fine)
+    }
+
+    /// Clients are told that they listen to a topic; where a side is down, they may miss what will be published there.
+    pub(crate) fn confirm(&self, route: &LocalRoute, topic: &Topic) {
+        for side in route.sides() {
+            if !topic.is_local && topic.stage(side) != Stage::Confirmed {
+                self.feed(side).misses(Instant::now());
+            }
+        }
+    }
+
+    /// A request waits for these topics.
+    pub(crate) fn wait(&self, pending: &Rc<Pending>, topics: &[Rc<Topic>]) {
+        for topic in topics {
+            pending.waits();
+            topic.wait(pending);
+        }
+        self.pending.borrow_mut().push_back(Rc::clone(pending));
+    }
+
+    /// Tells those who wait for `topic`, if it is confirmed by now.
+    pub(super) fn look(&self, route: &LocalRoute, topic: &Topic) {
+        if topic.has_waiting() && self.is_confirmed(route, topic) {
+            self.confirm(route, topic);
+            for pending in topic.take_waiting() {
+                pending.confirmed();
+            }
+        }
+    }
+
+    /// Something has changed that others may wait for.
+    pub(super) fn look_at_all(&self, route: &LocalRoute) {
+        if !self.pending.borrow().is_empty() {
+            for topic in self.all() {
+                self.look(route, &topic);
+            }
+        }
+    }
+
+    /// Every topic that concerns the sides.
+    pub(super) fn all(&self) -> Vec<Rc<Topic>> {
+        let of = |topics: &RefCell<Topics>| -> Vec<Rc<Topic>> {
+            let topics = topics.borrow();
+            let upstream = topics.values().filter(|topic| !topic.is_local);
+            upstream.map(Rc::clone).collect()
+        };
+        self.topics.iter().flat_map(of).collect()
+    }
+
+    /// A node has answered a request of the link's.
+    pub(super) fn answered(
+        &self,
+        route: &Rc<LocalRoute>,
+        link: &Rc<SubscriberLink>,
+        reply: &[u8],
+    ) -> io::Result<()> {
+        let expected = link.answered();
+        let is_error = reply.first() == Some(&b'-');
+        match expected.ok_or_else(|| garbage("an answer that nobody asked for"))? {
+            Expected::Unsubscribed => {}
+            Expected::Pong { number } => link.passed.set(link.passed.get().max(number)),
+            Expected::Marks if is_error => {
+                return Err(garbage("the node refuses the channel of this worker's marks"));
+            }
+            Expected::Marks => self.behind_less(route, link),
+            Expected::Subscribed { topic, is_first } => {
+                if is_error {
+                    self.refused(&topic, reply);
+                } else if self.feed(link.side).is_present(link) {
+                    topic.set_stage(link.side, Stage::Confirmed);
+                    self.look(route, &topic);
+                }
+                if is_first {
+                    self.behind_less(route, link);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn behind_less(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
+        let behind = link.behind.get().saturating_sub(1);
+        link.behind.set(behind);
+        if behind == 0 {
+            self.caught_up(route, link);
+        }
+    }
+
+    /// A node refuses a topic, by ACL: those who wait are told so. Others that listen already hear of it no more.
+    fn refused(&self, topic: &Rc<Topic>, reply: &[u8]) {
+        let waiting = topic.take_waiting();
+        if waiting.is_empty() && topic.has_listeners() {
+            let text = String::from_utf8_lossy(reply);
+            tracing::warn!(
+                error = text.trim_end(),
+                "a node refuses a subscription it had accepted"
+            );
+        }
+        for pending in waiting {
+            pending.refuse(reply);
+        }
+    }
+
+    /// A message has come. Cost: one lookup; for each client that listens, a copy or a reference.
+    #[inline]
+    pub(super) fn deliver(
+        &self,
+        route: &Rc<LocalRoute>,
+        link: &Rc<SubscriberLink>,
+        head: Head<'_>,
+        delivery: &Delivery<'_>,
+    ) {
+        if link.is_muted.get() && head.topic != self.mark_channel {
+            return;
+        }
+        let topics = self.topics[at(head.kind)].borrow();
+        match topics.get(head.topic) {
+            // What a client subscribed to under that name is heard from the proxy only.
+            Some(topic) if topic.is_local => {}
+            Some(topic) => {
+                let count = topic.deliver(delivery, &route.limits().pubsub_output);
+                route.delivered(count as u64);
+            }
+            None if head.kind == TopicKind::Channel && head.topic == self.mark_channel => {
+                drop(topics);
+                self.marked(route, link, delivery.bytes());
+            }
+            None => {}
+        }
+    }
+
+    /// A message is coming that no client may hold.
+    pub(super) fn too_large(&self, head: Head<'_>) {
+        if let Some(topic) = self.find(head.kind, head.topic) {
+            topic.evict_all();
+        }
+    }
+
+    /// Tells the clients that want to know of a gap.
+    pub(crate) fn tell_gap(&self, route: &LocalRoute, gap: &Gap) {
+        if let Some(topic) = self.find(TopicKind::Channel, GAP_CHANNEL) {
+            let message = message(GAP_CHANNEL, gap.json().as_bytes());
+            topic.deliver(&Delivery::Copied(&message), &route.limits().pubsub_output);
+        }
+    }
+
+    /// Whether a PUBLISH to `side` has to wait until all hubs have heard what was published before.
+    #[inline]
+    pub(crate) fn holds(&self, side: Side, channel: &[u8]) -> bool {
+        self.is_unsettled.get() && self.settling.borrow().holds(side, Slot::of(channel))
+    }
+
+    /// The worker ends: others do not wait for it.
+    pub(crate) fn end(&self) {
+        self.marks.set(Epoch(u64::MAX), Epoch(u64::MAX));
+    }
+
+    /// Looks after what time does: topics that have lingered long enough, requests that have waited too long.
+    pub(crate) fn tick(&self, route: &Rc<LocalRoute>) {
+        let now = Instant::now();
+        self.forget_idle(now);
+        self.refuse_due(route, now);
+        self.retarget(route, now);
+    }
+
+    fn forget_idle(&self, now: Instant) {
+        let count = self.lingering.borrow().len();
+        for _ in 0..count {
+            let Some(topic) = self.lingering.borrow_mut().pop_front() else {
+                return;
+            };
+            match topic.idle_since.get() {
+                None => topic.is_lingering.set(false),
+                Some(since)
+                    if !topic.is_wanted() && now.saturating_duration_since(since) >= SUBSCRIPTION_LINGER =>
+                {
+                    self.forget(&topic);
+                }
+                Some(_) => self.lingering.borrow_mut().push_back(topic),
+            }
+        }
+    }
+
+    /// Nobody has listened for a while.
+    pub(super) fn forget(&self, topic: &Rc<Topic>) {
+        let mut topics = self.topics[at(topic.kind)].borrow_mut();
+        // It may be gone already, and another one of that name there.
+        let is_it = |other: &Rc<Topic>| Rc::ptr_eq(other, topic);
+        if !topics.get(&topic.name).is_some_and(is_it) {
+            return;
+        }
+        topics.remove(&topic.name);
+        drop(topics);
+        self.upstream_topics
+            .set(self.upstream_topics.get().saturating_sub(1));
+        for feed in &self.feeds {
+            if topic.stage(feed.side) != Stage::Absent
+                && let Some(link) = feed.ready()
+            {
+                link.unsubscribe(topic);
+            }
+        }
+    }
+
+    fn refuse_due(&self, route: &LocalRoute, now: Instant) {
+        loop {
+            let first = {
+                let mut pending = self.pending.borrow_mut();
+                pending.pop_front_if(|pending| pending.is_over() || pending.is_due(now))
+            };
+            let Some(pending) = first else { return };
+            if !pending.is_over() {
+                let waited_ms = u64::try_from(route.limits().hold.time.as_millis()).unwrap_or(u64::MAX);
+                let side = majority_owner(route.snapshot().weight);
+                pending.refuse(&Refusal::NoUpstream { side, waited_ms }.line());
+            }
+        }
+    }
+
+    /// What still listens, for the loss of a link: each topic that `side` could have carried messages of.
+    pub(super) fn concerned(&self, side: Side, owned: Extremes) -> Vec<Rc<Topic>> {
+        let mut topics = self.all();
+        topics.retain(|topic| topic.has_listeners() && owned.owned(side, topic.slot));
+        topics
+    }
+}

@@ -1,0 +1,372 @@
+//! What is one connection to a node that only subscribes, from dialling to its end?
+//!
+//! Shell: requests leave in one write per turn; their answers come in order, between messages, and are matched by a FIFO.
+//! A message is handed to the hub where it was read; a large one is cut out of the buffer and shared. What is larger
+//! than any client may hold is not kept at all.
+//!
+//! A node that says nothing is asked (PING), and given up after a second without an answer. The time is counted in looks at
+//! the socket, so that a process that was stalled itself reads what came meanwhile before it judges.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::delivery::{Delivery, head};
+use super::topic::Topic;
+use crate::cluster::{NodeAddr, Side};
+use crate::data_plane::command::TopicKind;
+use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::wake::Wake;
+use crate::limits::{
+    BULK_BYTES_MAX, READ_BYTES, SHARED_MESSAGE_BYTES, SUBSCRIBER_CHECK, SUBSCRIBER_SILENT_CHECKS,
+};
+use crate::resp::{ReplyScanner, write_command};
+
+/// Reads before the link lets others have their turn.
+const READS_A_TURN: usize = 16;
+
+/// Which kind of node a link goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NodeRole {
+    Master,
+    Replica,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Dialling,
+    Ready,
+    Closed,
+}
+
+/// What the next answer is to.
+pub(super) enum Expected {
+    /// `is_first`: one of those that the link began with.
+    Subscribed {
+        topic: Rc<Topic>,
+        is_first: bool,
+    },
+    Unsubscribed,
+    Pong {
+        number: u64,
+    },
+    /// The subscription to this worker's marks.
+    Marks,
+}
+
+/// One connection for subscriptions.
+pub(super) struct SubscriberLink {
+    pub(super) side: Side,
+    pub(super) node: Arc<NodeAddr>,
+    pub(super) role: NodeRole,
+    wake: Wake,
+    phase: Cell<Phase>,
+    out: RefCell<Vec<u8>>,
+    expected: RefCell<VecDeque<Expected>>,
+    /// Of what the link began with, how much is not confirmed.
+    pub(super) behind: Cell<usize>,
+    /// Everything it began with is confirmed: nothing is missed from here on.
+    pub(super) is_complete: Cell<bool>,
+    /// Its messages are another link's to deliver.
+    pub(super) is_muted: Cell<bool>,
+    /// It is not read on: another link has to tell first what comes before.
+    is_paused: Cell<bool>,
+    pub(super) ready_at: Cell<Option<Instant>>,
+    /// When the node was last heard of.
+    pub(super) heard: Cell<Instant>,
+    /// The highest fence that has been answered.
+    pub(super) passed: Cell<u64>,
+    /// Marks published on the master that have not come through, oldest first.
+    pub(super) marks: RefCell<VecDeque<u64>>,
+    /// When one last has.
+    pub(super) marked: Cell<Instant>,
+}
+
+impl SubscriberLink {
+    /// `passed`: fences up to this number mean nothing to it.
+    pub(super) fn new(side: Side, node: Arc<NodeAddr>, role: NodeRole, passed: u64) -> Rc<Self> {
+        Rc::new(Self {
+            side,
+            node,
+            role,
+            wake: Wake::default(),
+            phase: Cell::new(Phase::Dialling),
+            out: RefCell::default(),
+            expected: RefCell::default(),
+            behind: Cell::new(0),
+            is_complete: Cell::new(false),
+            is_muted: Cell::new(false),
+            is_paused: Cell::new(false),
+            ready_at: Cell::new(None),
+            heard: Cell::new(Instant::now()),
+            passed: Cell::new(passed),
+            marks: RefCell::default(),
+            marked: Cell::new(Instant::now()),
+        })
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.phase.get() == Phase::Ready
+    }
+
+    /// Whether what follows what it has just told has to wait.
+    pub(super) fn pause(&self, is_paused: bool) {
+        self.is_paused.set(is_paused);
+        self.wake.wake();
+    }
+
+    /// Ends it; what still comes is not read.
+    pub(super) fn close(&self) {
+        self.phase.set(Phase::Closed);
+        self.wake.wake();
+    }
+
+    pub(super) fn subscribe(&self, topic: &Rc<Topic>, is_first: bool) {
+        let word: &[u8] = match topic.kind {
+            TopicKind::Channel => b"SUBSCRIBE",
+            TopicKind::Pattern => b"PSUBSCRIBE",
+            TopicKind::Shard => b"SSUBSCRIBE",
+        };
+        let topic = Rc::clone(topic);
+        let name = Rc::clone(&topic.name);
+        self.send(&[word, &name], Expected::Subscribed { topic, is_first });
+    }
+
+    pub(super) fn unsubscribe(&self, topic: &Topic) {
+        let word: &[u8] = match topic.kind {
+            TopicKind::Channel => b"UNSUBSCRIBE",
+            TopicKind::Pattern => b"PUNSUBSCRIBE",
+            TopicKind::Shard => b"SUNSUBSCRIBE",
+        };
+        self.send(&[word, &topic.name], Expected::Unsubscribed);
+    }
+
+    pub(super) fn subscribe_marks(&self, channel: &[u8]) {
+        self.send(&[b"SUBSCRIBE", channel], Expected::Marks);
+    }
+
+    /// Asks for an answer that comes after everything the node has published until it gets there.
+    pub(super) fn ping(&self, number: u64) {
+        let mut digits = itoa::Buffer::new();
+        self.send(
+            &[b"PING", digits.format(number).as_bytes()],
+            Expected::Pong { number },
+        );
+    }
+
+    /// Adds a request; it leaves with everything else of this turn.
+    fn send(&self, request: &[&[u8]], expected: Expected) {
+        write_command(&mut self.out.borrow_mut(), request);
+        self.expected.borrow_mut().push_back(expected);
+        self.wake.wake();
+    }
+
+    /// What the answer that has just come is to.
+    pub(super) fn answered(&self) -> Option<Expected> {
+        self.expected.borrow_mut().pop_front()
+    }
+}
+
+/// A link's life once it is connected.
+pub(super) async fn drive(
+    link: &Rc<SubscriberLink>,
+    route: &Rc<LocalRoute>,
+    stream: TcpStream,
+) -> io::Result<()> {
+    if link.phase.get() == Phase::Closed {
+        return Ok(());
+    }
+    let now = Instant::now();
+    link.phase.set(Phase::Ready);
+    link.ready_at.set(Some(now));
+    link.heard.set(now);
+    route.hub.link_ready(route, link);
+    let mut checks = interval(SUBSCRIBER_CHECK);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut io = LinkIo {
+        stream,
+        buffer: BytesMut::new(),
+        scanner: ReplyScanner::new(),
+        skips: false,
+        written: 0,
+        checks,
+        silent_checks: 0,
+    };
+    let result = std::future::poll_fn(|cx| {
+        link.wake.polled(cx);
+        io.poll(link, route, cx)
+    })
+    .await;
+    link.phase.set(Phase::Closed);
+    result
+}
+
+struct LinkIo {
+    stream: TcpStream,
+    buffer: BytesMut,
+    scanner: ReplyScanner,
+    /// The present message is too large for anybody: it is thrown away as it comes.
+    skips: bool,
+    /// Bytes of `out` the socket has taken.
+    written: usize,
+    checks: Interval,
+    silent_checks: u32,
+}
+
+impl LinkIo {
+    fn poll(
+        &mut self,
+        link: &Rc<SubscriberLink>,
+        route: &Rc<LocalRoute>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Bounded, so that one busy node does not keep the worker from its clients.
+        for _ in 0..READS_A_TURN {
+            if link.phase.get() == Phase::Closed {
+                return Poll::Ready(Ok(()));
+            }
+            self.take(link, route)?;
+            // After it: what was read may have been answered.
+            self.poll_write(link, cx)?;
+            if link.is_paused.get() {
+                self.silent_checks = 0;
+                return self.poll_checks(link, route, cx);
+            }
+            if self.poll_read(cx)?.is_pending() {
+                return self.poll_checks(link, route, cx);
+            }
+            self.silent_checks = 0;
+            link.heard.set(Instant::now());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, link: &SubscriberLink, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut out = link.out.borrow_mut();
+        while self.written < out.len() {
+            let rest = out.get(self.written..).unwrap_or_default();
+            match Pin::new(&mut self.stream).poll_write(cx, rest)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(count) => self.written += count,
+                Poll::Pending => return Ok(()),
+            }
+        }
+        self.written = 0;
+        out.clear();
+        if out.capacity() > READ_BYTES {
+            out.shrink_to(READ_BYTES);
+        }
+        Ok(())
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        // A large message is read to where it will be shared from: it is not moved any more.
+        let missing = usize::try_from(self.scanner.bulk_left()).unwrap_or(usize::MAX);
+        let room = if self.skips {
+            READ_BYTES
+        } else {
+            missing.max(READ_BYTES)
+        };
+        loop {
+            match self.stream.poll_read_ready(cx)? {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(()) => {}
+            }
+            self.buffer.reserve(room);
+            match self.stream.try_read_buf(&mut self.buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => return Ok(Poll::Ready(())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn take(&mut self, link: &Rc<SubscriberLink>, route: &Rc<LocalRoute>) -> io::Result<()> {
+        while !self.buffer.is_empty() && !link.is_paused.get() {
+            let scanned = self.scanner.scan(&self.buffer);
+            let scanned = scanned.map_err(|error| garbage(&error.to_string()))?;
+            let Some(length) = scanned else {
+                self.skip_if_too_large(route)?;
+                return Ok(());
+            };
+            if std::mem::take(&mut self.skips) {
+                self.buffer.advance(length);
+                continue;
+            }
+            if length >= SHARED_MESSAGE_BYTES {
+                let bytes = self.buffer.split_to(length).freeze();
+                match head(&bytes) {
+                    Some(head) => route.hub.deliver(route, link, head, &Delivery::Shared(&bytes)),
+                    None => route.hub.answered(route, link, &bytes)?,
+                }
+                continue;
+            }
+            let bytes = self.buffer.get(..length).unwrap_or_default();
+            match head(bytes) {
+                Some(head) => route.hub.deliver(route, link, head, &Delivery::Copied(bytes)),
+                None => route.hub.answered(route, link, bytes)?,
+            }
+            self.buffer.advance(length);
+        }
+        Ok(())
+    }
+
+    /// The buffer ends within a value: when it is larger than any client may hold, it is not waited for.
+    fn skip_if_too_large(&mut self, route: &Rc<LocalRoute>) -> io::Result<()> {
+        let hard_bytes = route.limits().pubsub_output.hard_bytes;
+        let most = if hard_bytes == 0 {
+            BULK_BYTES_MAX
+        } else {
+            hard_bytes
+        };
+        if !self.skips && self.scanner.bulk_left() > most as u64 {
+            let head = head(self.buffer.get(..self.scanner.scanned()).unwrap_or_default());
+            let head = head.ok_or_else(|| garbage("an answer that is too large"))?;
+            route.hub.too_large(head);
+            self.skips = true;
+        }
+        if self.skips {
+            let scanned = self.scanner.scanned();
+            self.scanner.forget(scanned);
+            self.buffer.advance(scanned);
+        }
+        Ok(())
+    }
+
+    /// Looks whether the node is still there. Nothing has been read in this turn.
+    fn poll_checks(
+        &mut self,
+        link: &Rc<SubscriberLink>,
+        route: &Rc<LocalRoute>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.checks.poll_tick(cx).is_ready() {
+            self.silent_checks += 1;
+            if self.silent_checks >= SUBSCRIBER_SILENT_CHECKS {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            if self.silent_checks == 1 {
+                link.ping(0);
+            }
+            route.hub.check(route, link)?;
+            self.poll_write(link, cx)?;
+        }
+        Poll::Pending
+    }
+}
+
+pub(super) fn garbage(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}

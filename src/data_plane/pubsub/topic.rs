@@ -1,0 +1,143 @@
+//! Who listens to one channel or pattern, and is it subscribed to upstream?
+//!
+//! Shell: a list of sessions, and for each side how far its subscription is. A session knows its place in the list, so
+//! that one of ten thousand leaves without a search.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::delivery::Delivery;
+use super::pending::Pending;
+use crate::cluster::Side;
+use crate::config::PubSubOutput;
+use crate::data_plane::command::TopicKind;
+use crate::data_plane::session::Session;
+use crate::routing::Slot;
+
+/// How far a topic's subscription on a side is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not asked for on the present link.
+    Absent,
+    /// Asked for.
+    Asked,
+    /// The node has confirmed it.
+    Confirmed,
+}
+
+struct Listener {
+    session: Rc<Session>,
+    /// The slot of the request that subscribed: what is delivered comes after its reply.
+    since: u64,
+}
+
+/// One channel, pattern or shard channel that clients of this worker listen to.
+pub(crate) struct Topic {
+    pub(crate) kind: TopicKind,
+    pub(crate) name: Rc<[u8]>,
+    /// `None` for a pattern: it matches channels of any slot.
+    pub(crate) slot: Option<Slot>,
+    /// The proxy's own: no side is asked.
+    pub(crate) is_local: bool,
+    stages: [Cell<Stage>; 2],
+    listeners: RefCell<Vec<Listener>>,
+    waiting: RefCell<Vec<Rc<Pending>>>,
+    /// Since when nobody listens.
+    pub(super) idle_since: Cell<Option<Instant>>,
+    /// It is in the queue of those that linger.
+    pub(super) is_lingering: Cell<bool>,
+}
+
+impl Topic {
+    pub(super) fn new(kind: TopicKind, name: &[u8], is_local: bool) -> Rc<Self> {
+        let slot = (kind != TopicKind::Pattern).then(|| Slot::of(name));
+        Rc::new(Self {
+            kind,
+            name: Rc::from(name),
+            slot,
+            is_local,
+            stages: [Stage::Absent, Stage::Absent].map(Cell::new),
+            listeners: RefCell::default(),
+            waiting: RefCell::default(),
+            idle_since: Cell::new(None),
+            is_lingering: Cell::new(false),
+        })
+    }
+
+    pub(super) fn stage(&self, side: Side) -> Stage {
+        self.stages[side.index()].get()
+    }
+
+    pub(super) fn set_stage(&self, side: Side, stage: Stage) {
+        self.stages[side.index()].set(stage);
+    }
+
+    /// Adds a listener; returns its place.
+    pub(super) fn join(&self, session: &Rc<Session>, since: u64) -> usize {
+        let mut listeners = self.listeners.borrow_mut();
+        listeners.push(Listener {
+            session: Rc::clone(session),
+            since,
+        });
+        self.idle_since.set(None);
+        listeners.len() - 1
+    }
+
+    /// Removes the listener at `place`; the last one takes it. Returns whether somebody still listens.
+    pub(super) fn leave(self: &Rc<Self>, place: usize) -> bool {
+        let mut listeners = self.listeners.borrow_mut();
+        if place < listeners.len() {
+            listeners.swap_remove(place);
+        }
+        if let Some(moved) = listeners.get(place) {
+            moved.session.has_moved(self, place);
+        }
+        if listeners.is_empty() {
+            listeners.shrink_to(4);
+        }
+        !listeners.is_empty()
+    }
+
+    /// Whether anybody listens.
+    pub(super) fn has_listeners(&self) -> bool {
+        !self.listeners.borrow().is_empty()
+    }
+
+    /// Whether somebody listens, or did when a request that waits for it was made.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.has_listeners() || self.has_waiting()
+    }
+
+    /// Hands a message to every listener; returns to how many. Cost: for each a copy of the bytes or a reference, and a
+    /// flag that has its task run.
+    #[inline]
+    pub(super) fn deliver(&self, message: &Delivery<'_>, limits: &PubSubOutput) -> usize {
+        let listeners = self.listeners.borrow();
+        for listener in listeners.iter() {
+            listener.session.deliver(listener.since, message, limits);
+        }
+        listeners.len()
+    }
+
+    /// Closes every listener: a message came that is larger than any of them may hold.
+    pub(super) fn evict_all(&self) {
+        for listener in self.listeners.borrow().iter() {
+            listener.session.evict();
+        }
+    }
+
+    /// A request that waits for this topic's confirmation.
+    pub(super) fn wait(&self, pending: &Rc<Pending>) {
+        self.waiting.borrow_mut().push(Rc::clone(pending));
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
+    /// Those that wait; they are told once.
+    pub(super) fn take_waiting(&self) -> Vec<Rc<Pending>> {
+        self.waiting.take()
+    }
+}

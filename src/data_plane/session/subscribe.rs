@@ -1,0 +1,199 @@
+//! What becomes of a request for subscriptions, and what may a client with subscriptions ask for?
+//!
+//! Shell: subscriptions are the hub's; the session counts its own. Whether a command is allowed is decided when its turn has
+//! come, as in Redis, though a confirmation before it may still be on its way.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::dispatch::{Sending, Stall, Stop, answer};
+use super::state::State;
+use crate::cluster::Side;
+use crate::data_plane::command::{Intent, LocalCommand, TopicKind, flags};
+use crate::data_plane::pubsub::{Pending, Topic, confirmation, pong};
+use crate::data_plane::refusal::Refusal;
+use crate::limits::{SUBSCRIBED_BYTES_MAX, TOPIC_BYTES_MAX};
+
+/// Bytes of arguments that an error about an unknown command repeats.
+const SHOWN_BYTES: usize = 128;
+
+impl Sending<'_> {
+    /// SUBSCRIBE and its like: confirmed once every side that could carry a message has confirmed.
+    pub(super) fn subscribe(&self, state: &mut State, kind: TopicKind) -> Result<(), Stop> {
+        let names = || self.request.args.iter().skip(1);
+        if self.request.args.len() < 2 {
+            return Err(Refusal::Redis(self.wrong_arity()).into());
+        }
+        self.has_room_for(state, names())?;
+        let (session, route) = (self.session, &self.session.route);
+        let number = state.replies.open();
+        let (mut reply, mut joined, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for name in names() {
+            let topic = route.hub.topic(route, kind, name);
+            if !state.subscriptions.contains(&topic) {
+                let place = route.hub.join(&topic, session, number);
+                state.subscriptions.add(&topic, place);
+                route.stats.subscriptions.fetch_add(1, Ordering::Relaxed);
+                joined.push(Rc::clone(&topic));
+            }
+            let count = state.subscriptions.count(kind);
+            confirmation(&mut reply, kind, true, Some(name), count);
+            if route.hub.is_confirmed(route, &topic) {
+                route.hub.confirm(route, &topic);
+            } else {
+                missing.push(topic);
+            }
+        }
+        if missing.is_empty() {
+            state.replies.finish(number, &reply);
+        } else {
+            let deadline = Instant::now() + self.turn.limits.hold.time;
+            let pending = Pending::new(session, number, reply, joined, deadline);
+            route.hub.wait(&pending, &missing);
+        }
+        Ok(())
+    }
+
+    /// All of them or none.
+    fn has_room_for<'n>(&self, state: &State, names: impl Iterator<Item = &'n [u8]>) -> Result<(), Refusal> {
+        let subscriptions = &state.subscriptions;
+        let (mut count, mut bytes) = (subscriptions.len(), subscriptions.bytes());
+        for name in names {
+            if name.len() > TOPIC_BYTES_MAX {
+                return Err(Refusal::TooBig {
+                    what: "the name of a channel",
+                    limit: TOPIC_BYTES_MAX,
+                });
+            }
+            count += 1;
+            bytes += name.len();
+        }
+        if bytes > SUBSCRIBED_BYTES_MAX {
+            return Err(Refusal::TooBig {
+                what: "what this client subscribes to",
+                limit: SUBSCRIBED_BYTES_MAX,
+            });
+        }
+        let limit = self.turn.limits.subscriptions;
+        match count > limit {
+            true => Err(Refusal::TooManySubscriptions { limit }),
+            false => Ok(()),
+        }
+    }
+
+    /// UNSUBSCRIBE and its like: at once. Without names, everything of that kind.
+    pub(super) fn unsubscribe(&self, state: &mut State, kind: TopicKind) -> Result<(), Stop> {
+        let (session, hub) = (self.session, &self.session.route.hub);
+        let mut reply = Vec::new();
+        for name in self.request.args.iter().skip(1) {
+            if let Some(topic) = hub.find(kind, name) {
+                session.unsubscribe(state, &topic);
+            }
+            let count = state.subscriptions.count(kind);
+            confirmation(&mut reply, kind, false, Some(name), count);
+        }
+        if self.request.args.len() < 2 {
+            let topics: Vec<Rc<Topic>> = state.subscriptions.of(kind);
+            for topic in &topics {
+                session.unsubscribe(state, topic);
+                let count = state.subscriptions.count(kind);
+                confirmation(&mut reply, kind, false, Some(&topic.name), count);
+            }
+            if topics.is_empty() {
+                confirmation(&mut reply, kind, false, None, state.subscriptions.count(kind));
+            }
+        }
+        answer(state, None, &reply);
+        Ok(())
+    }
+
+    /// A PUBLISH to a channel that has just moved waits until all hubs have heard what was published before.
+    pub(super) fn wait_for_subscribers(&self, side: Side) -> Result<(), Stall> {
+        let route = &self.session.route;
+        let channel = self.request.args.get(1).unwrap_or_default();
+        if route.hub.holds(side, channel) {
+            route.wait(self.session);
+            return Err(Stall::Settling);
+        }
+        Ok(())
+    }
+
+    /// What a client with subscriptions is answered at once; `None`: the request is treated as ever. In the words and in the
+    /// order of checks of Redis 7.0.
+    pub(super) fn in_subscribed_mode(&self) -> Option<Vec<u8>> {
+        let args = self.request.args;
+        let Some(spec) = self.class.spec else {
+            return Some(error(&self.unknown_command()));
+        };
+        if spec.has(flags::CONTAINER) && args.len() > 1 {
+            return Some(error(&self.unknown_subcommand()));
+        }
+        if !spec.accepts(args.len()) {
+            return Some(error(&self.wrong_arity()));
+        }
+        match (self.class.intent, spec.name) {
+            (Intent::Subscribe(_) | Intent::Unsubscribe(_), _) => None,
+            (Intent::Local(LocalCommand::Quit | LocalCommand::Reset), _) => None,
+            (_, "ping") if args.len() > 2 => Some(error(&self.wrong_arity())),
+            (_, "ping") => Some(pong(args.get(1).unwrap_or_default())),
+            (intent, name) => {
+                let abort = match intent {
+                    Intent::Exec => "EXECABORT Transaction discarded because of: ",
+                    _ => "ERR ",
+                };
+                Some(error(format!(
+                    "{abort}Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+                ).as_bytes()))
+            }
+        }
+    }
+
+    fn wrong_arity(&self) -> Vec<u8> {
+        let name = self.class.spec.map_or("", |spec| spec.name);
+        format!("ERR wrong number of arguments for '{name}' command").into_bytes()
+    }
+
+    fn unknown_subcommand(&self) -> Vec<u8> {
+        let args = self.request.args;
+        let container = self.class.spec.map_or("", |spec| spec.name).to_ascii_uppercase();
+        [
+            b"ERR unknown subcommand '",
+            cut(args.get(1).unwrap_or_default()),
+            b"'. Try ",
+            container.as_bytes(),
+            b" HELP.",
+        ]
+        .concat()
+    }
+
+    fn unknown_command(&self) -> Vec<u8> {
+        let args = self.request.args;
+        let mut shown = Vec::new();
+        for argument in args.iter().skip(1) {
+            if shown.len() >= SHOWN_BYTES {
+                break;
+            }
+            let most = argument.len().min(SHOWN_BYTES - shown.len());
+            shown.push(b'\'');
+            shown.extend_from_slice(argument.get(..most).unwrap_or_default());
+            shown.extend_from_slice(b"' ");
+        }
+        let name = cut(args.get(0).unwrap_or_default());
+        [
+            b"ERR unknown command '",
+            name,
+            b"', with args beginning with: ",
+            &shown,
+        ]
+        .concat()
+    }
+}
+
+fn cut(bytes: &[u8]) -> &[u8] {
+    bytes.get(..SHOWN_BYTES).unwrap_or(bytes)
+}
+
+fn error(text: &[u8]) -> Vec<u8> {
+    Refusal::Redis(text.to_vec()).line()
+}
