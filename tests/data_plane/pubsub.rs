@@ -666,11 +666,16 @@ fn with_replicas() -> (Proxied, [Server; 2]) {
     (proxied, replicas)
 }
 
+/// Also waits for a first message to come through: the stream begins up to a second after the sync.
 fn replicate(replica: &Server, master: &Server) {
-    let mut client = replica.client();
+    let (mut client, mut publisher) = (replica.client(), master.client());
     client.text(&format!("REPLICAOF 127.0.0.1 {}", master.port));
-    wait_for("the replica's sync", || {
-        client.text("INFO replication").contains("master_link_status:up")
+    client.text("SUBSCRIBE probe");
+    client.stream.set_nonblocking(true).unwrap();
+    let mut byte = [0];
+    wait_for("a message to come through", || {
+        publisher.text("PUBLISH probe x");
+        client.stream.peek(&mut byte).is_ok()
     });
 }
 

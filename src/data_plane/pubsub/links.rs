@@ -159,6 +159,10 @@ impl Hub {
         {
             return;
         }
+        if uses_marks(route) {
+            // Marks are published on it.
+            let _ = route.links(side).shared(route, 0);
+        }
         let link = SubscriberLink::new(side, node, role, self.last_number.get());
         *feed.present.borrow_mut() = Some(Rc::clone(&link));
         tokio::task::spawn_local(live(link, Rc::clone(route)));
@@ -393,9 +397,15 @@ impl Hub {
         let Some(former) = feed.former.borrow().clone() else {
             return;
         };
-        let Some(present) = feed.ready().filter(|present| present.is_complete.get()) else {
+        let Some(present) = feed.ready() else { return };
+        if !present.is_complete.get() {
+            let is_cut = former.fence.get().is_some();
+            if uses_marks(route) && present.behind.get() == 0 && !is_cut {
+                // The link to the master may not have been ready before.
+                self.mark(route, &present);
+            }
             return;
-        };
+        }
         // What two replicas tell is the same, so that the former one may be waited for; a former master may be dead.
         let patience = if uses_marks(route) {
             SETTLE_MAX
@@ -484,25 +494,31 @@ impl Ground for Here<'_> {
             }
             // The replica may have stayed: it has to hear its next master first.
         }
-        if feed.former.borrow().is_some() {
-            return Fence::NotYet;
-        }
-        let Some(link) = feed.ready() else {
-            return Fence::Passed;
-        };
-        if uses_marks(self.route) {
-            // A PING would only tell what the replica has heard so far.
-            let number = self.hub.publish_mark(self.route, link.side);
+        let has_former = feed.former.borrow().is_some();
+        let present = feed.ready();
+        if uses_marks(self.route) && (has_former || present.is_some()) {
+            // A PING would only tell what the replica has heard so far. Every link gets to hear the mark.
+            let number = self.hub.publish_mark(self.route, feed.side);
             return number.map_or(Fence::NotYet, Fence::Sent);
         }
+        if has_former {
+            return Fence::NotYet;
+        }
+        let Some(link) = present else {
+            return Fence::Passed;
+        };
         let number = self.hub.next_number();
         link.ping(number);
         Fence::Sent(number)
     }
 
     fn has_passed(&self, cause: &Cause, number: u64) -> bool {
+        // The link it was sent on may be the former one by now.
         let feed = self.hub.feed(cause.side());
-        feed.ready().is_none_or(|link| link.passed.get() >= number)
+        let has_passed = |link: &SubscriberLink| !link.is_ready() || link.passed.get() >= number;
+        let former = feed.former.borrow();
+        former.as_ref().is_none_or(|former| has_passed(&former.link))
+            && feed.ready().is_none_or(|link| has_passed(&link))
     }
 }
 
