@@ -380,6 +380,33 @@ fn no_message_is_lost_doubled_or_reordered_while_the_weight_moves() {
 }
 
 #[test]
+fn the_gaining_side_does_not_overtake_a_losing_one_that_has_much_to_tell() {
+    let proxied = Proxied::with(|config| config.limits.pubsub_output.hard_bytes = 0);
+    let mut client = subscribed(&proxied, "news");
+    let mut bulks: Vec<Client> = (0..4).map(|_| subscribed(&proxied, "bulk")).collect();
+    let mut publisher = proxied.client();
+    let bulk = vec![b'x'; 1024 * 1024];
+    for round in 0..10 {
+        let mut direct = proxied.old.client();
+        direct.text("MULTI");
+        for _ in 0..20 {
+            direct.call(&[b"PUBLISH", b"bulk", &bulk]);
+        }
+        direct.text(&format!("PUBLISH news {round}-on-old"));
+        direct.text("EXEC");
+        proxied.weight(100);
+        publisher.send(&[b"PUBLISH", b"news", format!("{round}-on-new").as_bytes()]);
+        assert_eq!(payload(&mut client), format!("{round}-on-old"));
+        assert_eq!(payload(&mut client), format!("{round}-on-new"));
+        publisher.reply();
+        proxied.weight(0);
+        for bulk in &mut bulks {
+            (0..20).for_each(|_| assert!(bulk.reply().len() > 1024 * 1024));
+        }
+    }
+}
+
+#[test]
 fn no_message_is_lost_doubled_or_reordered_by_a_change_of_master_with_both_alive() {
     let proxied = Proxied::start();
     let successor = Server::start();
