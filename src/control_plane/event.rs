@@ -2,11 +2,13 @@
 //!
 //! Pure: data. Shells (Sentinel watchers, probes, heartbeats, the admin socket) send these; [`super::run`] handles them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::{Side, Topology};
 use crate::control_plane::admin::Request;
 use crate::control_plane::guard::Observation;
+use crate::data_plane::Gap;
 
 /// One input of the control loop. `route` is the route's index in the configuration.
 #[derive(Debug)]
@@ -42,6 +44,20 @@ pub enum Event {
         side: Side,
         /// The measurement.
         observation: Observation,
+    },
+    /// A worker's subscribers may have missed messages.
+    Gap {
+        /// Route index.
+        route: usize,
+        /// Which, and when.
+        gap: Arc<Gap>,
+    },
+    /// Gaps came faster than they could be listed; the counter has them all.
+    GapsMissed {
+        /// Route index.
+        route: usize,
+        /// How many.
+        count: u64,
     },
     /// An operator's command, with the way back for its reply.
     Admin(Request),

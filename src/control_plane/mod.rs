@@ -6,6 +6,7 @@ mod client;
 mod event;
 pub mod guard;
 mod journal;
+mod ledger;
 mod record;
 mod report;
 mod route;

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::admin::Reply;
 use super::guard::{RuleVerdict, Verdict};
+use super::ledger::Messages;
 use super::route::RouteControl;
 use crate::cluster::{Discovery, Endpoint, Side, Topology};
 use crate::routing::Weight;
@@ -32,6 +33,32 @@ pub(super) fn status(route: &RouteControl) -> Reply {
         ("held", count(stats.held.load(Ordering::Relaxed))),
         ("old", side_status(route, Side::Old)),
         ("new", side_status(route, Side::New)),
+        ("pubsub", pubsub(route)),
+    ])
+}
+
+/// Messages since the proxy started, and the last transition's.
+fn pubsub(route: &RouteControl) -> Reply {
+    let stats = &route.shared.stats;
+    let messages = Messages::of(stats);
+    let number = |value: u64| Reply::Integer(i64::try_from(value).unwrap_or(i64::MAX));
+    Reply::Map(vec![
+        ("published_old", number(messages.published[0])),
+        ("published_new", number(messages.published[1])),
+        ("delivered", number(messages.delivered)),
+        ("failed", number(messages.failed)),
+        ("retried", number(messages.retried)),
+        ("uncertain", number(messages.uncertain)),
+        ("gaps", number(messages.gaps)),
+        (
+            "subscriptions",
+            count(stats.subscriptions.load(Ordering::Relaxed)),
+        ),
+        (
+            "evictions",
+            number(stats.subscriber_evictions.load(Ordering::Relaxed)),
+        ),
+        ("last", optional(route.ledger.last().map(str::to_owned))),
     ])
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::guard::{self, Observation, Rule, RuleVerdict, Rules, Verdict};
+use super::ledger::{Ledger, Messages};
 use super::record::Record;
 use super::shift::{Change, ChangeKind, Controller, Health, Input, Refused};
 use super::store::{Progress, Store};
@@ -40,6 +41,8 @@ pub(super) struct RouteControl {
     pub(super) verdicts: Vec<RuleVerdict>,
     /// Why the route is as it is: the last change's reason.
     pub(super) reason: Option<String>,
+    /// What became of messages in transitions.
+    pub(super) ledger: Ledger,
     publisher: Publisher,
     rules: [Option<Rules>; 2],
     /// `new` was tripped as unreachable: what it has in flight is not waited for.
@@ -90,6 +93,7 @@ impl RouteControl {
             topology: Default::default(),
             verdicts: Vec::new(),
             reason,
+            ledger: Ledger::default(),
             is_new_abandoned: false,
             last_master: [None, None],
             progress: watch::Sender::new(progress),
@@ -295,6 +299,17 @@ impl RouteControl {
             self.save_again = Some(now + SAVE_AGAIN);
             self.save(self.last_save, store);
         }
+    }
+
+    /// A transition begins.
+    pub(super) fn open_ledger(&mut self, what: &'static str) {
+        self.ledger.begin(what, Messages::of(&self.shared.stats));
+    }
+
+    /// The ledger's entry of a transition that is over.
+    pub(super) fn ledger_entry(&mut self, now: Instant) -> Option<String> {
+        let stats = &self.shared.stats;
+        self.ledger.tick(now, || Messages::of(stats))
     }
 
     /// The side's worst verdict.

@@ -85,6 +85,9 @@ impl Control {
                     let now = Instant::now();
                     for route in 0..self.routes.len() {
                         self.routes[route].tick(now);
+                        if let Some(entry) = self.routes[route].ledger_entry(now) {
+                            self.note(route, None, "ledger", entry);
+                        }
                         self.look(route, now);
                         self.routes[route].save_again(now, &self.store);
                     }
@@ -141,6 +144,16 @@ impl Control {
                 control.observe(side, &observation);
                 self.look(route, now);
             }
+            Event::Gap { route, gap } => {
+                if route < self.routes.len() {
+                    self.note(route, Some(gap.side), "gap", gap.json());
+                }
+            }
+            Event::GapsMissed { route, count } => {
+                if route < self.routes.len() {
+                    self.note(route, None, "gap", format!("{count} more, not listed"));
+                }
+            }
             Event::Saved { route } => self.saved(route),
             Event::RoutedBack(back) => self.routed_back(back),
             Event::Reload => {
@@ -168,6 +181,12 @@ impl Control {
             .master
             .as_ref()
             .map_or("none".to_owned(), ToString::to_string);
+        if has_moved {
+            route.open_ledger("failover");
+            if topology.master.is_some() {
+                route.ledger.end(now);
+            }
+        }
         if route.learn(side, topology, now) {
             self.gauges.master_changed(at, side);
         }
@@ -207,6 +226,21 @@ impl Control {
 
     /// Puts a change in force; returns the epoch from which on it is.
     fn carry_out(&mut self, at: usize, change: &Change, decided: Instant) -> Epoch {
+        let route = &mut self.routes[at];
+        match change.kind {
+            ChangeKind::ShiftStarted => route.open_ledger("shift"),
+            ChangeKind::Trip | ChangeKind::RouteBack => route.open_ledger("route_back"),
+            ChangeKind::Weight => {
+                route.open_ledger("weight");
+                route.ledger.end(decided);
+            }
+            ChangeKind::ShiftDone => route.ledger.end(decided),
+            ChangeKind::ShiftStep
+            | ChangeKind::Armed
+            | ChangeKind::ShiftPaused
+            | ChangeKind::ShiftResumed
+            | ChangeKind::TripWithheld => {}
+        }
         let epoch = match change.kind {
             ChangeKind::Weight | ChangeKind::ShiftStep | ChangeKind::ShiftDone => {
                 self.routes[at].publish(&self.store)
@@ -237,6 +271,7 @@ impl Control {
         }
         self.gauges
             .routed_back(back.route, &back.cause, back.evidence_to_last_command);
+        self.routes[back.route].ledger.end(Instant::now());
         let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
         let confirmed = match back.published_to_all {
             Some(time) => format!("every worker confirmed it within {:.3} ms", millis(time)),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,7 +20,7 @@ use super::sentinel;
 use super::store::{Store, StoreError};
 use crate::cluster::{Endpoint, Side, Topology};
 use crate::config::{Config, GuardConfig, RouteConfig};
-use crate::data_plane::RouteShared;
+use crate::data_plane::{Gap, RouteShared};
 use crate::limits::{EVENTS_KEPT, START_WAIT};
 use crate::metrics::Gauges;
 use crate::routing::{RouteTable, Subscription};
@@ -66,6 +66,9 @@ impl ControlPlane {
             .map(|(at, route)| watch_route(at, route, &events))
             .collect();
         let (found, early) = first_topologies(&config.routes, &mut inbox).await;
+        for (at, shared) in shared.iter().enumerate() {
+            spawn_local(forward_gaps(at, shared.pubsub.gaps(), events.clone()));
+        }
         let workers = config.proxy.workers;
         let routes: Vec<RouteControl> = shared
             .into_iter()
@@ -179,6 +182,20 @@ async fn follow(
         }
     }
     watching.abort();
+}
+
+/// What subscribers may have missed, on its way to the loop.
+async fn forward_gaps(route: usize, mut gaps: broadcast::Receiver<Arc<Gap>>, events: mpsc::Sender<Event>) {
+    loop {
+        let event = match gaps.recv().await {
+            Ok(gap) => Event::Gap { route, gap },
+            Err(broadcast::error::RecvError::Lagged(count)) => Event::GapsMissed { route, count },
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// What every side looks like, as far as it is found within the wait, and what else came in meanwhile.

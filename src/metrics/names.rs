@@ -27,6 +27,10 @@ pub(super) const NODE_UP: &str = "switchback_node_up";
 pub(super) const NODE_ROLE: &str = "switchback_node_role";
 pub(super) const MASTER_CHANGES: &str = "switchback_master_changes_total";
 pub(super) const PUBLISHED: &str = "switchback_published_total";
+pub(super) const DELIVERED: &str = "switchback_delivered_total";
+pub(super) const SUBSCRIPTIONS: &str = "switchback_subscriptions";
+pub(super) const EVICTIONS: &str = "switchback_subscriber_evictions_total";
+pub(super) const GAPS: &str = "switchback_pubsub_gaps_total";
 pub(super) const UNCERTAIN: &str = "switchback_uncertain_total";
 pub(super) const HELD: &str = "switchback_held_commands";
 pub(super) const HOLD_SECONDS: &str = "switchback_hold_seconds";
@@ -105,6 +109,19 @@ fn describe() {
     describe_gauge!(NODE_ROLE, "1 for the role a node's ROLE says, 0 for the other");
     describe_counter!(MASTER_CHANGES, "Changes of a side's master");
     describe_counter!(PUBLISHED, "PUBLISH and SPUBLISH sent to a side");
+    describe_counter!(
+        DELIVERED,
+        "Messages handed to clients, one for each subscription that matches"
+    );
+    describe_gauge!(SUBSCRIPTIONS, "Subscriptions of clients now");
+    describe_counter!(
+        EVICTIONS,
+        "Clients closed because they did not keep up with their messages"
+    );
+    describe_counter!(
+        GAPS,
+        "Windows in which a worker's subscribers may have missed messages of a side"
+    );
     describe_counter!(
         UNCERTAIN,
         "Commands sent and never answered; outcome: told (-UNCERTAIN) or retried"

@@ -18,6 +18,9 @@ pub(super) struct Traffic {
     clients: Gauge,
     held: Gauge,
     holds: Copied,
+    delivered: Counter,
+    subscriptions: Gauge,
+    evictions: Counter,
     sides: Vec<(Side, OfSide)>,
 }
 
@@ -25,6 +28,7 @@ struct OfSide {
     commands: Counter,
     errors: Counter,
     published: Counter,
+    gaps: Counter,
     told: Counter,
     retried: Counter,
     upstreams: Gauge,
@@ -45,6 +49,7 @@ impl Traffic {
             commands: counter!(names::COMMANDS, "route" => route(), "side" => side.name()),
             errors: counter!(names::COMMAND_ERRORS, "route" => route(), "side" => side.name(), "kind" => "server"),
             published: counter!(names::PUBLISHED, "route" => route(), "side" => side.name()),
+            gaps: counter!(names::GAPS, "route" => route(), "side" => side.name()),
             told: counter!(names::UNCERTAIN, "route" => route(), "side" => side.name(), "outcome" => "told"),
             retried: counter!(names::UNCERTAIN, "route" => route(), "side" => side.name(), "outcome" => "retried"),
             upstreams: gauge!(names::UPSTREAMS, "route" => route(), "side" => side.name()),
@@ -60,6 +65,9 @@ impl Traffic {
             clients: gauge!(names::CLIENTS, "route" => route()),
             held: gauge!(names::HELD, "route" => route()),
             holds: Copied::new(histogram!(names::HOLD_SECONDS, "route" => route())),
+            delivered: counter!(names::DELIVERED, "route" => route()),
+            subscriptions: gauge!(names::SUBSCRIPTIONS, "route" => route()),
+            evictions: counter!(names::EVICTIONS, "route" => route()),
             sides: sides.map(|side| (side, of_side(side))).collect(),
         }
     }
@@ -70,11 +78,16 @@ impl Traffic {
         self.clients.set(stats.clients.load(Ordering::Relaxed) as f64);
         self.held.set(stats.held.load(Ordering::Relaxed) as f64);
         self.holds.copy(&stats.holds);
+        self.delivered.absolute(load(&stats.delivered));
+        self.evictions.absolute(load(&stats.subscriber_evictions));
+        self.subscriptions
+            .set(stats.subscriptions.load(Ordering::Relaxed) as f64);
         for (side, of_side) in &self.sides {
             let at = side.index();
             of_side.commands.absolute(load(&stats.commands[at]));
             of_side.errors.absolute(load(&stats.errors[at]));
             of_side.published.absolute(load(&stats.published[at]));
+            of_side.gaps.absolute(load(&stats.gaps[at]));
             of_side.told.absolute(load(&stats.uncertain_told[at]));
             of_side.retried.absolute(load(&stats.uncertain_retried[at]));
             of_side

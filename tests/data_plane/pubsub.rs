@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use switchback::cluster::Side;
-use switchback::config::SubscribeTo;
+use switchback::config::{OnUncertain, SubscribeTo};
 use switchback::routing::Snapshot;
 
 use crate::proxied::{Client, Proxied, Server, encode, key_of, wait_for};
@@ -546,6 +546,35 @@ fn a_subscription_waits_for_the_owners_master_and_not_for_ever() {
     let refused = late.text("SUBSCRIBE news other");
     assert!(refused.starts_with("-NOUPSTREAM"), "{refused}");
     assert!(late.text("UNSUBSCRIBE").ends_with("$-1\\r\\n:0\\r\\n"));
+}
+
+#[test]
+fn what_becomes_of_publishes_is_counted() {
+    let proxied = Proxied::with(|config| {
+        config.limits.hold.time = Duration::from_millis(100);
+        config.limits.drain = Duration::from_millis(100);
+        config.uncertain_publish = OnUncertain::Error;
+    });
+    let stats = &proxied.stats;
+    let mut client = proxied.client();
+    client.text("PUBLISH news x");
+    proxied.old.signal(Signal::SIGSTOP);
+    client.send(&[b"PUBLISH", b"news", b"uncertain"]);
+    wait_for("it to be sent", || {
+        stats.published[0].load(Ordering::Relaxed) == 2
+    });
+    proxied.master(Side::Old, None);
+    assert!(client.reply().starts_with(b"-UNCERTAIN"));
+    assert!(client.text("PUBLISH news refused").starts_with("-NOUPSTREAM"));
+    proxied.old.signal(Signal::SIGCONT);
+    proxied.master(Side::Old, Some(&proxied.old));
+    proxied.old.client().text("ACL SETUSER default resetchannels");
+    assert!(client.text("PUBLISH news forbidden").starts_with("-NOPERM"));
+    let count =
+        |counters: &[AtomicU64; 2]| counters.each_ref().map(|counter| counter.load(Ordering::Relaxed));
+    assert_eq!(count(&stats.publish_uncertain), [1, 0]);
+    assert_eq!(count(&stats.publish_failed), [2, 0]);
+    assert_eq!(count(&stats.publish_retried), [0, 0]);
 }
 
 #[test]

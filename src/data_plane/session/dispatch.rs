@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
@@ -115,9 +116,22 @@ pub(super) fn dispatch(
             if state.transaction.open && request.again.is_none() {
                 state.transaction.refused = true;
             }
+            if sending.class.is_publish {
+                count_refused(session, request.args);
+            }
             answer(state, request.again, &refusal.line());
             Ok(())
         }
+    }
+}
+
+/// A request the proxy answers with an error of its own: when it is a PUBLISH, its message is accounted for.
+pub(super) fn count_refused(session: &Session, args: Args<'_>) {
+    let class = classify(args);
+    if class.is_publish {
+        let weight = session.route.snapshot().weight;
+        let side = owner(Slot::of(args.get(1).unwrap_or_default()), weight);
+        session.route.stats.publish_failed[side.index()].fetch_add(1, Ordering::Relaxed);
     }
 }
 

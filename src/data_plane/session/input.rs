@@ -8,7 +8,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::blocking;
-use super::dispatch::{Again, Request, Stall, Turn, answer, dispatch};
+use super::dispatch::{Again, Request, Stall, Turn, answer, count_refused, dispatch};
 use super::replay::Returned;
 use super::state::{Session, State};
 use super::ticket::Role;
@@ -137,9 +137,14 @@ impl Input {
             number,
             role,
             refusals,
+            bytes,
             ..
         }) = state.replay.pop()
         {
+            let mut parser = RequestParser::new();
+            if let Ok(Some(_)) = parser.parse(&bytes, usize::MAX / 2) {
+                count_refused(session, Args::new(&bytes, parser.spans()));
+            }
             answer(
                 &mut state,
                 Some(Again {
@@ -151,13 +156,20 @@ impl Input {
             );
             return;
         }
-        let length = match self.large.take() {
+        let large = self.large.take();
+        let length = match &large {
             Some(_) => 0,
             None => match self.parsed.take() {
                 Some(length) => length,
                 None => return,
             },
         };
+        let request = match &large {
+            Some(large) => Some(&large[..]),
+            None => self.parser.rewritten().or_else(|| self.pending.get(self.start..)),
+        };
+        let args = Args::new(request.unwrap_or_default(), self.parser.spans());
+        count_refused(session, args);
         answer(&mut state, None, &refusal.line());
         if state.transaction.open {
             state.transaction.refused = true;
