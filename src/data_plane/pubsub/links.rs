@@ -61,9 +61,14 @@ impl Hub {
         for side in route.sides() {
             self.follow(route, side, after, now);
         }
-        self.settling
-            .borrow_mut()
-            .begin(after.epoch, causes(before, after), now, route.clock_micros());
+        let mut settling = self.settling.borrow_mut();
+        settling.begin(after.epoch, causes(before, after), now, route.clock_micros());
+        for side in Side::BOTH {
+            if after.side(side).is_some_and(|view| view.abandoned) {
+                settling.give_up(side);
+            }
+        }
+        drop(settling);
         self.settle(route);
         self.look_at_all(route);
     }
@@ -461,8 +466,6 @@ fn causes(before: &Snapshot, after: &Snapshot) -> Vec<Cause> {
     } else {
         causes.extend(Cause::moved(before.weight, after.weight));
     }
-    let is_abandoned = |side| after.side(side).is_some_and(|view| view.abandoned);
-    causes.retain(|cause| !matches!(cause, Cause::Moved { losing, .. } if is_abandoned(*losing)));
     causes
 }
 

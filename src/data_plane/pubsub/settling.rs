@@ -136,6 +136,15 @@ impl Settling {
         }));
     }
 
+    /// Nothing is waited for on `side` any more.
+    pub(super) fn give_up(&mut self, side: Side) {
+        for change in &mut self.changes {
+            if matches!(change.cause, Cause::Moved { losing, .. } if losing == side) {
+                change.phase = Phase::Passed;
+            }
+        }
+    }
+
     /// How much is unsettled.
     pub(super) fn len(&self) -> usize {
         self.changes.len()
@@ -291,6 +300,17 @@ mod tests {
         assert_eq!(fake.fences, 0);
         settling.step(now + LEFT_MASTER_WAIT, nobody(), &mut fake);
         assert_eq!(fake.fences, 1);
+    }
+
+    #[test]
+    fn a_side_that_is_given_up_is_not_waited_for() {
+        let now = Instant::now();
+        let (mut settling, mut fake) = (Settling::new(Epoch(1)), Fake::default());
+        settling.begin(Epoch(2), moved(), now, 0);
+        settling.give_up(Side::New);
+        assert_eq!(settling.step(now, nobody(), &mut fake), nobody());
+        settling.give_up(Side::Old);
+        assert_eq!(settling.step(now, nobody(), &mut fake), (Epoch(2), Epoch(2)));
     }
 
     #[test]
