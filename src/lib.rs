@@ -15,6 +15,16 @@
 //!    is at the front of the [pipeline](data_plane::upstream).
 //! 7. The session writes replies in request order, whichever side answered first.
 //!
+//! # A message's journey
+//!
+//! 1. `SUBSCRIBE` stops at the worker's [`Hub`](data_plane::pubsub::Hub): a [`Topic`](data_plane::pubsub::Topic) lists who listens, and each side's link subscribes
+//!    to it once. The client is confirmed when every side that could carry a message has confirmed.
+//! 2. `PUBLISH` is a request like any other and goes to the channel's owner; right after a channel has moved it waits until
+//!    [all hubs have heard](data_plane::pubsub::settling) what was published before.
+//! 3. The node tells each worker once, over its [subscriber link](data_plane::pubsub::subscriber_link). The hub looks the topic up and adds the bytes to
+//!    each listener's output, after its confirmation and never within a reply; each session writes once per turn.
+//! 4. A link that was lost is replaced at once; in what stretch of time messages [may have been missed](data_plane::pubsub::Gap) is told.
+//!
 //! # A decision's journey
 //!
 //! 1. Watchers ([`control_plane::sentinel`]), probes and heartbeats ([`control_plane::guard`]) and operators

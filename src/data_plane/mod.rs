@@ -7,7 +7,7 @@
 pub mod command;
 pub(crate) mod listener;
 mod local_route;
-mod pubsub;
+pub(crate) mod pubsub;
 mod refusal;
 pub(crate) mod session;
 pub(crate) mod upstream;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use switchback::cluster::Side;
 use switchback::config::{OnUncertain, SubscribeTo};
-use switchback::routing::Snapshot;
+use switchback::routing::{Snapshot, Weight};
 
 use crate::proxied::{Client, Proxied, Server, encode, key_of, wait_for};
 
@@ -404,6 +404,24 @@ fn the_gaining_side_does_not_overtake_a_losing_one_that_has_much_to_tell() {
             (0..20).for_each(|_| assert!(bulk.reply().len() > 1024 * 1024));
         }
     }
+}
+
+#[test]
+fn a_frozen_side_that_is_given_up_holds_no_publisher() {
+    let proxied = Proxied::start();
+    proxied.weight(100);
+    let mut client = subscribed(&proxied, "news");
+    proxied.new.signal(Signal::SIGSTOP);
+    let begin = Instant::now();
+    proxied.publish(|snapshot| {
+        snapshot.weight = Weight::ZERO;
+        snapshot.new.as_mut().unwrap().abandoned = true;
+    });
+    assert_eq!(proxied.client().text("PUBLISH news x"), ":1\\r\\n");
+    assert_eq!(payload(&mut client), "x");
+    let took = begin.elapsed();
+    assert!(took < Duration::from_millis(400), "{took:?}");
+    proxied.new.signal(Signal::SIGCONT);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What becomes of a hub's links: dialled, complete, lost, left, silent?
+//! What becomes of a hub's links: dialled, complete, lost, left?
 //!
 //! Shell. A lost link is dialled anew at once, and everything subscribed to again. What may have been missed is from the last
 //! byte of the lost link until the last confirmation on the next; it is told when the side owned any of it meanwhile.
@@ -6,11 +6,6 @@
 //! After a change of master the next link is subscribed first, and only then the former one left, behind a fence: all that
 //! was published there through this process is heard. That is told as a gap all the same: others may have published on the
 //! new master between its promotion, which is noticed late, and our subscription.
-//!
-//! Where replicas are subscribed to, links are watched by marks, published on the master and heard on the replica. Every one
-//! must come back, in order: a full resync drops what was published meanwhile without closing the link. What is lost
-//! between two marks (250 ms apart) without a mark cannot be noticed. Two replicas of one master tell the same
-//! messages: there the former link is heard up to a mark, and the present one from that mark on.
 
 use std::cell::Cell;
 use std::io;
@@ -23,21 +18,17 @@ use tracing::{debug, info};
 
 use super::feed::{Former, Target};
 use super::gap::{Gap, wall_time};
+use super::ground::causes;
 use super::hub::Hub;
-use super::settling::{Cause, Fence, Ground};
-use super::subscriber_link::{self, NodeRole, SubscriberLink, garbage};
+use super::marks::uses_marks;
+use super::subscriber_link::{self, NodeRole, SubscriberLink};
 use super::topic::Stage;
 use crate::cluster::Side;
 use crate::config::SubscribeTo;
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::session::Session;
-use crate::data_plane::upstream::{self, Dial, Lease, Wanted};
-use crate::limits::{
-    CONNECT_TIMEOUT, FOLLOW_INTERVAL, GAP_CHANNELS_MAX, GAP_SLACK, LEFT_MASTER_WAIT, SETTLE_MAX, SETTLE_STEP,
-    SUBSCRIBER_SILENT_CHECKS,
-};
-use crate::resp::write_command;
-use crate::routing::{Epoch, SideView, Snapshot};
+use crate::data_plane::upstream::{self, Dial, Wanted};
+use crate::limits::{CONNECT_TIMEOUT, FOLLOW_INTERVAL, GAP_CHANNELS_MAX, GAP_SLACK};
+use crate::routing::{Epoch, Snapshot};
 
 /// A link that ends sooner than this after it was ready counts as a failed attempt.
 const SHORT_LIVED: Duration = Duration::from_secs(1);
@@ -213,7 +204,7 @@ impl Hub {
         }
     }
 
-    fn complete(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
+    pub(super) fn complete(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
         let feed = self.feed(link.side);
         link.is_complete.set(true);
         if feed.is_present(link) {
@@ -281,258 +272,6 @@ impl Hub {
         }
         feed.backoff.borrow_mut().failed(now, fastrand::f64())
     }
-
-    /// Whether the link's replica still hears its master.
-    pub(super) fn check(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) -> io::Result<()> {
-        if !uses_marks(route) || link.behind.get() > 0 || !self.feed(link.side).is_present(link) {
-            return Ok(());
-        }
-        if link.marks.borrow().len() >= SUBSCRIBER_SILENT_CHECKS as usize {
-            self.feed(link.side).avoid(&link.node, Instant::now());
-            return Err(garbage("the replica does not pass messages on"));
-        }
-        self.mark(route, link);
-        Ok(())
-    }
-
-    /// Publishes a mark on the side's master, if that can be done.
-    fn mark(&self, route: &Rc<LocalRoute>, link: &SubscriberLink) {
-        let Some(number) = self.publish_mark(route, link.side) else {
-            return;
-        };
-        link.marks.borrow_mut().push_back(number);
-        if let Some(former) = self.feed(link.side).former.borrow().as_ref()
-            && former.fence.get().is_none()
-        {
-            former.fence.set(Some((number, Instant::now())));
-        }
-    }
-
-    fn publish_mark(&self, route: &Rc<LocalRoute>, side: Side) -> Option<u64> {
-        let Lease::Ready(master) = route.links(side).shared(route, 0) else {
-            return None;
-        };
-        let number = self.next_number();
-        let mut request = Vec::new();
-        let mut digits = itoa::Buffer::new();
-        write_command(
-            &mut request,
-            &[b"PUBLISH", &self.mark_channel, digits.format(number).as_bytes()],
-        );
-        let marker = self.marker.get_or_init(|| Session::new(0, Rc::clone(route)));
-        marker.send_own(&master, &request);
-        Some(number)
-    }
-
-    pub(super) fn next_number(&self) -> u64 {
-        self.last_number.set(self.last_number.get() + 1);
-        self.last_number.get()
-    }
-
-    /// A mark has come through a replica.
-    pub(super) fn marked(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>, message: &[u8]) {
-        let Some(number) = mark_number(message) else {
-            return;
-        };
-        link.passed.set(link.passed.get().max(number));
-        let feed = self.feed(link.side);
-        let former = feed.former.borrow().clone();
-        if let Some(former) = former
-            && let Some((cut, _)) = former.fence.get()
-            && number >= cut
-        {
-            // From here on it is the present link's to deliver, once the former one has got here too.
-            let is_former = Rc::ptr_eq(&former.link, link);
-            link.is_muted.set(is_former);
-            if is_former {
-                return;
-            }
-            link.pause(former.link.passed.get() < cut && former.link.is_ready());
-        }
-        let is_lost = {
-            let mut marks = link.marks.borrow_mut();
-            let earlier = marks.iter().take_while(|mark| **mark < number).count();
-            let is_known = marks.get(earlier) == Some(&number);
-            marks.drain(..earlier + usize::from(is_known));
-            earlier > 0
-        };
-        if is_lost {
-            // Marks before this one never came: the replica was resynchronized past them.
-            feed.misses(link.marked.get());
-        }
-        let is_whole = link.behind.get() == 0 && !link.is_muted.get();
-        if is_whole && (is_lost || !link.is_complete.get()) {
-            self.complete(route, link);
-        }
-        link.marked.set(Instant::now());
-    }
-
-    /// Goes on with what is unsettled, and keeps at it until nothing is.
-    pub(super) fn settle(&self, route: &Rc<LocalRoute>) {
-        if self.step(route) && !self.is_stepping.replace(true) {
-            tokio::task::spawn_local(keep_stepping(Rc::clone(route)));
-        }
-    }
-
-    /// `false` once all is settled.
-    fn step(&self, route: &Rc<LocalRoute>) -> bool {
-        let now = Instant::now();
-        let all = route.pubsub().reached();
-        for side in Side::BOTH {
-            self.step_former(route, side, all.0, now);
-        }
-        let mut ground = Here { hub: self, route };
-        let mut settling = self.settling.borrow_mut();
-        let before = settling.len();
-        let (drained, passed) = settling.step(now, all, &mut ground);
-        self.marks.set(drained, passed);
-        let after = settling.len();
-        drop(settling);
-        let is_unsettled = after > 0;
-        self.is_unsettled.set(is_unsettled);
-        if after < before {
-            route.wake_waiting();
-        }
-        is_unsettled || self.feeds.iter().any(|feed| feed.former.borrow().is_some())
-    }
-
-    /// Lets a former link go, once the present one has taken over and it has told all it had to.
-    fn step_former(&self, route: &Rc<LocalRoute>, side: Side, all_drained: Epoch, now: Instant) {
-        let feed = self.feed(side);
-        let Some(former) = feed.former.borrow().clone() else {
-            return;
-        };
-        let Some(present) = feed.ready() else { return };
-        if !present.is_complete.get() {
-            let is_cut = former.fence.get().is_some();
-            if uses_marks(route) && present.behind.get() == 0 && !is_cut {
-                // The link to the master may not have been ready before.
-                self.mark(route, &present);
-            }
-            return;
-        }
-        // What two replicas tell is the same, so that the former one may be waited for; a former master may be dead.
-        let patience = if uses_marks(route) {
-            SETTLE_MAX
-        } else {
-            LEFT_MASTER_WAIT
-        };
-        let over_for = |since: Instant| now.saturating_duration_since(since) >= patience;
-        match former.fence.get() {
-            None if uses_marks(route) => self.mark(route, &present),
-            None => {
-                let taken_over = present.ready_at.get().unwrap_or(now);
-                if all_drained >= former.epoch || over_for(taken_over) {
-                    let number = self.next_number();
-                    former.link.ping(number);
-                    former.fence.set(Some((number, now)));
-                }
-            }
-            Some((number, since)) => {
-                if former.link.passed.get() >= number || !former.link.is_ready() || over_for(since) {
-                    former.link.close();
-                    feed.former.take();
-                    present.pause(false);
-                }
-            }
-        }
-    }
-}
-
-/// Whether links may be to replicas: what was published on the master is then told by marks.
-fn uses_marks(route: &LocalRoute) -> bool {
-    route.subscribe_to() == SubscribeTo::Replica
-}
-
-/// What has moved between two snapshots.
-fn causes(before: &Snapshot, after: &Snapshot) -> Vec<Cause> {
-    let master = |view: Option<&SideView>| view.and_then(|view| view.master.clone());
-    let mut causes = Vec::new();
-    for side in Side::BOTH {
-        let (was, is) = (master(before.side(side)), master(after.side(side)));
-        if is.is_some() && was != is {
-            causes.push(Cause::Master { side });
-        }
-    }
-    if after.new.is_none() {
-        return causes;
-    }
-    if after.epoch > before.epoch.next() {
-        // Changes were missed that others may have published by.
-        for (from, to) in [(0, 10_000), (10_000, 0)] {
-            let weight = |steps| crate::routing::Weight::from_steps(steps).unwrap_or_default();
-            causes.extend(Cause::moved(weight(from), weight(to)));
-        }
-    } else {
-        causes.extend(Cause::moved(before.weight, after.weight));
-    }
-    causes
-}
-
-/// What a change is settled on.
-struct Here<'a> {
-    hub: &'a Hub,
-    route: &'a Rc<LocalRoute>,
-}
-
-impl Ground for Here<'_> {
-    fn is_drained(&self, side: Side, at_micros: u32) -> bool {
-        !self.route.links(side).has_publish_before(at_micros)
-    }
-
-    fn fence(&mut self, cause: &Cause) -> Fence {
-        let feed = self.hub.feed(cause.side());
-        if !self.hub.is_needed() {
-            return Fence::Passed;
-        }
-        if let Cause::Master { .. } = cause {
-            if feed.target.borrow().is_none() {
-                return Fence::Passed;
-            }
-            if !feed.is_whole() {
-                return Fence::NotYet;
-            }
-            if !uses_marks(self.route) {
-                return Fence::Passed;
-            }
-            // The replica may have stayed: it has to hear its next master first.
-        }
-        let has_former = feed.former.borrow().is_some();
-        let present = feed.ready();
-        if uses_marks(self.route) && (has_former || present.is_some()) {
-            // A PING would only tell what the replica has heard so far. Every link gets to hear the mark.
-            let number = self.hub.publish_mark(self.route, feed.side);
-            return number.map_or(Fence::NotYet, Fence::Sent);
-        }
-        if has_former {
-            return Fence::NotYet;
-        }
-        let Some(link) = present else {
-            return Fence::Passed;
-        };
-        let number = self.hub.next_number();
-        link.ping(number);
-        Fence::Sent(number)
-    }
-
-    fn has_passed(&self, cause: &Cause, number: u64) -> bool {
-        // The link it was sent on may be the former one by now.
-        let feed = self.hub.feed(cause.side());
-        let has_passed = |link: &SubscriberLink| !link.is_ready() || link.passed.get() >= number;
-        let former = feed.former.borrow();
-        former.as_ref().is_none_or(|former| has_passed(&former.link))
-            && feed.ready().is_none_or(|link| has_passed(&link))
-    }
-}
-
-async fn keep_stepping(route: Rc<LocalRoute>) {
-    loop {
-        sleep(SETTLE_STEP).await;
-        if !route.hub.step(&route) {
-            route.hub.is_stepping.set(false);
-            return;
-        }
-    }
 }
 
 /// A link from dial to end, and the attempt after it.
@@ -575,11 +314,4 @@ async fn live(link: Rc<SubscriberLink>, route: Rc<LocalRoute>) {
         sleep(wait).await;
     }
     route.hub.dial(&route, side);
-}
-
-/// The number in a mark.
-fn mark_number(message: &[u8]) -> Option<u64> {
-    let text = message.strip_suffix(b"\r\n")?;
-    let start = text.iter().rposition(|byte| *byte == b'\n')? + 1;
-    std::str::from_utf8(text.get(start..)?).ok()?.parse().ok()
 }

@@ -7,12 +7,14 @@
 mod delivery;
 mod feed;
 mod gap;
+mod ground;
 mod hub;
 mod links;
+mod marks;
 mod pending;
-mod settling;
+pub(crate) mod settling;
 mod shared;
-mod subscriber_link;
+pub(crate) mod subscriber_link;
 mod topic;
 mod weights;
 

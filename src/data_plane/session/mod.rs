@@ -15,6 +15,7 @@ mod replies;
 mod split;
 mod state;
 mod subscribe;
+mod subscriber;
 mod subscriptions;
 mod ticket;
 mod transaction;

@@ -15,9 +15,7 @@ use super::subscriptions::Subscriptions;
 use super::ticket::{Role, Ticket};
 use super::transaction::Transaction;
 use crate::cluster::Side;
-use crate::config::PubSubOutput;
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::pubsub::{Delivery, Topic};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::Link;
 use crate::data_plane::wake::Wake;
@@ -31,7 +29,7 @@ pub(crate) struct Session {
     pub(crate) id: u64,
     pub(crate) route: Rc<LocalRoute>,
     pub(crate) state: RefCell<State>,
-    closed: Cell<bool>,
+    pub(super) closed: Cell<bool>,
     /// It has done something since the last look for idle sessions.
     active: Cell<bool>,
 }
@@ -64,7 +62,7 @@ pub(crate) struct State {
     pub(crate) seen: (Epoch, Weight),
     pub(crate) subscriptions: Subscriptions,
     /// Since when more than the soft limit waits for a client with subscriptions.
-    slow_since: Option<Instant>,
+    pub(super) slow_since: Option<Instant>,
     /// It did not keep up with its messages: its connection is closed.
     pub(crate) evicted: bool,
     /// A reply was cut short: the client's connection can only be closed.
@@ -201,99 +199,6 @@ impl Session {
         link.enqueue(ticket, request);
     }
 
-    /// A message for the subscription that request number `since` made. Cost: a copy or a reference, and a flag.
-    #[inline]
-    pub(crate) fn deliver(&self, since: u64, message: &Delivery<'_>, limits: &PubSubOutput) {
-        if self.closed.get() {
-            return;
-        }
-        let mut state = self.state.borrow_mut();
-        if state.evicted {
-            return;
-        }
-        state.replies.deliver(since, message);
-        let waiting = state.replies.bytes();
-        let is_over = limits.hard_bytes > 0 && waiting > limits.hard_bytes;
-        if is_over || state.is_slow(waiting, limits) {
-            self.evict_now(&mut state);
-        }
-        drop(state);
-        self.wake.wake();
-    }
-
-    /// Closes a client that cannot keep up.
-    pub(crate) fn evict(&self) {
-        if !self.closed.get() {
-            self.evict_now(&mut self.state.borrow_mut());
-            self.wake.wake();
-        }
-    }
-
-    fn evict_now(&self, state: &mut State) {
-        if !std::mem::replace(&mut state.evicted, true) {
-            self.route
-                .stats
-                .subscriber_evictions
-                .fetch_add(1, Ordering::Relaxed);
-            // Its memory is what it is closed for.
-            state.replies.discard_output();
-        }
-    }
-
-    /// Closes it when it has been slow for too long; to be called now and then, as messages may have ceased.
-    pub(crate) fn look_whether_slow(&self, limits: &PubSubOutput) {
-        let mut state = self.state.borrow_mut();
-        let waiting = state.replies.bytes();
-        if state.slow_since.is_some() && !state.evicted && state.is_slow(waiting, limits) {
-            self.evict_now(&mut state);
-            self.wake.wake();
-        }
-    }
-
-    /// A request for subscriptions is confirmed.
-    pub(crate) fn subscribed(&self, number: u64, reply: &[u8]) {
-        if !self.closed.get() {
-            self.state.borrow_mut().replies.finish(number, reply);
-            self.wake.wake();
-        }
-    }
-
-    /// A request for subscriptions is refused: what it had joined is left.
-    pub(crate) fn subscription_refused(&self, number: u64, line: &[u8], joined: &[Rc<Topic>]) {
-        if self.closed.get() {
-            return;
-        }
-        let mut state = self.state.borrow_mut();
-        for topic in joined {
-            self.unsubscribe(&mut state, topic);
-        }
-        state.replies.finish(number, line);
-        drop(state);
-        self.wake.wake();
-    }
-
-    /// Its place among a topic's listeners is another one now.
-    pub(crate) fn has_moved(&self, topic: &Rc<Topic>, place: usize) {
-        self.state.borrow_mut().subscriptions.has_moved(topic, place);
-    }
-
-    /// Ends one subscription; `false` when there was none.
-    pub(crate) fn unsubscribe(&self, state: &mut State, topic: &Rc<Topic>) -> bool {
-        let Some(place) = state.subscriptions.remove(topic) else {
-            return false;
-        };
-        self.route.hub.leave(topic, place);
-        self.route.stats.subscriptions.fetch_sub(1, Ordering::Relaxed);
-        true
-    }
-
-    /// Ends them all, without a word.
-    pub(crate) fn unsubscribe_all(&self, state: &mut State) {
-        for topic in state.subscriptions.all() {
-            self.unsubscribe(state, &topic);
-        }
-    }
-
     /// A piece of a reply; more will come.
     pub(crate) fn piece(&self, ticket: &Ticket, bytes: &[u8]) {
         if self.closed.get() {
@@ -400,15 +305,6 @@ impl Session {
 }
 
 impl State {
-    /// Whether more than the soft limit has been waiting for too long.
-    fn is_slow(&mut self, waiting: usize, limits: &PubSubOutput) -> bool {
-        if limits.soft_bytes == 0 || waiting <= limits.soft_bytes {
-            self.slow_since = None;
-            return false;
-        }
-        self.slow_since.get_or_insert_with(Instant::now).elapsed() >= limits.soft_time
-    }
-
     /// Goes over to a newer snapshot: what is in flight on the side that lost slots comes first.
     #[inline]
     pub(crate) fn see(&mut self, snapshot: &Snapshot) {

@@ -1,0 +1,182 @@
+//! How does a worker take part in settling a change?
+//!
+//! Shell: what [`super::settling`] asks for, done with this worker's links; and the task that goes on with it until all has
+//! settled and no former link is left.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use tokio::time::sleep;
+
+use super::hub::Hub;
+use super::marks::uses_marks;
+use super::settling::{Cause, Fence, Ground};
+use super::subscriber_link::SubscriberLink;
+use crate::cluster::Side;
+use crate::data_plane::local_route::LocalRoute;
+use crate::limits::{LEFT_MASTER_WAIT, SETTLE_MAX, SETTLE_STEP};
+use crate::routing::{Epoch, SideView, Snapshot, Weight};
+
+impl Hub {
+    /// Goes on with what is unsettled, and keeps at it until nothing is.
+    pub(super) fn settle(&self, route: &Rc<LocalRoute>) {
+        if self.step(route) && !self.is_stepping.replace(true) {
+            tokio::task::spawn_local(keep_stepping(Rc::clone(route)));
+        }
+    }
+
+    /// `false` once all is settled.
+    fn step(&self, route: &Rc<LocalRoute>) -> bool {
+        let now = Instant::now();
+        let all = route.pubsub().reached();
+        for side in Side::BOTH {
+            self.step_former(route, side, all.0, now);
+        }
+        let mut ground = Here { hub: self, route };
+        let mut settling = self.settling.borrow_mut();
+        let before = settling.len();
+        let (drained, passed) = settling.step(now, all, &mut ground);
+        self.marks.set(drained, passed);
+        let after = settling.len();
+        drop(settling);
+        let is_unsettled = after > 0;
+        self.is_unsettled.set(is_unsettled);
+        if after < before {
+            route.wake_waiting();
+        }
+        is_unsettled || self.feeds.iter().any(|feed| feed.former.borrow().is_some())
+    }
+
+    /// Lets a former link go, once the present one has taken over and it has told all it had to.
+    fn step_former(&self, route: &Rc<LocalRoute>, side: Side, all_drained: Epoch, now: Instant) {
+        let feed = self.feed(side);
+        let Some(former) = feed.former.borrow().clone() else {
+            return;
+        };
+        let Some(present) = feed.ready() else { return };
+        if !present.is_complete.get() {
+            let is_cut = former.fence.get().is_some();
+            if uses_marks(route) && present.behind.get() == 0 && !is_cut {
+                // The link to the master may not have been ready before.
+                self.mark(route, &present);
+            }
+            return;
+        }
+        // What two replicas tell is the same, so that the former one may be waited for; a former master may be dead.
+        let patience = if uses_marks(route) {
+            SETTLE_MAX
+        } else {
+            LEFT_MASTER_WAIT
+        };
+        let over_for = |since: Instant| now.saturating_duration_since(since) >= patience;
+        match former.fence.get() {
+            None if uses_marks(route) => self.mark(route, &present),
+            None => {
+                let taken_over = present.ready_at.get().unwrap_or(now);
+                if all_drained >= former.epoch || over_for(taken_over) {
+                    let number = self.next_number();
+                    former.link.ping(number);
+                    former.fence.set(Some((number, now)));
+                }
+            }
+            Some((number, since)) => {
+                if former.link.passed.get() >= number || !former.link.is_ready() || over_for(since) {
+                    former.link.close();
+                    feed.former.take();
+                    present.pause(false);
+                }
+            }
+        }
+    }
+}
+
+/// What has moved between two snapshots.
+pub(super) fn causes(before: &Snapshot, after: &Snapshot) -> Vec<Cause> {
+    let master = |view: Option<&SideView>| view.and_then(|view| view.master.clone());
+    let mut causes = Vec::new();
+    for side in Side::BOTH {
+        let (was, is) = (master(before.side(side)), master(after.side(side)));
+        if is.is_some() && was != is {
+            causes.push(Cause::Master { side });
+        }
+    }
+    if after.new.is_none() {
+        return causes;
+    }
+    if after.epoch > before.epoch.next() {
+        // Changes were missed that others may have published by.
+        for (from, to) in [(0, 10_000), (10_000, 0)] {
+            let weight = |steps| Weight::from_steps(steps).unwrap_or_default();
+            causes.extend(Cause::moved(weight(from), weight(to)));
+        }
+    } else {
+        causes.extend(Cause::moved(before.weight, after.weight));
+    }
+    causes
+}
+
+/// What a change is settled on.
+struct Here<'a> {
+    hub: &'a Hub,
+    route: &'a Rc<LocalRoute>,
+}
+
+impl Ground for Here<'_> {
+    fn is_drained(&self, side: Side, at_micros: u32) -> bool {
+        !self.route.links(side).has_publish_before(at_micros)
+    }
+
+    fn fence(&mut self, cause: &Cause) -> Fence {
+        let feed = self.hub.feed(cause.side());
+        if !self.hub.is_needed() {
+            return Fence::Passed;
+        }
+        if let Cause::Master { .. } = cause {
+            if feed.target.borrow().is_none() {
+                return Fence::Passed;
+            }
+            if !feed.is_whole() {
+                return Fence::NotYet;
+            }
+            if !uses_marks(self.route) {
+                return Fence::Passed;
+            }
+            // The replica may have stayed: it has to hear its next master first.
+        }
+        let has_former = feed.former.borrow().is_some();
+        let present = feed.ready();
+        if uses_marks(self.route) && (has_former || present.is_some()) {
+            // A PING would only tell what the replica has heard so far. Every link gets to hear the mark.
+            let number = self.hub.publish_mark(self.route, feed.side);
+            return number.map_or(Fence::NotYet, Fence::Sent);
+        }
+        if has_former {
+            return Fence::NotYet;
+        }
+        let Some(link) = present else {
+            return Fence::Passed;
+        };
+        let number = self.hub.next_number();
+        link.ping(number);
+        Fence::Sent(number)
+    }
+
+    fn has_passed(&self, cause: &Cause, number: u64) -> bool {
+        // The link it was sent on may be the former one by now.
+        let feed = self.hub.feed(cause.side());
+        let has_passed = |link: &SubscriberLink| !link.is_ready() || link.passed.get() >= number;
+        let former = feed.former.borrow();
+        former.as_ref().is_none_or(|former| has_passed(&former.link))
+            && feed.ready().is_none_or(|link| has_passed(&link))
+    }
+}
+
+async fn keep_stepping(route: Rc<LocalRoute>) {
+    loop {
+        sleep(SETTLE_STEP).await;
+        if !route.hub.step(&route) {
+            route.hub.is_stepping.set(false);
+            return;
+        }
+    }
+}

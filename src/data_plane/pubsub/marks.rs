@@ -1,0 +1,122 @@
+//! Does a replica pass on what is published on its master, and where in the stream are two of them?
+//!
+//! Shell, where replicas are subscribed to. Links are watched by marks: numbers, published on the master and heard on the
+//! replica. Every one must come back, in order: a full resync drops what was published meanwhile without closing the
+//! link. What is lost between two marks (250 ms apart) without a mark cannot be noticed.
+//!
+//! Two replicas of one master tell the same messages. When a worker goes from one to the other, the former link is heard up
+//! to a mark and the present one from that mark on; and if the present one gets there first, it is not read on until the
+//! former one has got there too.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::hub::Hub;
+use super::subscriber_link::{SubscriberLink, garbage};
+use crate::cluster::Side;
+use crate::config::SubscribeTo;
+use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::session::Session;
+use crate::data_plane::upstream::Lease;
+use crate::limits::SUBSCRIBER_SILENT_CHECKS;
+use crate::resp::write_command;
+
+/// Whether links may be to replicas: what was published on the master is then told by marks.
+pub(super) fn uses_marks(route: &LocalRoute) -> bool {
+    route.subscribe_to() == SubscribeTo::Replica
+}
+
+impl Hub {
+    /// Whether the link's replica still hears its master.
+    pub(super) fn check(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) -> io::Result<()> {
+        if !uses_marks(route) || link.behind.get() > 0 || !self.feed(link.side).is_present(link) {
+            return Ok(());
+        }
+        if link.marks.borrow().len() >= SUBSCRIBER_SILENT_CHECKS as usize {
+            self.feed(link.side).avoid(&link.node, Instant::now());
+            return Err(garbage("the replica does not pass messages on"));
+        }
+        self.mark(route, link);
+        Ok(())
+    }
+
+    /// Publishes a mark on the side's master, if that can be done.
+    pub(super) fn mark(&self, route: &Rc<LocalRoute>, link: &SubscriberLink) {
+        let Some(number) = self.publish_mark(route, link.side) else {
+            return;
+        };
+        link.marks.borrow_mut().push_back(number);
+        if let Some(former) = self.feed(link.side).former.borrow().as_ref()
+            && former.fence.get().is_none()
+        {
+            former.fence.set(Some((number, Instant::now())));
+        }
+    }
+
+    pub(super) fn publish_mark(&self, route: &Rc<LocalRoute>, side: Side) -> Option<u64> {
+        let Lease::Ready(master) = route.links(side).shared(route, 0) else {
+            return None;
+        };
+        let number = self.next_number();
+        let mut request = Vec::new();
+        let mut digits = itoa::Buffer::new();
+        write_command(
+            &mut request,
+            &[b"PUBLISH", &self.mark_channel, digits.format(number).as_bytes()],
+        );
+        let marker = self.marker.get_or_init(|| Session::new(0, Rc::clone(route)));
+        marker.send_own(&master, &request);
+        Some(number)
+    }
+
+    pub(super) fn next_number(&self) -> u64 {
+        self.last_number.set(self.last_number.get() + 1);
+        self.last_number.get()
+    }
+
+    /// A mark has come through a replica.
+    pub(super) fn marked(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>, message: &[u8]) {
+        let Some(number) = mark_number(message) else {
+            return;
+        };
+        link.passed.set(link.passed.get().max(number));
+        let feed = self.feed(link.side);
+        let former = feed.former.borrow().clone();
+        if let Some(former) = former
+            && let Some((cut, _)) = former.fence.get()
+            && number >= cut
+        {
+            // From here on it is the present link's to deliver, once the former one has got here too.
+            let is_former = Rc::ptr_eq(&former.link, link);
+            link.is_muted.set(is_former);
+            if is_former {
+                return;
+            }
+            link.pause(former.link.passed.get() < cut && former.link.is_ready());
+        }
+        let is_lost = {
+            let mut marks = link.marks.borrow_mut();
+            let earlier = marks.iter().take_while(|mark| **mark < number).count();
+            let is_known = marks.get(earlier) == Some(&number);
+            marks.drain(..earlier + usize::from(is_known));
+            earlier > 0
+        };
+        if is_lost {
+            // Marks before this one never came: the replica was resynchronized past them.
+            feed.misses(link.marked.get());
+        }
+        let is_whole = link.behind.get() == 0 && !link.is_muted.get();
+        if is_whole && (is_lost || !link.is_complete.get()) {
+            self.complete(route, link);
+        }
+        link.marked.set(Instant::now());
+    }
+}
+
+/// The number in a mark.
+fn mark_number(message: &[u8]) -> Option<u64> {
+    let text = message.strip_suffix(b"\r\n")?;
+    let start = text.iter().rposition(|byte| *byte == b'\n')? + 1;
+    std::str::from_utf8(text.get(start..)?).ok()?.parse().ok()
+}
