@@ -1,7 +1,7 @@
 //! What would the incident have looked like? `switchback demo`: real Redis, real Sentinel, real load, a real resync
 //! loop on the new side, and the proxy going back by itself; then a ledger.
 //!
-//! `script` is the play, to be read from top to bottom. [`Load`] is also what tests put on a proxy.
+//! `script` is the play, to be read from top to bottom. [`Load`] and [`Messages`] are also what tests put on a proxy.
 
 mod account;
 mod breakage;
@@ -9,6 +9,7 @@ mod error;
 mod interrupt;
 mod ledger;
 mod load;
+mod messages;
 mod narrator;
 mod proxy;
 mod script;
@@ -17,4 +18,5 @@ mod witness;
 
 pub use ledger::{LATE_AFTER, Ledger, Outcome};
 pub use load::{Load, LoadOptions};
+pub use messages::{GAP_CHANNEL, Gap, MessageLedger, MessageOptions, Messages, Target};
 pub use script::run;
