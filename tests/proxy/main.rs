@@ -7,4 +7,5 @@ mod ending;
 mod failures;
 mod operating;
 mod restart;
+#[path = "../support/running.rs"]
 mod running;
