@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use nix::unistd::Pid;
 use switchback::lab::wait_for;
 
 const SOON: Duration = Duration::from_secs(30);
+/// What `./demo` promises, on a machine that does more than one thing.
+const WHOLE: Duration = Duration::from_secs(120);
 /// Servers and Sentinels of both groups.
 const PROCESSES: usize = 12;
 
@@ -112,4 +115,63 @@ fn no_server_outlives_a_demo_that_is_killed() {
         groups.iter().all(|pid| !runs(*pid))
     })
     .unwrap();
+}
+
+#[test]
+fn the_incident_is_played_to_its_end_and_no_app_notices() {
+    let mut demo = Demo::start();
+    let mut told = demo.process.stdout.take().unwrap();
+    let mut errors = demo.process.stderr.take().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        told.read_to_string(&mut text).unwrap();
+        errors.read_to_string(&mut text).unwrap();
+        text
+    });
+    let mut status = None;
+    let ended = wait_for("the demo to end", WHOLE, || {
+        status = demo.process.try_wait().unwrap();
+        status.is_some()
+    });
+    if ended.is_err() {
+        let _ = demo.process.kill();
+    }
+    let text = reading.join().unwrap();
+    println!("{text}");
+    assert_eq!(status.and_then(|status| status.code()), Some(0));
+    assert!(text.contains("The apps noticed nothing.") && !text.contains("BROKEN"));
+    let rows: Vec<(&str, &str)> = text.lines().filter_map(row).collect();
+    for name in ["failed", "late (over 900 ms)"] {
+        let values: Vec<_> = rows.iter().filter(|(row, _)| *row == name).collect();
+        assert_eq!(
+            values,
+            [&(name, "0"), &(name, "0")],
+            "of commands and of messages"
+        );
+    }
+    for name in [
+        "executed twice",
+        "wrongly answered",
+        "doubled",
+        "out of order",
+        "damaged",
+        "commands on new since",
+    ] {
+        assert!(rows.contains(&(name, "0")), "{name}");
+    }
+    let lost = ["0", "0, of which told as gaps 0"].map(|value| ("lost", value));
+    assert!(lost.iter().all(|row| rows.contains(row)));
+    let first = |name| rows.iter().find(|(row, _)| *row == name).unwrap().1;
+    assert!(first("detection").contains("(rule="), "{}", first("detection"));
+    for name in ["commands", "messages"] {
+        let count: u64 = first(name).split(' ').next().unwrap().parse().unwrap();
+        assert!(count > 1_000, "{name}: {count}");
+    }
+    assert_eq!(entries(demo.temporary.path()), 0);
+}
+
+/// A line of the ledger: two spaces, perhaps two more, a name, many spaces, a value.
+fn row(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.strip_prefix("  ")?.split_at_checked(26)?;
+    Some((name.trim(), value.trim()))
 }

@@ -2,10 +2,10 @@
 //!
 //! Shell: lines on stdout, each with the time since the start. A reader that has gone away changes nothing.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::ledger::Ledger;
 use super::verdict::Measured;
 
 /// Tells the story.
@@ -25,7 +25,8 @@ impl Narrator {
     /// The ledger, and whether the promise was kept.
     pub(super) fn conclude(&self, measured: &Measured) {
         write_line("");
-        for (name, value) in rows(measured) {
+        let rows = [rows(measured), command_rows(measured), message_rows(measured)].concat();
+        for (name, value) in rows {
             write_line(&format!("  {name:<26}{value}"));
         }
         write_line("");
@@ -40,7 +41,6 @@ impl Narrator {
 }
 
 fn rows(measured: &Measured) -> Vec<(&'static str, String)> {
-    let Measured { ledger, .. } = measured;
     let millis = |time: Option<i64>| time.map_or_else(|| "unknown".to_owned(), |time| format!("{time} ms"));
     vec![
         (
@@ -67,28 +67,61 @@ fn rows(measured: &Measured) -> Vec<(&'static str, String)> {
         ),
         ("commands on new since", measured.stray_commands.to_string()),
         ("full resyncs of new", measured.resyncs.to_string()),
+    ]
+}
+
+fn command_rows(Measured { ledger, .. }: &Measured) -> Vec<(&'static str, String)> {
+    vec![
         (
             "commands",
             format!("{} sent, slowest {} ms", ledger.sent, ledger.slowest.as_millis()),
         ),
-        ("failed", failures(ledger)),
-        ("late (over 900 ms)", ledger.late.to_string()),
-        ("lost", ledger.lost.to_string()),
-        ("executed twice", ledger.doubled.to_string()),
-        ("wrongly answered", (ledger.wrong + ledger.ghosts).to_string()),
+        ("  failed", failures(&ledger.failed)),
+        ("  late (over 900 ms)", ledger.late.to_string()),
+        ("  lost", ledger.lost.to_string()),
+        ("  executed twice", ledger.doubled.to_string()),
+        ("  wrongly answered", (ledger.wrong + ledger.ghosts).to_string()),
+    ]
+}
+
+fn message_rows(Measured { messages, .. }: &Measured) -> Vec<(&'static str, String)> {
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
+    vec![
+        (
+            "messages",
+            format!(
+                "{} published, {} deliveries; p50 {:.1} ms, p99 {:.1} ms, slowest {:.0} ms",
+                messages.published,
+                messages.delivered,
+                millis(messages.p50),
+                millis(messages.p99),
+                millis(messages.slowest)
+            ),
+        ),
+        ("  failed", failures(&messages.failed)),
+        ("  late (over 900 ms)", messages.late.to_string()),
+        (
+            "  lost",
+            format!(
+                "{}, of which told as gaps {}",
+                messages.lost, messages.lost_in_gaps
+            ),
+        ),
+        ("  doubled", messages.doubled.to_string()),
+        ("  out of order", messages.reordered.to_string()),
+        ("  damaged", messages.damaged.to_string()),
     ]
 }
 
 /// `"0"`, or `"3 (closed 1, NOUPSTREAM 2)"`.
-pub(super) fn failures(ledger: &Ledger) -> String {
-    let kinds: Vec<String> = ledger
-        .failed
+pub(super) fn failures(failed: &BTreeMap<String, u64>) -> String {
+    let kinds: Vec<String> = failed
         .iter()
         .map(|(kind, count)| format!("{kind} {count}"))
         .collect();
     match kinds.is_empty() {
         true => "0".to_owned(),
-        false => format!("{} ({})", ledger.failures(), kinds.join(", ")),
+        false => format!("{} ({})", failed.values().sum::<u64>(), kinds.join(", ")),
     }
 }
 

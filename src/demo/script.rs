@@ -12,6 +12,7 @@ use super::breakage::Breakage;
 use super::error::DemoError;
 use super::interrupt::Interrupt;
 use super::load::{Load, LoadOptions};
+use super::messages::{MessageOptions, Messages, Target};
 use super::narrator::{Narrator, failures};
 use super::proxy::{EventLine, Proxy, Status};
 use super::verdict::Measured;
@@ -74,13 +75,14 @@ fn start_groups() -> Result<(Group, Group), LabError> {
     })
 }
 
-/// Both groups, the proxy in front of them, and the load on it.
+/// Both groups, the proxy in front of them, the load on it, and the messages through it.
 struct Stage<'a> {
     narrator: &'a Narrator,
     interrupt: Interrupt,
     masters: [&'a Server; 2],
     // Before the proxy: it would count the proxy's end as failures.
     load: Load,
+    messages: Messages,
     proxy: Proxy,
 }
 
@@ -118,18 +120,25 @@ impl<'a> Stage<'a> {
             "load: {} apps, {} numbered commands a second, every reply checked",
             options.writers, options.per_second
         ));
+        let options = MessageOptions::default();
+        let messages = Messages::start(&[Target::from(proxy.addr())], &options)?;
+        narrator.say(&format!(
+            "messages: {} publishers, {} numbered messages a second, {} subscribers that know what must come",
+            options.publishers, options.per_second, options.subscribers
+        ));
         Ok(Self {
             narrator,
             interrupt,
             masters,
             load,
+            messages,
             proxy,
         })
     }
 
     /// One step of the shift, and a moment to see what it does.
     fn shift(&self, percent: u8) -> Result<(), DemoError> {
-        let before = self.proxy.status()?;
+        let (before, delivered) = (self.proxy.status()?, self.messages.snapshot().delivered);
         if percent > 0 {
             self.proxy.shift(percent)?;
         }
@@ -139,8 +148,18 @@ impl<'a> Stage<'a> {
             "weight {percent:>2} %: {} commands on old, {} on new; {} failed, {} late",
             after.old.commands_total.saturating_sub(before.old.commands_total),
             after.new.commands_total.saturating_sub(before.new.commands_total),
-            failures(&self.load.snapshot()),
+            failures(&self.load.snapshot().failed),
             self.load.snapshot().late,
+        ));
+        let messages = self.messages.snapshot();
+        self.narrator.say(&format!(
+            "             {} messages delivered; {} failed, {} late, {} lost, {} doubled, {} out of order",
+            messages.delivered.saturating_sub(delivered),
+            failures(&messages.failed),
+            messages.late,
+            messages.lost,
+            messages.doubled,
+            messages.reordered,
         ));
         Ok(())
     }
@@ -173,8 +192,10 @@ impl<'a> Stage<'a> {
         drop(breakage);
         let events = self.proxy.events()?;
         let route_back = self.proxy.route_back_time()?;
-        self.narrator
-            .say("stopping the load, reading back every key from both masters");
+        self.narrator.say(
+            "stopping the load, reading back every key from both masters, waiting for the last messages",
+        );
+        let messages = self.messages.stop();
         let ledger = self.load.stop(&mut [old.client()?, new.client()?])?;
         let since = |time: Timestamp| time.as_millisecond() - broken.as_millisecond();
         let trip = events.iter().find(|event| event.kind == "trip");
@@ -186,6 +207,7 @@ impl<'a> Stage<'a> {
             stray_commands: strays,
             resyncs,
             ledger,
+            messages,
         })
     }
 

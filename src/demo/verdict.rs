@@ -3,6 +3,7 @@
 //! Pure: what was measured, and what of it the proxy had promised.
 
 use super::ledger::Ledger;
+use super::messages::MessageLedger;
 
 /// Longest time from broken replication to the trip. The incident's operators took minutes; the guard's slowest
 /// rule that fits a resync loop needs its evidence twice.
@@ -25,12 +26,14 @@ pub(super) struct Measured {
     pub(super) resyncs: u64,
     /// What became of the load.
     pub(super) ledger: Ledger,
+    /// What became of the messages.
+    pub(super) messages: MessageLedger,
 }
 
 impl Measured {
     /// What was promised and not kept, one line each; none is good.
     pub(super) fn broken_promises(&self) -> Vec<String> {
-        let ledger = &self.ledger;
+        let (ledger, messages) = (&self.ledger, &self.messages);
         let counts = [
             (self.stray_commands, "commands reached new after the route back"),
             (ledger.failures(), "commands failed"),
@@ -38,6 +41,13 @@ impl Measured {
             (ledger.lost, "acknowledged writes were lost"),
             (ledger.doubled, "writes were executed twice"),
             (ledger.wrong + ledger.ghosts, "replies were wrong"),
+            (messages.failures(), "messages could not be published"),
+            (messages.late, "messages came late"),
+            (messages.lost, "messages were lost"),
+            (messages.doubled, "messages came twice"),
+            (messages.reordered, "messages came out of order"),
+            (messages.damaged, "messages were not what was published"),
+            (messages.reconnects, "subscribers lost their connection"),
         ];
         let counted = counts.iter().filter(|(count, _)| *count > 0);
         let mut broken: Vec<String> = counted.map(|(count, what)| format!("{count} {what}")).collect();
@@ -67,6 +77,7 @@ mod tests {
             stray_commands: 0,
             resyncs: 40,
             ledger: Ledger::default(),
+            messages: MessageLedger::default(),
         }
     }
 
@@ -76,8 +87,8 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_the_load_breaks_it() {
-        let faults: [fn(&mut Measured); 7] = [
+    fn every_fault_of_the_load_and_of_the_messages_breaks_it() {
+        let faults: [fn(&mut Measured); 14] = [
             |measured| measured.stray_commands = 1,
             |measured| measured.ledger.fail("closed"),
             |measured| measured.ledger.late = 1,
@@ -85,6 +96,13 @@ mod tests {
             |measured| measured.ledger.doubled = 1,
             |measured| measured.ledger.wrong = 1,
             |measured| measured.ledger.ghosts = 1,
+            |measured| measured.messages.failed.extend([("closed".to_owned(), 1)]),
+            |measured| measured.messages.late = 1,
+            |measured| measured.messages.lost = 1,
+            |measured| measured.messages.doubled = 1,
+            |measured| measured.messages.reordered = 1,
+            |measured| measured.messages.damaged = 1,
+            |measured| measured.messages.reconnects = 1,
         ];
         for (number, fault) in faults.iter().enumerate() {
             let mut measured = kept();

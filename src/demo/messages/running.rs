@@ -26,7 +26,7 @@ use super::target::Target;
 use crate::lab::{LabError, wait_for};
 
 /// Ten thousand subscribers take a few seconds.
-const READY_PATIENCE: Duration = Duration::from_secs(120);
+const READY_PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What it is the time for. Only ever moves on.
