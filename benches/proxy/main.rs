@@ -9,6 +9,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod contestants;
+#[path = "../support/footprint.rs"]
+#[allow(dead_code, reason = "shared with a bench that needs more of it")]
+mod footprint;
 mod load;
 mod process;
 mod table;

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Clock ticks a second of `/proc/PID/stat`: 100 on every Linux that Debian ships.
-const TICKS: f64 = 100.0;
+use super::footprint::cpu_seconds;
 
 /// A server of ours on a loopback port.
 pub(crate) struct Process {
@@ -59,13 +58,7 @@ impl Process {
 
     /// Processor time so far, user and system, of all its threads.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = std::fs::read_to_string(path).expect("the process has ended");
-        // The name, in parentheses, may hold spaces: fields are counted behind it. utime and stime are the 14th and
-        // 15th of all (proc(5)).
-        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        ticks.map(|field| field.parse::<f64>().unwrap()).sum::<f64>() / TICKS
+        cpu_seconds(self.child.id())
     }
 }
 

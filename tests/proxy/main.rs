@@ -8,4 +8,5 @@ mod failures;
 mod operating;
 mod restart;
 #[path = "../support/running.rs"]
+#[allow(dead_code, reason = "shared with tests and benches that need more of it")]
 mod running;

@@ -91,6 +91,10 @@ impl Running {
         self.wait_until_it_answers();
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal).unwrap();
     }
