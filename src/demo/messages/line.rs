@@ -68,6 +68,10 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn line(numbers: &[u32]) -> Line {
@@ -114,5 +118,25 @@ mod tests {
     fn what_was_overtaken_and_comes_again_is_both() {
         let line = line(&[2, 1, 1]);
         assert_eq!((line.overtaken(), line.repeated()), (&[1][..], &[1][..]));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_as_if_everything_were_remembered(numbers in proptest::collection::vec(1_u32..40, 0..80), last in 0_u32..50) {
+            let (mut seen, mut overtaken, mut repeated) = (HashSet::new(), Vec::new(), Vec::new());
+            for number in &numbers {
+                let is_behind = seen.iter().any(|one| one > number);
+                if !seen.insert(*number) {
+                    repeated.push(*number);
+                } else if is_behind {
+                    overtaken.push(*number);
+                }
+            }
+            let end = last.max(seen.iter().copied().max().unwrap_or(0));
+            let missing: Vec<u32> = (1..=end).filter(|number| !seen.contains(number)).collect();
+            let line = line(&numbers);
+            prop_assert_eq!(line.missing(last).collect::<Vec<_>>(), missing);
+            prop_assert_eq!((line.overtaken(), line.repeated()), (&overtaken[..], &repeated[..]));
+        }
     }
 }
