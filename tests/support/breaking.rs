@@ -104,7 +104,17 @@ pub(crate) fn break_master(
         println!("  {fault}");
     }
     for gap in &side_by_side.proxied.gaps {
-        println!("  {gap:?}");
+        let seconds = |micros: u64| micros as f64 / 1e6;
+        println!(
+            "  told: {} from {:.3} s to {:.3} s, {}",
+            gap.side,
+            seconds(gap.from_micros),
+            seconds(gap.to_micros),
+            gap.channels.as_ref().map_or("all".to_owned(), |names| format!(
+                "{} channels and patterns",
+                names.len()
+            ))
+        );
     }
     side_by_side
 }
