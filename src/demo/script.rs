@@ -120,7 +120,11 @@ impl<'a> Stage<'a> {
             "load: {} apps, {} numbered commands a second, every reply checked",
             options.writers, options.per_second
         ));
-        let options = MessageOptions::default();
+        let options = MessageOptions {
+            // PUBLISH goes to the replicas too, and it is replication that is broken here, not the machine.
+            bytes: 16..=8 * 1024,
+            ..MessageOptions::default()
+        };
         let messages = Messages::start(&[Target::from(proxy.addr())], &options)?;
         narrator.say(&format!(
             "messages: {} publishers, {} numbered messages a second, {} subscribers that know what must come",
