@@ -52,15 +52,25 @@ fn a_subscriber_that_stops_reading_is_evicted_and_counted_and_costs_the_others_n
     assert_exact(&messages.stop());
 }
 
+/// A Redis compares each pattern with all that its client has already: this many take it a second or two.
 #[test]
+fn a_subscriber_of_20_000_patterns_gets_them_or_is_told_and_costs_the_others_nothing() {
+    subscribe_to_patterns(20_000);
+}
+
+#[test]
+#[ignore = "takes Redis half a minute; issue 3's full size"]
 fn a_subscriber_of_100_000_patterns_gets_them_or_is_told_and_costs_the_others_nothing() {
-    const PATTERNS: usize = 100_000;
+    subscribe_to_patterns(100_000);
+}
+
+fn subscribe_to_patterns(count: usize) {
     let (old, _new, running) = pair();
     let before = old.call(&["PUBSUB", "NUMPAT"]).unwrap();
     let messages = messages(&running);
     let mut greedy = running.client();
-    let (mut confirmed, mut refused) = (0, 0);
-    for first in (0..PATTERNS).step_by(1_000) {
+    let (mut confirmed, mut refused, mut refusal) = (0, 0, String::new());
+    for first in (0..count).step_by(1_000) {
         let names: Vec<String> = (first..first + 1_000)
             .map(|number| format!("greedy:{number}:*"))
             .collect();
@@ -79,13 +89,14 @@ fn a_subscriber_of_100_000_patterns_gets_them_or_is_told_and_costs_the_others_no
                 Reply::Error(line) => {
                     refused += owed;
                     owed = 0;
-                    println!("refused: {line}");
+                    refusal = line;
                 }
                 other => panic!("{other:?}"),
             }
         }
     }
-    println!("{confirmed} patterns confirmed, {refused} refused");
+    println!("{confirmed} patterns confirmed, {refused} refused: {refusal}");
+    assert!(refused == 0 || refusal.starts_with("TOOBIG "), "{refusal}");
     go_on(&messages);
     assert_exact(&messages.stop());
     drop(greedy);
