@@ -28,6 +28,12 @@ fn every_message_comes_once_and_in_order_through_changes_of_weight_and_route_bac
     let ledger = messages.stop();
     assert_exact(&ledger);
     assert_eq!(ledger.gaps, [], "nothing can have been missed");
+    running.wait_until("the proxy's own count to be ours", |status| {
+        let count = |name| status["pubsub"][name].as_u64().unwrap();
+        count("published_old") + count("published_new") == ledger.published
+            && count("delivered") == ledger.delivered
+    });
+    running.wait_until("the transitions' ledger", |_| running.has_event("ledger"));
 }
 
 #[test]
