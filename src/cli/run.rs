@@ -5,6 +5,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::args::RunArgs;
@@ -21,8 +22,11 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(config) => config,
         Err(faults) => return bad_config(&faults),
     };
-    log();
-    match proxy::run(config, args.config.clone()) {
+    let written = log();
+    let outcome = proxy::run(config, args.config.clone());
+    // The reason of a failure is the last line.
+    drop(written);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());
@@ -48,14 +52,23 @@ fn read(args: &RunArgs) -> Result<Config, Faults> {
     config::from_flags(&flags, &Surroundings::real())
 }
 
-/// Lines on stderr, where a service manager picks them up.
-fn log() {
+/// Lines waiting for stderr: some minutes of a bad day. Beyond it they are lost, and the proxy goes on.
+const LOG_LINES_MAX: usize = 10_000;
+
+/// Lines on stderr, where a service manager picks them up. A thread of its own writes them: a pipe nobody reads would
+/// otherwise stop the control loop, and with it the guard, at its next event. What it gives writes the rest when dropped.
+fn log() -> WorkerGuard {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let (lines, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LOG_LINES_MAX)
+        .lossy(true)
+        .finish(std::io::stderr());
     // A second subscriber can only be a test's: it may stay.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(lines)
         .try_init();
+    guard
 }

@@ -1,10 +1,10 @@
-//! How a proxy ends, also when it has hardly begun or is in no mood to.
+//! How a proxy ends, also when it has hardly begun or is in no mood to; and what does not end it.
 
 use nix::sys::signal::Signal;
 use switchback::lab::{free_port, wait_for};
 
 use crate::operating::{server, url};
-use crate::running::{Running, SOON};
+use crate::running::{Running, SOON, run_unread};
 
 #[test]
 fn a_signal_while_nodes_are_still_looked_for_ends_it_and_leaves_no_socket() {
@@ -45,4 +45,24 @@ fn a_signal_cuts_a_long_shutdown_short_and_leaves_no_socket() {
     running.signal(Signal::SIGTERM);
     wait_for("the end", SOON, || running.has_ended()).unwrap();
     assert!(!running.socket().exists());
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let (old, new) = (server(), server());
+    let mut running = Running::start(&url(&old), Some(&url(&new)), "");
+    running.raise("1");
+    running.kill();
+    let _unread = run_unread(&running.path("switchback.toml"));
+    let answers = || running.try_say(&["WEIGHT", "r"]).as_deref() == Some("1.00");
+    wait_for("the proxy to answer", SOON, answers).unwrap();
+    // A pipe holds 64 KiB, and each line has 100 bytes.
+    for step in 0..1_500 {
+        let percent = ["0", "1"][step % 2];
+        assert_eq!(
+            running.say(&["WEIGHT", "r", percent, "FORCE", "test"]),
+            "OK",
+            "{step}"
+        );
+    }
 }

@@ -253,7 +253,15 @@ fn a_reload_knows_routes_by_their_names_and_not_by_their_order() {
     let swapped = swapped.replace("clients = 0", "clients = 1");
     std::fs::write(&file, swapped).unwrap();
     assert_eq!(running.say(&["CONFIG", "RELOAD"]), "OK");
-    // The limit is of `s`.
+    let address = switchback::cluster::NodeAddr::new("127.0.0.1", second);
+    let mut only = Client::connect(&address).unwrap();
+    only.ask(&["PING"]).unwrap();
+    wait_for("the limit of `s`", SOON, || {
+        Client::connect(&address)
+            .and_then(|mut app| app.ask(&["PING"]))
+            .is_err()
+    })
+    .unwrap();
     let apps = [running.client(), running.client(), running.client()];
     for mut app in apps {
         app.ask(&["PING"]).unwrap();

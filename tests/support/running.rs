@@ -131,6 +131,12 @@ impl Running {
         }
     }
 
+    /// `None` while nobody answers.
+    pub(crate) fn try_say(&self, words: &[&str]) -> Option<String> {
+        let mut client = Client::connect_unix(&self.socket()).ok()?;
+        client.call(words).ok()?.text()
+    }
+
     fn try_status(&self) -> Option<Value> {
         let mut client = Client::connect_unix(&self.socket()).ok()?;
         let text = client.call(&["STATUS", "r", "JSON"]).ok()?.text()?;
@@ -195,6 +201,26 @@ fn run(directory: &Path) -> Process {
         &directory.join("log"),
     )
     .unwrap()
+}
+
+/// Ends with its owner.
+pub(crate) struct Child(pub(crate) std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The same, with a log that goes into a pipe nobody reads.
+pub(crate) fn run_unread(config: &Path) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--config"]).arg(config);
+    command
+        .env("SWITCHBACK_LOG", "info")
+        .stderr(std::process::Stdio::piped());
+    Child(command.spawn().unwrap())
 }
 
 /// Runs the program to its end.
