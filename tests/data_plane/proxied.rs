@@ -1,8 +1,8 @@
 //! Two real redis-servers, and the data plane in front of them with snapshots published by hand.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use switchback::cluster::{Discovery, Endpoint, NodeAddr, Side};
 use switchback::config::{GuardConfig, OnUncertain, RouteConfig, RouteLimits, SubscribeTo};
 use switchback::data_plane::{RouteShared, Seat, bind, start};
+use switchback::lab::{Directory, Process, free_port};
 use switchback::resp::ReplyScanner;
 use switchback::routing::{Epoch, Publisher, SideView, Slot, Snapshot, Weight, owner};
 use switchback::stats::RouteStats;
@@ -20,13 +21,15 @@ pub(crate) const WORKERS: usize = 2;
 
 /// A redis-server that ends with its test.
 pub(crate) struct Server {
-    process: Child,
+    process: Process,
+    /// Where its log is, and where it writes what it must.
+    _directory: Directory,
     pub(crate) port: u16,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::start_on(free_port())
+        Self::start_on(free_port().unwrap())
     }
 
     pub(crate) fn start_on(port: u16) -> Self {
@@ -36,7 +39,7 @@ impl Server {
     }
 
     pub(crate) fn start_with(options: &[&str]) -> Self {
-        let server = Self::spawn(free_port(), &[&["--save", ""], options].concat());
+        let server = Self::spawn(free_port().unwrap(), &[&["--save", ""], options].concat());
         drop(server.client());
         server
     }
@@ -45,7 +48,7 @@ impl Server {
     pub(crate) fn start_loading(directory: &std::path::Path) -> (Self, Client) {
         let directory = directory.to_str().unwrap();
         let options = ["--dir", directory, "--rdbcompression", "no", "--save", ""];
-        let writer = Self::spawn(free_port(), &options);
+        let writer = Self::spawn(free_port().unwrap(), &options);
         let mut client = writer.client();
         assert_eq!(client.text("SET a a"), "+OK\\r\\n");
         for number in 0..200 {
@@ -60,32 +63,38 @@ impl Server {
             "--loading-process-events-interval-bytes",
             "1024",
         ];
-        let server = Self::spawn(free_port(), &[&options[..], &slowly[..]].concat());
+        let server = Self::spawn(free_port().unwrap(), &[&options[..], &slowly[..]].concat());
         let client = server.client();
         (server, client)
     }
 
     fn spawn(port: u16, options: &[&str]) -> Self {
-        let process = Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--appendonly",
-                "no",
-            ])
-            .args([
-                "--repl-diskless-sync-delay",
-                "0",
-                "--repl-diskless-load",
-                "swapdb",
-            ])
-            .args(options)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server must be installed (Debian package redis-server)");
-        Self { process, port }
+        let directory = Directory::create("data-plane-test").unwrap();
+        let (port_text, own) = (port.to_string(), directory.path().display().to_string());
+        let fixed = [
+            "--port",
+            &port_text,
+            "--bind",
+            "127.0.0.1",
+            "--appendonly",
+            "no",
+            "--dir",
+            &own,
+        ];
+        let replication = [
+            "--repl-diskless-sync-delay",
+            "0",
+            "--repl-diskless-load",
+            "swapdb",
+        ];
+        let arguments = [&fixed[..], &replication[..], options].concat();
+        let log = directory.path().join("log");
+        let process = Process::start(Path::new("redis-server"), &arguments, &log).unwrap();
+        Self {
+            process,
+            _directory: directory,
+            port,
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -94,27 +103,14 @@ impl Server {
 
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.process.id() as i32), signal).unwrap();
+        self.process.signal(signal).unwrap();
     }
 
     pub(crate) fn addr(&self) -> NodeAddr {
         NodeAddr::new("127.0.0.1", self.port)
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -202,6 +198,26 @@ pub(crate) struct Proxied {
 }
 
 impl Proxied {
+    /// Sends requests that a frozen master of `side` will not answer; returns once they have been handed to its socket.
+    /// `before`: how many commands went there earlier.
+    pub(crate) fn send_unanswered(
+        &self,
+        client: &mut Client,
+        side: Side,
+        before: u64,
+        requests: &[&[&[u8]]],
+    ) {
+        let last_sent = || self.stats.last_sent_nanos[side.index()].load(Ordering::Relaxed);
+        let sent_before = last_sent();
+        let all: Vec<u8> = requests.iter().flat_map(|request| encode(request)).collect();
+        client.stream.write_all(&all).unwrap();
+        let count = before + requests.len() as u64;
+        wait_for("the requests to be sent", || {
+            let counted = self.stats.commands[side.index()].load(Ordering::Relaxed);
+            counted == count && last_sent() > sent_before
+        });
+    }
+
     pub(crate) fn start() -> Self {
         Self::with(|_| {})
     }

@@ -149,14 +149,7 @@ fn a_killed_master_costs_what_was_in_flight_and_nothing_else() {
     let mut client = proxied.client();
     assert_eq!(client.text("SET a 1"), "+OK\\r\\n");
     proxied.old.signal(Signal::SIGSTOP);
-    client.send(&[b"INCR", b"n"]);
-    client.send(&[b"GET", b"n"]);
-    let sent = &proxied.stats.last_sent_nanos[0];
-    let before = sent.load(std::sync::atomic::Ordering::Relaxed);
-    wait_for("the command to be sent", || {
-        sent.load(std::sync::atomic::Ordering::Relaxed) >= before
-    });
-    std::thread::sleep(Duration::from_millis(50));
+    proxied.send_unanswered(&mut client, Side::Old, 1, &[&[b"INCR", b"n"], &[b"GET", b"n"]]);
     let port = proxied.old.port;
     proxied.old.kill();
     assert!(
@@ -174,8 +167,7 @@ fn a_publish_in_flight_on_a_killed_master_is_sent_again() {
     let mut client = proxied.client();
     assert_eq!(client.text("PUBLISH c m"), ":0\\r\\n");
     proxied.old.signal(Signal::SIGSTOP);
-    client.send(&[b"PUBLISH", b"c", b"m"]);
-    std::thread::sleep(Duration::from_millis(50));
+    proxied.send_unanswered(&mut client, Side::Old, 1, &[&[b"PUBLISH", b"c", b"m"]]);
     let port = proxied.old.port;
     proxied.old.kill();
     proxied.old = Server::start_on(port);
@@ -193,9 +185,8 @@ fn a_frozen_side_that_is_abandoned_holds_nobody_up() {
     let mut client = proxied.client();
     assert_eq!(client.text("SET a 1"), "+OK\\r\\n");
     proxied.new.signal(Signal::SIGSTOP);
-    client.send(&[b"SET", b"a", b"2"]);
-    client.send(&[b"SET", b"b", b"2"]);
-    std::thread::sleep(Duration::from_millis(50));
+    let sets: [&[&[u8]]; 2] = [&[b"SET", b"a", b"2"], &[b"SET", b"b", b"2"]];
+    proxied.send_unanswered(&mut client, Side::New, 1, &sets);
     proxied.publish(|snapshot| {
         snapshot.weight = Weight::ZERO;
         snapshot.new.as_mut().unwrap().abandoned = true;
