@@ -241,17 +241,9 @@ impl Control {
             | ChangeKind::ShiftResumed
             | ChangeKind::TripWithheld => {}
         }
-        let epoch = match change.kind {
-            ChangeKind::Weight | ChangeKind::ShiftStep | ChangeKind::ShiftDone => {
-                self.routes[at].publish(&self.store)
-            }
-            ChangeKind::Trip | ChangeKind::RouteBack | ChangeKind::Armed => {
-                self.routes[at].publish(&self.store)
-            }
-            ChangeKind::ShiftStarted
-            | ChangeKind::ShiftPaused
-            | ChangeKind::ShiftResumed
-            | ChangeKind::TripWithheld => self.routes[at].epoch(),
+        let epoch = match change.kind.is_published() {
+            true => route.publish(&self.store),
+            false => route.epoch(),
         };
         if matches!(change.kind, ChangeKind::Trip | ChangeKind::RouteBack) {
             let measure = measure_route_back(at, &self.routes[at], change, epoch, decided);

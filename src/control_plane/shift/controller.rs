@@ -70,6 +70,16 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    /// Whether it puts another snapshot in force. The others change what is planned, or nothing.
+    pub const fn is_published(self) -> bool {
+        match self {
+            Self::Weight | Self::ShiftStep | Self::ShiftDone | Self::Trip | Self::RouteBack | Self::Armed => {
+                true
+            }
+            Self::ShiftStarted | Self::ShiftPaused | Self::ShiftResumed | Self::TripWithheld => false,
+        }
+    }
+
     /// The kind in `EVENTS`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -206,11 +216,14 @@ impl Controller {
             }
             (State::Tripped(_), Input::SetWeight { .. } | Input::Back { .. }) => Ok(None),
             (State::Steady | State::Shifting(_), Input::Back { reason }) => self.back(reason),
+            // Also where nothing is latched: `OK` says that a raise has nothing to fear from the rules that trip.
+            (State::Steady | State::Shifting(_) | State::Tripped(_), Input::Arm)
+                if let Some(verdict) = &health.trip =>
+            {
+                Err(Refused::Frozen(verdict.clone()))
+            }
             (State::Steady | State::Shifting(_), Input::Arm) => Ok(None),
             (State::Tripped(latch), Input::Arm) => {
-                if let Some(verdict) = &health.trip {
-                    return Err(Refused::Frozen(verdict.clone()));
-                }
                 let reason = format!("armed by the operator after {}: {}", latch.cause, latch.reason);
                 self.state = State::Steady;
                 Ok(Some(change(ChangeKind::Armed, reason)))

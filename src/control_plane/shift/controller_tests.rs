@@ -144,6 +144,15 @@ fn a_tripping_rule_routes_back_and_latches_until_the_operator_arms() {
 }
 
 #[test]
+fn arming_is_refused_while_a_rule_that_trips_is_bad_latched_or_not() {
+    let now = Instant::now();
+    let mut controller = at(0);
+    let refused = controller.handle(Input::Arm, &tripping(), now);
+    assert!(matches!(refused, Err(Refused::Frozen(_))), "{refused:?}");
+    assert_eq!(controller.handle(Input::Arm, &freezing(), now), Ok(None));
+}
+
+#[test]
 fn a_tripping_rule_at_weight_zero_has_nothing_to_bring_back() {
     let mut controller = at(0);
     assert_eq!(
