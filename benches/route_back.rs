@@ -7,6 +7,7 @@
 // A bench is a program: it may end with a message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -60,20 +61,37 @@ fn main() {
     }
     let mut masters = [&old, &new].map(|group| Client::connect(&group.master().unwrap()).unwrap());
     let ledger = load.stop(&mut masters).unwrap();
-    for (what, of) in [
-        ("failure to trip", (|trip| trip.from_failure) as fn(&Trip) -> f64),
-        ("evidence to last command", |trip| trip.from_evidence),
-        ("decision to every worker", |trip| trip.confirmed),
-    ] {
-        let mut figures: Vec<f64> = results.iter().map(of).collect();
-        figures.sort_by(f64::total_cmp);
-        println!(
-            "{what}: median {:.3} ms, worst {:.3} ms",
-            figures[figures.len() / 2],
-            figures[figures.len() - 1]
+    // By cause: a frozen master is silent from the first moment, a frozen replica's master goes on taking commands.
+    let causes: BTreeSet<&str> = results.iter().map(|trip| trip.cause.as_str()).collect();
+    for cause in causes {
+        let trips: Vec<&Trip> = results.iter().filter(|trip| trip.cause == cause).collect();
+        print_figures(
+            cause,
+            "failure to trip",
+            trips.iter().map(|trip| trip.from_failure),
+        );
+        print_figures(
+            cause,
+            "evidence to last command",
+            trips.iter().map(|trip| trip.from_evidence),
+        );
+        print_figures(
+            cause,
+            "decision to every worker",
+            trips.iter().map(|trip| trip.confirmed),
         );
     }
     println!("{ledger:?}");
+}
+
+fn print_figures(cause: &str, what: &str, figures: impl Iterator<Item = f64>) {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    let upper = figures.len() / 2;
+    let lower = (figures.len() - 1) / 2;
+    let median = (figures[lower] + figures[upper]) / 2.0;
+    let worst = figures[figures.len() - 1];
+    println!("{cause:<16} {what:<25} median {median:8.3} ms, worst {worst:8.3} ms");
 }
 
 fn group(name: &str) -> Group {
