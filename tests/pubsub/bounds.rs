@@ -54,13 +54,13 @@ fn a_subscriber_that_stops_reading_is_evicted_and_counted_and_costs_the_others_n
 
 /// A Redis compares each pattern with all that its client has already: this many take it a second or two.
 #[test]
-fn a_subscriber_of_20_000_patterns_gets_them_or_is_told_and_costs_the_others_nothing() {
+fn a_subscriber_of_20_000_patterns_gets_them_or_is_told_and_the_others_lose_nothing() {
     subscribe_to_patterns(20_000);
 }
 
 #[test]
-#[ignore = "takes Redis half a minute; issue 3's full size"]
-fn a_subscriber_of_100_000_patterns_gets_them_or_is_told_and_costs_the_others_nothing() {
+#[ignore = "takes Redis half a minute; the full size"]
+fn a_subscriber_of_100_000_patterns_gets_them_or_is_told_and_the_others_lose_nothing() {
     subscribe_to_patterns(100_000);
 }
 
@@ -140,13 +140,13 @@ fn address(running: &Running) -> std::net::SocketAddr {
 }
 
 #[test]
-fn a_message_of_64_megabytes_is_harmless_to_the_rest() {
+fn a_message_of_64_megabytes_costs_the_rest_nothing_untold() {
     publish_a_large_one(64 << 20);
 }
 
 #[test]
-#[ignore = "takes a gigabyte of memory; issue 3's full size"]
-fn a_message_of_512_megabytes_is_harmless_to_the_rest() {
+#[ignore = "takes a gigabyte of memory; the full size"]
+fn a_message_of_512_megabytes_costs_the_rest_nothing_untold() {
     publish_a_large_one(512 << 20);
 }
 
