@@ -5,127 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::Latch;
 use super::shifting::Shifting;
-use crate::control_plane::guard::{Rule, RuleVerdict};
+use super::{Change, ChangeKind, Health, Input, Latch, Obstacle, Refused};
 use crate::routing::Weight;
-
-/// What the guard says of both sides, boiled down to what decides.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Health {
-    /// A rule that is bad and trips.
-    pub trip: Option<RuleVerdict>,
-    /// A rule that is bad or unknown, and freezes or trips.
-    pub freeze: Option<RuleVerdict>,
-    /// The old master does not answer: there is nowhere to go back to.
-    pub old_is_unreachable: bool,
-}
-
-/// What happens to a route.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// `WEIGHT route PERCENT`.
-    SetWeight {
-        /// The target.
-        weight: Weight,
-        /// How long the way there takes; `None`: at once.
-        over: Option<Duration>,
-        /// Why a freezing rule does not matter.
-        force: Option<String>,
-    },
-    /// `BACK`.
-    Back {
-        /// The operator's words.
-        reason: Option<String>,
-    },
-    /// `ARM`.
-    Arm,
-    /// Time has passed, or the guard has new evidence.
-    Look,
-}
-
-/// What kind of change it is; [`ChangeKind::name`] is the kind of its event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// The operator's weight is in force.
-    Weight,
-    /// A shift over time has begun. The weight is unchanged.
-    ShiftStarted,
-    /// A shift has made a step.
-    ShiftStep,
-    /// A shift has arrived.
-    ShiftDone,
-    /// A rule holds a shift up. The weight is unchanged.
-    ShiftPaused,
-    /// Nothing holds it up any more. The weight is unchanged.
-    ShiftResumed,
-    /// The guard has routed back.
-    Trip,
-    /// A trip is due, and there is no old master to go back to. Nothing is changed.
-    TripWithheld,
-    /// The operator has routed back.
-    RouteBack,
-    /// The latch is off. The weight is unchanged.
-    Armed,
-}
-
-impl ChangeKind {
-    /// Whether it puts another snapshot in force. The others change what is planned, or nothing.
-    pub const fn is_published(self) -> bool {
-        match self {
-            Self::Weight | Self::ShiftStep | Self::ShiftDone | Self::Trip | Self::RouteBack | Self::Armed => {
-                true
-            }
-            Self::ShiftStarted | Self::ShiftPaused | Self::ShiftResumed | Self::TripWithheld => false,
-        }
-    }
-
-    /// The kind in `EVENTS`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Weight => "weight",
-            Self::ShiftStarted => "shift_started",
-            Self::ShiftStep => "shift_step",
-            Self::ShiftDone => "shift_done",
-            Self::ShiftPaused => "shift_paused",
-            Self::ShiftResumed => "shift_resumed",
-            Self::Trip => "trip",
-            Self::TripWithheld => "trip_withheld",
-            Self::RouteBack => "route_back",
-            Self::Armed => "armed",
-        }
-    }
-}
-
-/// Something has been decided, and [`Controller::weight`] is what is to be in force.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// What kind of change.
-    pub kind: ChangeKind,
-    /// Why, in one line.
-    pub reason: String,
-    /// The evidence a trip rests on.
-    pub evidence: Option<RuleVerdict>,
-}
-
-/// Why an operator's command is not carried out. Its text is the admin reply's error line.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Refused {
-    /// A rule forbids a higher weight.
-    #[error("FROZEN {0}")]
-    Frozen(RuleVerdict),
-    /// The route is latched.
-    #[error("TRIPPED {cause}: {reason}; 'ARM {route}' makes the route movable again", cause = .latch.cause, reason = .latch.reason)]
-    Tripped {
-        /// Since when, and why.
-        latch: Latch,
-        /// For the advice.
-        route: String,
-    },
-    /// The route has one side only.
-    #[error("ERR route '{0}' has no 'new' side: there is nowhere to move its traffic to")]
-    NoNewSide(String),
-}
 
 #[derive(Clone, Debug, PartialEq)]
 enum State {
@@ -220,13 +102,13 @@ impl Controller {
             (State::Steady | State::Shifting(_) | State::Tripped(_), Input::Arm)
                 if let Some(verdict) = &health.trip =>
             {
-                Err(Refused::Frozen(verdict.clone()))
+                Err(Refused::Frozen(Obstacle::Rule(verdict.clone())))
             }
             (State::Steady | State::Shifting(_), Input::Arm) => Ok(None),
             (State::Tripped(latch), Input::Arm) => {
                 let reason = format!("armed by the operator after {}: {}", latch.cause, latch.reason);
                 self.state = State::Steady;
-                Ok(Some(change(ChangeKind::Armed, reason)))
+                Ok(Some(Change::new(ChangeKind::Armed, reason)))
             }
             (State::Steady, Input::Look) => Ok(self.trip(health)),
             (State::Shifting(_), Input::Look) => match self.trip(health) {
@@ -248,18 +130,15 @@ impl Controller {
         if !self.has_new && to > Weight::ZERO {
             return Err(Refused::NoNewSide(self.route.clone()));
         }
-        if to > self.weight {
-            // A tripping rule would take it back at once: to force one, its action has to be changed.
-            if let Some(verdict) = &health.trip {
-                return Err(Refused::Frozen(verdict.clone()));
-            }
-            if let (Some(verdict), None) = (&health.freeze, &force) {
-                return Err(Refused::Frozen(verdict.clone()));
-            }
-        }
         let from = self.weight;
-        let forced = match (&force, &health.freeze) {
-            (Some(why), Some(verdict)) => format!(" forced over {verdict}: {why}"),
+        let obstacle = Obstacle::to_raise(health);
+        if let Some(obstacle) = obstacle.as_ref().filter(|_| to > from)
+            && (force.is_none() || !obstacle.can_be_forced())
+        {
+            return Err(Refused::Frozen(obstacle.clone()));
+        }
+        let forced = match (&force, &obstacle) {
+            (Some(why), Some(obstacle)) => format!(" forced over {obstacle}: {why}"),
             (Some(why), None) => format!(" forced: {why}"),
             (None, _) => String::new(),
         };
@@ -267,14 +146,14 @@ impl Controller {
             Some(over) if to != from => {
                 let reason = format!("{from} -> {to} over {}s{forced}", over.as_secs_f64());
                 self.state = State::Shifting(Shifting::new(from, to, over, force.is_some(), now));
-                Ok(Some(change(ChangeKind::ShiftStarted, reason)))
+                Ok(Some(Change::new(ChangeKind::ShiftStarted, reason)))
             }
             _ => {
                 let was_shifting = matches!(self.state, State::Shifting(_));
                 self.state = State::Steady;
                 self.weight = to;
                 let reason = format!("{from} -> {to} by the operator{forced}");
-                Ok((to != from || was_shifting).then(|| change(ChangeKind::Weight, reason)))
+                Ok((to != from || was_shifting).then(|| Change::new(ChangeKind::Weight, reason)))
             }
         }
     }
@@ -289,7 +168,7 @@ impl Controller {
             cause: "operator".to_owned(),
             reason: reason.clone(),
         });
-        Ok(Some(change(ChangeKind::RouteBack, reason)))
+        Ok(Some(Change::new(ChangeKind::RouteBack, reason)))
     }
 
     fn trip(&mut self, health: &Health) -> Option<Change> {
@@ -305,7 +184,7 @@ impl Controller {
                 return None;
             }
             let reason = format!("{verdict}, but the old master does not answer either");
-            return Some(change(ChangeKind::TripWithheld, reason));
+            return Some(Change::new(ChangeKind::TripWithheld, reason));
         }
         self.is_withholding = false;
         self.weight = Weight::ZERO;
@@ -325,18 +204,17 @@ impl Controller {
             return None;
         };
         // A trip that is still here has been withheld. It cannot be forced, no more than when the shift began.
-        let forbids = match shift.forced {
-            true => health.trip.as_ref(),
-            false => health.freeze.as_ref().or(health.trip.as_ref()),
-        };
-        let frozen = forbids.filter(|_| shift.raises());
-        if frozen.is_some() != shift.paused {
+        let obstacle = Obstacle::to_raise(health)
+            .filter(|obstacle| shift.raises() && (!shift.forced || !obstacle.can_be_forced()));
+        if obstacle.is_some() != shift.paused {
             // The time up to now belongs to the state it was in.
             let _ = shift.advance(now);
-            shift.paused = frozen.is_some();
-            return Some(match frozen {
-                Some(verdict) => change(ChangeKind::ShiftPaused, format!("at {}: {verdict}", self.weight)),
-                None => change(ChangeKind::ShiftResumed, format!("at {}", self.weight)),
+            shift.paused = obstacle.is_some();
+            return Some(match obstacle {
+                Some(obstacle) => {
+                    Change::new(ChangeKind::ShiftPaused, format!("at {}: {obstacle}", self.weight))
+                }
+                None => Change::new(ChangeKind::ShiftResumed, format!("at {}", self.weight)),
             });
         }
         let weight = shift.advance(now)?;
@@ -344,29 +222,14 @@ impl Controller {
         let from = std::mem::replace(&mut self.weight, weight);
         if is_done {
             self.state = State::Steady;
-            return Some(change(ChangeKind::ShiftDone, format!("{from} -> {to}")));
+            return Some(Change::new(ChangeKind::ShiftDone, format!("{from} -> {to}")));
         }
         (weight != from).then(|| {
-            change(
+            Change::new(
                 ChangeKind::ShiftStep,
                 format!("{from} -> {weight} on the way to {to}"),
             )
         })
-    }
-}
-
-impl Change {
-    /// The rule that brought the traffic back.
-    pub fn rule(&self) -> Option<Rule> {
-        self.evidence.as_ref().map(|verdict| verdict.rule)
-    }
-}
-
-fn change(kind: ChangeKind, reason: String) -> Change {
-    Change {
-        kind,
-        reason,
-        evidence: None,
     }
 }
 

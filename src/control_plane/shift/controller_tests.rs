@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cluster::Side;
-use crate::control_plane::guard::{Action, Evidence, Verdict};
+use crate::control_plane::guard::{Action, Evidence, Rule, RuleVerdict, Verdict};
 
 fn weight(percent: u16) -> Weight {
     Weight::from_steps(percent * 100).unwrap()
