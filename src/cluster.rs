@@ -4,8 +4,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// One of the two replication groups behind a route. A route without `new` only ever uses [`Side::Old`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The group that is being replaced, and that a route back returns to.
     Old,
@@ -48,8 +51,9 @@ impl fmt::Display for Side {
     }
 }
 
-/// Where one Redis or Sentinel process listens. `host` is a name or an address, without brackets.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Where one Redis or Sentinel process listens. `host` is a name or an address, without brackets. Written as its text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct NodeAddr {
     /// Host name, IPv4 or IPv6 address.
     pub host: String,
@@ -77,6 +81,29 @@ impl fmt::Display for NodeAddr {
         } else {
             write!(f, "{}:{}", self.host, self.port)
         }
+    }
+}
+
+/// A text that is no `host:port`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("allowed: host:port, an IPv6 host in brackets")]
+pub struct NodeAddrError;
+
+impl TryFrom<String> for NodeAddr {
+    type Error = NodeAddrError;
+
+    /// What [`fmt::Display`] writes. Hosts are not looked at more closely: a node may list another under any name.
+    fn try_from(text: String) -> Result<Self, NodeAddrError> {
+        let (host, port) = text.rsplit_once(':').ok_or(NodeAddrError)?;
+        let port = port.parse().map_err(|_| NodeAddrError)?;
+        let node = Self::new(host, port);
+        (!node.host.is_empty()).then_some(node).ok_or(NodeAddrError)
+    }
+}
+
+impl From<NodeAddr> for String {
+    fn from(node: NodeAddr) -> Self {
+        node.to_string()
     }
 }
 
@@ -158,5 +185,24 @@ impl Topology {
     /// Whether `node` is one of its nodes.
     pub fn has(&self, node: &NodeAddr) -> bool {
         self.master.as_ref() == Some(node) || self.replicas.contains(node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_read_from_its_own_text() {
+        for node in [
+            NodeAddr::new("10.0.0.1", 6379),
+            NodeAddr::new("[fe80::1]", 1),
+            NodeAddr::new("redis-1", 65_535),
+        ] {
+            assert_eq!(NodeAddr::try_from(node.to_string()), Ok(node));
+        }
+        for text in ["", "h", "h:", ":1", "[]:1", "h:65536", "h:-1"] {
+            assert_eq!(NodeAddr::try_from(text.to_owned()), Err(NodeAddrError), "{text}");
+        }
     }
 }

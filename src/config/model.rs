@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cluster::Endpoint;
 use crate::control_plane::guard::RuleTable;
 use crate::routing::Weight;
@@ -86,7 +88,8 @@ pub struct RouteConfig {
 }
 
 /// `[route.guard]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GuardConfig {
     /// How often every node is asked for INFO and ROLE. Default 250 ms.
     pub probe_interval: Duration,

@@ -9,6 +9,7 @@ mod hysteresis;
 mod info;
 mod ledger;
 mod measure;
+mod named_settings;
 mod node;
 mod observation;
 mod offsets;

@@ -1,8 +1,11 @@
 //! What can be measured about a side?
 //!
-//! Pure: data. The shells [`super::probe`] and [`super::heartbeat`] make these; [`super::rules`] judges them.
+//! Pure: data. The shells [`super::probe`] and [`super::heartbeat`] make these; [`super::rules`] judges them. Traces keep
+//! them as JSON: what a later version adds has a default, so that an older trace can be read.
 
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use crate::cluster::NodeAddr;
 
@@ -18,7 +21,8 @@ pub struct Observation {
 }
 
 /// See [`Observation`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ObservationKind {
     /// The node answered INFO and ROLE.
     Info(Box<NodeInfo>),
@@ -40,7 +44,8 @@ pub enum ObservationKind {
 }
 
 /// The fields of INFO and ROLE that the rules read. Absent fields are `None`, never 0.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NodeInfo {
     /// From asking to the whole answer: what it says was true at some time in between.
     pub took: Duration,
@@ -73,7 +78,7 @@ pub struct NodeInfo {
 }
 
 /// One `slaveN:` line of a master's INFO replication.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReplicaLine {
     /// As the master lists it.
     pub addr: NodeAddr,

@@ -5,6 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::named_settings::NamedSettings;
 use crate::cluster::{NodeAddr, Side};
 
 /// The rules of the contract, in the order reports list them.
@@ -65,7 +68,8 @@ impl fmt::Display for Rule {
 }
 
 /// What happens while a rule is bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// The rule is not evaluated.
     Off,
@@ -90,7 +94,7 @@ impl Action {
 }
 
 /// Settings of one rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleSetting {
     /// Bad at or above this, in [`Rule::unit`]s.
     pub limit: f64,
@@ -104,8 +108,9 @@ pub struct RuleSetting {
     pub action: [Action; 2],
 }
 
-/// The settings of all rules.
-#[derive(Clone, Debug, PartialEq)]
+/// The settings of all rules. Written as a map of them by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "NamedSettings", try_from = "NamedSettings")]
 pub struct RuleTable {
     settings: [RuleSetting; Rule::ALL.len()],
 }
