@@ -58,6 +58,11 @@ pub const SHARED_MESSAGE_BYTES: usize = 32 * 1024;
 /// How long a channel nobody listens to any more stays subscribed upstream. Clients that come and go by the thousand a second
 /// cost the node no more than a few requests; and PUBSUB NUMSUB, by which apps see who is there, is not wrong for long.
 pub const SUBSCRIPTION_LINGER: Duration = Duration::from_millis(50);
+/// Steps that matching a large message's channel with all patterns may take: 100,000 of them, and a few milliseconds. Patterns
+/// that it does not get to are taken not to match.
+pub const MATCH_STEPS_MAX: usize = 4 * 1024 * 1024;
+/// How often a node is asked what it lets wait for a subscriber while messages are refused because of that.
+pub const LIMIT_ASKED_AGAIN: Duration = Duration::from_secs(1);
 /// How often a subscriber link looks whether its node is still there: one that has said nothing since is asked.
 pub const SUBSCRIBER_CHECK: Duration = Duration::from_millis(250);
 /// So many looks without a byte, the node having been asked: it is dead or frozen. 1 s, and up to 250 ms more.

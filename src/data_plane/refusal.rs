@@ -3,6 +3,7 @@
 //! Pure: the one table of errors the proxy makes. Where Redis has an error of its own, its words are used.
 
 use crate::cluster::Side;
+use crate::data_plane::pubsub::Overload;
 use crate::resp::ProtocolError;
 use crate::routing::Weight;
 
@@ -19,6 +20,10 @@ pub(crate) enum Refusal {
     NoUpstreamFull { side: Side, commands: usize },
     /// Not executed: over a limit.
     TooBig { what: &'static str, limit: usize },
+    /// Not published: no subscriber could have it, by the proxy's own limit.
+    MessageTooBig { bytes: usize, limit: usize },
+    /// Not published: a node would close the link that carries it.
+    MessageOverload(Overload),
     /// Not subscribed: the client would have more subscriptions than it may.
     TooManySubscriptions { limit: usize },
     /// The transaction was dropped: its side changed, or its connection was lost before EXEC.
@@ -64,6 +69,13 @@ impl Refusal {
             Self::TooBig { what, limit } => {
                 format!("TOOBIG {what} is over the limit of {limit} bytes; not executed")
             }
+            Self::MessageTooBig { bytes, limit } => format!(
+                "TOOBIG a message of {bytes} bytes is over the {limit} that may wait for a subscriber by pubsub_output_hard; not published; send less, or raise that"
+            ),
+            Self::MessageOverload(over) => format!(
+                "TOOBIG this message would take {} bytes, {} subscriptions matching, which leaves too little of the {} that node {} lets wait for a subscriber (client-output-buffer-limit pubsub); not published; send less, or raise that",
+                over.bytes, over.copies, over.hard_bytes, over.node
+            ),
             Self::TooManySubscriptions { limit } => {
                 format!(
                     "TOOBIG the subscriptions of this client are over the limit of {limit}; not subscribed"

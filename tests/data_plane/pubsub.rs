@@ -665,7 +665,14 @@ fn a_large_message_is_delivered_whole_and_a_larger_one_than_allowed_closes_only_
     }
     publisher.reply();
     let too_large = vec![b'x'; 8 * 1024 * 1024];
-    publisher.call(&[b"PUBLISH", b"large", &too_large]);
+    let refused = publisher.call(&[b"PUBLISH", b"large", &too_large]);
+    assert!(refused.starts_with(b"-TOOBIG "), "{}", refused.escape_ascii());
+    assert_payloads(&proxied, &mut readers[0], "large", &[]);
+    for reader in &mut readers[1..] {
+        reader.reply();
+    }
+    // What does not come through the proxy cannot be refused.
+    proxied.old.client().call(&[b"PUBLISH", b"large", &too_large]);
     for reader in &mut readers {
         assert_eq!(reader.try_reply(), None);
     }

@@ -115,6 +115,9 @@ impl Hub {
             .insert(Rc::clone(&topic.name), Rc::clone(&topic));
         if !is_local {
             self.upstream_topics.set(self.upstream_topics.get() + 1);
+            if kind == TopicKind::Pattern {
+                route.pubsub().ceiling.add_pattern(name);
+            }
             for side in route.sides() {
                 match self.feed(side).ready() {
                     Some(link) => self.ask(&link, &topic, false),
@@ -224,6 +227,7 @@ impl Hub {
                 return Err(garbage("the node refuses the channel of this worker's marks"));
             }
             Expected::Marks => self.behind_less(route, link),
+            Expected::Allowance => self.learn(route, link, reply),
             Expected::Subscribed { topic, is_first } => {
                 if is_error {
                     self.refused(&topic, reply);
@@ -319,12 +323,12 @@ impl Hub {
     /// Looks after what time does: topics that have lingered long enough, requests that have waited too long.
     pub(crate) fn tick(&self, route: &Rc<LocalRoute>) {
         let now = Instant::now();
-        self.forget_idle(now);
+        self.forget_idle(route, now);
         self.refuse_due(route, now);
         self.retarget(route, now);
     }
 
-    fn forget_idle(&self, now: Instant) {
+    fn forget_idle(&self, route: &LocalRoute, now: Instant) {
         let count = self.lingering.borrow().len();
         for _ in 0..count {
             let Some(topic) = self.lingering.borrow_mut().pop_front() else {
@@ -335,7 +339,7 @@ impl Hub {
                 Some(since)
                     if !topic.is_wanted() && now.saturating_duration_since(since) >= SUBSCRIPTION_LINGER =>
                 {
-                    self.forget(&topic);
+                    self.forget(route, &topic);
                 }
                 Some(_) => self.lingering.borrow_mut().push_back(topic),
             }
@@ -343,7 +347,7 @@ impl Hub {
     }
 
     /// Nobody has listened for a while.
-    pub(super) fn forget(&self, topic: &Rc<Topic>) {
+    pub(super) fn forget(&self, route: &LocalRoute, topic: &Rc<Topic>) {
         let mut topics = self.topics[at(topic.kind)].borrow_mut();
         // It may be gone already, and another one of that name there.
         let is_it = |other: &Rc<Topic>| Rc::ptr_eq(other, topic);
@@ -354,6 +358,9 @@ impl Hub {
         drop(topics);
         self.upstream_topics
             .set(self.upstream_topics.get().saturating_sub(1));
+        if topic.kind == TopicKind::Pattern {
+            route.pubsub().ceiling.drop_pattern(&topic.name);
+        }
         for feed in &self.feeds {
             if topic.stage(feed.side) != Stage::Absent
                 && let Some(link) = feed.ready()

@@ -20,13 +20,14 @@ use super::feed::{Former, Target};
 use super::gap::{Gap, wall_time};
 use super::ground::causes;
 use super::hub::Hub;
+use super::large::dial;
 use super::marks::uses_marks;
 use super::subscriber_link::{self, NodeRole, SubscriberLink};
 use super::topic::Stage;
 use crate::cluster::Side;
 use crate::config::SubscribeTo;
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::upstream::{self, Dial, Wanted};
+use crate::data_plane::upstream;
 use crate::limits::{CONNECT_TIMEOUT, FOLLOW_INTERVAL, GAP_CHANNELS_MAX, GAP_SLACK};
 use crate::routing::{Epoch, Snapshot};
 
@@ -166,6 +167,7 @@ impl Hub {
 
     /// A link can be used: everything that is listened to is subscribed to.
     pub(super) fn link_ready(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
+        link.ask_allowance();
         let feed = self.feed(link.side);
         feed.is_failing.set(false);
         link.is_muted
@@ -185,7 +187,7 @@ impl Hub {
                 behind += 1;
             } else {
                 topic.set_stage(link.side, Stage::Absent);
-                self.forget(&topic);
+                self.forget(route, &topic);
             }
         }
         link.behind.set(behind);
@@ -277,18 +279,7 @@ impl Hub {
 /// A link from dial to end, and the attempt after it.
 async fn live(link: Rc<SubscriberLink>, route: Rc<LocalRoute>) {
     let (side, node) = (link.side, &link.node);
-    let dial = Dial {
-        node,
-        auth: route
-            .endpoint(side)
-            .and_then(|endpoint| endpoint.node_auth.as_ref()),
-        database: 0,
-        name: "switchback-subscriber",
-        wanted: match link.role {
-            NodeRole::Master => Wanted::Master,
-            NodeRole::Replica => Wanted::Replica,
-        },
-    };
+    let dial = dial(&route, side, node, link.role);
     let opened = timeout(CONNECT_TIMEOUT, upstream::open(&dial)).await;
     let opened = opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
     match opened {

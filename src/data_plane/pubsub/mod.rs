@@ -4,11 +4,14 @@
 //! one link there, and shared by all its clients. While a route has two sides both are subscribed to, whatever the
 //! weight: a message is published on one of them, so it is delivered once, whoever changes the weight and whenever.
 
+mod ceiling;
 mod delivery;
 mod feed;
 mod gap;
+mod glob;
 mod ground;
 mod hub;
+mod large;
 mod links;
 mod marks;
 mod pending;
@@ -18,6 +21,7 @@ pub(crate) mod subscriber_link;
 mod topic;
 mod weights;
 
+pub(crate) use ceiling::Overload;
 pub(crate) use delivery::{Delivery, confirmation, pong};
 pub use gap::Gap;
 pub(crate) use hub::Hub;

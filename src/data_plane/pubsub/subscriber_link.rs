@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::delivery::{Delivery, head};
+use super::large::ASK_ALLOWANCE;
 use super::topic::Topic;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::command::TopicKind;
@@ -62,6 +63,8 @@ pub(super) enum Expected {
     },
     /// The subscription to this worker's marks.
     Marks,
+    /// The question how much may wait for a subscriber.
+    Allowance,
 }
 
 /// One connection for subscriptions.
@@ -149,6 +152,11 @@ impl SubscriberLink {
             TopicKind::Shard => b"SUNSUBSCRIBE",
         };
         self.send(&[word, &topic.name], Expected::Unsubscribed);
+    }
+
+    /// Asks what the node lets wait for a subscriber; not allowed once there is a subscription.
+    pub(super) fn ask_allowance(&self) {
+        self.send(&ASK_ALLOWANCE, Expected::Allowance);
     }
 
     pub(super) fn subscribe_marks(&self, channel: &[u8]) {

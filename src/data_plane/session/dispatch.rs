@@ -177,6 +177,9 @@ impl Sending<'_> {
             answer(state, None, &reply);
             return Ok(());
         }
+        if self.class.is_publish {
+            self.has_bearers(state)?;
+        }
         if state.transaction.open && self.request.again.is_none() {
             return self.in_transaction(state);
         }

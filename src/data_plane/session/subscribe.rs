@@ -108,6 +108,38 @@ impl Sending<'_> {
         Ok(())
     }
 
+    /// Whether a message can be held by a subscriber, and by the nodes for a worker's link. Those of a transaction are
+    /// published at once, and count together. Cost: two comparisons when it is not large.
+    #[inline]
+    pub(super) fn has_bearers(&self, state: &mut State) -> Result<(), Refusal> {
+        let bytes = self.request.bytes.len();
+        let limit = self.turn.limits.pubsub_output.hard_bytes;
+        if limit > 0 && bytes > limit {
+            return Err(Refusal::MessageTooBig { bytes, limit });
+        }
+        let ceiling = &self.session.route.pubsub().ceiling;
+        let mut together = bytes;
+        if state.transaction.open && self.request.again.is_none() {
+            together = together.saturating_add(state.transaction.published_bytes);
+            state.transaction.published_bytes = together;
+        }
+        match ceiling.is_far(together) {
+            true => Ok(()),
+            false => self.has_bearers_if_large(together),
+        }
+    }
+
+    fn has_bearers_if_large(&self, bytes: usize) -> Result<(), Refusal> {
+        let route = &self.session.route;
+        let channel = self.request.args.get(1).unwrap_or_default();
+        let is_shard = self.class.spec.is_some_and(|spec| spec.name == "spublish");
+        let checked = route.pubsub().ceiling.check(channel, is_shard, bytes);
+        checked.map_err(|overload| {
+            route.hub.ask_again(route, &overload);
+            Refusal::MessageOverload(overload)
+        })
+    }
+
     /// A PUBLISH to a channel that has just moved waits until all hubs have heard what was published before.
     pub(super) fn wait_for_subscribers(&self, side: Side) -> Result<(), Stall> {
         let route = &self.session.route;

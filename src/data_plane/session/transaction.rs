@@ -24,6 +24,8 @@ pub(crate) struct Transaction {
     pub(crate) refused: bool,
     /// Its connection is gone, or its slots have moved.
     pub(crate) lost: bool,
+    /// Bytes of the messages it publishes: they are published at once.
+    pub(crate) published_bytes: usize,
     /// Lowest and highest rank of the slots it touches.
     ranks: Option<(u16, u16)>,
 }

@@ -1,0 +1,80 @@
+//! How much does a node let wait for a subscriber, and how is that learnt?
+//!
+//! Shell: each link asks before its first subscription, so that it is known before anything is confirmed. Later there is
+//! nobody to ask on it; when messages are refused because of it, as an operator may have raised it since, the node is asked on
+//! a connection that is opened for it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::ceiling::{Overload, hard_limit};
+use super::hub::Hub;
+use super::subscriber_link::{NodeRole, SubscriberLink};
+use crate::cluster::{NodeAddr, Side};
+use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::upstream::{self, Dial, Wanted};
+use crate::limits::CONNECT_TIMEOUT;
+use crate::resp::{ReplyScanner, write_command};
+
+/// What a node is asked.
+pub(super) const ASK_ALLOWANCE: [&[u8]; 3] = [b"CONFIG", b"GET", b"client-output-buffer-limit"];
+
+/// Bytes of an answer that is read: it is one short line.
+const ANSWER_BYTES_MAX: usize = 4 * 1024;
+
+impl Hub {
+    /// A link's node has told, or has refused to.
+    pub(super) fn learn(&self, route: &LocalRoute, link: &SubscriberLink, reply: &[u8]) {
+        let ceiling = &route.pubsub().ceiling;
+        ceiling.set(self.worker, link.side, &link.node, link.role, hard_limit(reply));
+    }
+
+    /// A message was refused because of a node's limit: the next one may not have to be.
+    pub(crate) fn ask_again(&self, route: &Rc<LocalRoute>, overload: &Overload) {
+        if route.pubsub().ceiling.is_to_be_asked(overload) {
+            let (route, overload) = (Rc::clone(route), overload.clone());
+            tokio::task::spawn_local(async move {
+                let asked = timeout(
+                    CONNECT_TIMEOUT,
+                    ask(&route, overload.side, &overload.node, overload.role),
+                );
+                if let Ok(Some(reply)) = asked.await {
+                    route.pubsub().ceiling.change(&overload, hard_limit(&reply));
+                }
+            });
+        }
+    }
+}
+
+/// The node's answer.
+async fn ask(route: &LocalRoute, side: Side, node: &Arc<NodeAddr>, role: NodeRole) -> Option<Vec<u8>> {
+    let (mut stream, _) = upstream::open(&dial(route, side, node, role)).await.ok()?;
+    let mut request = Vec::new();
+    write_command(&mut request, &ASK_ALLOWANCE);
+    stream.write_all(&request).await.ok()?;
+    let (mut answer, mut scanner) = (Vec::new(), ReplyScanner::new());
+    while answer.len() < ANSWER_BYTES_MAX && stream.read_buf(&mut answer).await.ok()? > 0 {
+        if scanner.scan(&answer).ok()?.is_some() {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+/// A connection that listens, or asks for one that does.
+pub(super) fn dial<'a>(route: &'a LocalRoute, side: Side, node: &'a NodeAddr, role: NodeRole) -> Dial<'a> {
+    let endpoint = route.endpoint(side);
+    Dial {
+        node,
+        auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
+        database: 0,
+        name: "switchback-subscriber",
+        wanted: match role {
+            NodeRole::Master => Wanted::Master,
+            NodeRole::Replica => Wanted::Replica,
+        },
+    }
+}
