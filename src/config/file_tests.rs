@@ -136,6 +136,40 @@ fn what_is_said_is_what_holds() {
 }
 
 #[test]
+fn what_is_said_of_one_side_holds_there_and_the_common_word_for_both() {
+    let guard = |text: &str| plain_with(text).map(|route| route.guard);
+    let one = guard("guard.replicas_usual_old = 2\nguard.bandwidth_mbit_new = 40").unwrap();
+    assert_eq!(one.replicas_usual, [Some(2), None]);
+    assert_eq!(one.bandwidth_mbit, [None, Some(40)]);
+    let both = guard("guard.replicas_usual = 0\nguard.bandwidth_mbit = 1000").unwrap();
+    assert_eq!(both.replicas_usual, [Some(0); 2]);
+    assert_eq!(both.bandwidth_mbit, [Some(1000); 2]);
+    let twice = fault(guard("guard.bandwidth_mbit = 1\nguard.bandwidth_mbit_old = 1"));
+    assert!(twice.contains("guard.bandwidth_mbit_old"), "{twice}");
+    assert!(twice.contains("beside `bandwidth_mbit`"), "{twice}");
+}
+
+#[test]
+fn rules_that_have_keys_of_their_own_are_read_with_them() {
+    let guard = plain_with(
+        "guard.output_buffer = { limit = '1mb', overflow_within = '2s', for = '1s', action = 'warn' }\n\
+         guard.memory_gap = { limit = 5, floor = '1mb' }\n\
+         guard.traffic_rising = { limit = 50, window = '1m' }",
+    )
+    .unwrap()
+    .guard;
+    let buffer = guard.rules.get(Rule::OutputBuffer);
+    assert_eq!((buffer.limit, buffer.action), (1_048_576.0, [Action::Warn; 2]));
+    assert_eq!(guard.overflow_within, Duration::from_secs(2));
+    assert_eq!(
+        (guard.rules.get(Rule::MemoryGap).limit, guard.memory_gap_floor),
+        (5.0, 1 << 20)
+    );
+    let rising = guard.rules.get(Rule::TrafficRising);
+    assert_eq!((rising.limit, rising.window.as_secs()), (50.0, 60));
+}
+
+#[test]
 fn workers_are_the_cores_unless_said_otherwise() {
     let workers = |proxy: &str| {
         let text = format!("{proxy}\n[[route]]\nname='a'\nlisten=['[::1]:1']\nold='redis://h:1'");
@@ -283,8 +317,6 @@ fn what_is_not_built_yet_is_refused_as_such() {
         "ramp.steps = [1, 5]",
         "tls.cert = 'x'",
         "data = 'linked'",
-        "guard.memory_cap.limit = 1",
-        "guard.traffic_rising = {}",
         "new = 'rediss://h:2'",
         "new = 'rediss+sentinel://h:2/m'",
     ] {
@@ -311,6 +343,13 @@ fn every_range_is_enforced_one_past_its_ends() {
         ("guard.probe_interval = '1s'", "guard.probe_interval = '1001ms'"),
         ("guard.tilt_for = '10m'", "guard.tilt_for = '10 years'"),
         ("guard.link_down.limit = 64", "guard.link_down.limit = 65"),
+        ("guard.memory_gap.limit = 100", "guard.memory_gap.limit = 101"),
+        (
+            "guard.output_buffer.limit = '1kb'",
+            "guard.output_buffer.limit = 1023",
+        ),
+        ("guard.replicas_usual = 64", "guard.replicas_usual = 65"),
+        ("guard.bandwidth_mbit = 1", "guard.bandwidth_mbit = 0"),
         ("guard.link_down.limit = 1", "guard.link_down.limit = 0"),
         ("guard.unreachable.limit = '1s'", "guard.unreachable.limit = 1"),
         (

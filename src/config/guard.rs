@@ -1,7 +1,7 @@
 //! How is `[route.guard]` read?
 //!
 //! Pure. A duration is a string with its unit here as everywhere, so a rule whose measure is time has a string for a
-//! limit, and one that counts a whole number.
+//! limit, and one that counts a whole number; sizes are as everywhere too.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use super::model::GuardConfig;
 use super::section::Section;
 use crate::cluster::Side;
 use crate::control_plane::guard::{Action, Rule, RuleSetting};
+use crate::limits::NODES_MAX;
 
-/// Keys of `[route.guard]`. `later`: rules of the contract that are not built yet.
+/// Keys of `[route.guard]`.
 pub(super) const GUARD: Keys = Keys {
     known: &[
         "probe_interval",
@@ -22,14 +23,18 @@ pub(super) const GUARD: Keys = Keys {
         "tilt_after",
         "tilt_for",
         "healthy_before",
+        "replicas_usual",
+        "replicas_usual_old",
+        "replicas_usual_new",
+        "bandwidth_mbit",
+        "bandwidth_mbit_old",
+        "bandwidth_mbit_new",
         "unreachable",
         "heartbeat_delay",
         "link_down",
         "resync_loop",
         "replica_flap",
         "offset_lag",
-    ],
-    later: &[
         "output_buffer",
         "memory_cap",
         "memory_gap",
@@ -39,25 +44,73 @@ pub(super) const GUARD: Keys = Keys {
         "bandwidth",
         "traffic_rising",
     ],
-};
-/// Keys of a rule that looks at now.
-pub(super) const RULE: Keys = Keys {
-    known: &["limit", "for", "clear_for", "action", "action_old", "action_new"],
     later: &[],
 };
-/// Keys of a rule that counts over a window.
-pub(super) const COUNTING_RULE: Keys = Keys {
-    known: &[
-        "limit",
-        "for",
-        "clear_for",
-        "window",
-        "action",
-        "action_old",
-        "action_new",
-    ],
-    later: &[],
-};
+const ACTION: [&str; 3] = ["action", "action_old", "action_new"];
+/// Of a rule that looks at now.
+const RULE: Keys = rule_keys(&["limit", "for", "clear_for", ACTION[0], ACTION[1], ACTION[2]]);
+/// Of a rule that counts or compares over a window.
+const WINDOW_RULE: Keys = rule_keys(&[
+    "limit",
+    "for",
+    "clear_for",
+    "window",
+    ACTION[0],
+    ACTION[1],
+    ACTION[2],
+]);
+const OUTPUT_BUFFER: Keys = rule_keys(&[
+    "limit",
+    "overflow_within",
+    "for",
+    "clear_for",
+    ACTION[0],
+    ACTION[1],
+    ACTION[2],
+]);
+const MEMORY_GAP: Keys = rule_keys(&[
+    "limit",
+    "floor",
+    "for",
+    "clear_for",
+    ACTION[0],
+    ACTION[1],
+    ACTION[2],
+]);
+
+const fn rule_keys(known: &'static [&'static str]) -> Keys {
+    Keys { known, later: &[] }
+}
+
+/// Keys of a rule's table.
+pub(super) const fn keys_of(rule: Rule) -> Keys {
+    match rule {
+        Rule::OutputBuffer => OUTPUT_BUFFER,
+        Rule::MemoryGap => MEMORY_GAP,
+        _ if has_window(rule) => WINDOW_RULE,
+        _ => RULE,
+    }
+}
+
+/// The rule has a `window`.
+const fn has_window(rule: Rule) -> bool {
+    match rule {
+        Rule::ResyncLoop
+        | Rule::ReplicaFlap
+        | Rule::MemoryCap
+        | Rule::CommandMismatch
+        | Rule::TrafficRising => true,
+        Rule::Unreachable
+        | Rule::HeartbeatDelay
+        | Rule::LinkDown
+        | Rule::OffsetLag
+        | Rule::OutputBuffer
+        | Rule::MemoryGap
+        | Rule::SlowlogGrowth
+        | Rule::ReplicaExcess
+        | Rule::Bandwidth => false,
+    }
+}
 
 const ACTIONS: [(&str, Action); 4] = [
     (Action::Trip.name(), Action::Trip),
@@ -69,11 +122,14 @@ const ACTIONS: [(&str, Action); 4] = [
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Sizes of buffers and of data beyond any node's.
+const BYTES_MAX: usize = 1 << 40;
 
 /// What a rule's limit may be.
 enum LimitRange {
     Time(RangeInclusive<Duration>),
     Count(RangeInclusive<usize>),
+    Bytes(RangeInclusive<usize>),
 }
 
 /// `[route.guard]`; absent keys, and an absent table, mean the defaults.
@@ -96,10 +152,14 @@ pub(super) fn read(section: Option<&Section<'_>>) -> GuardConfig {
         guard.healthy_before,
         Duration::ZERO..=10 * MINUTE,
     );
+    let usual = ["replicas_usual", "replicas_usual_old", "replicas_usual_new"];
+    guard.replicas_usual = by_side(section, usual, |found| found.count(0..=NODES_MAX));
+    let bandwidth = ["bandwidth_mbit", "bandwidth_mbit_old", "bandwidth_mbit_new"];
+    guard.bandwidth_mbit = by_side(section, bandwidth, |found| found.count(1..=1_000_000));
     for rule in Rule::ALL {
-        let keys = if counts(rule) { COUNTING_RULE } else { RULE };
-        if let Some(section) = section.section(rule.name(), keys) {
+        if let Some(section) = section.section(rule.name(), keys_of(rule)) {
             read_rule(&section, rule, guard.rules.get_mut(rule));
+            read_own(&section, rule, &mut guard);
         }
     }
     check_staleness(section, &guard);
@@ -132,23 +192,55 @@ fn read_rule(section: &Section<'_>, rule: Rule, setting: &mut RuleSetting) {
     setting.clear_for = section.or("clear_for", setting.clear_for, |found| {
         found.duration(Duration::ZERO..=60 * MINUTE)
     });
-    if counts(rule) {
+    if has_window(rule) {
         setting.window = section.or("window", setting.window, |found| {
             found.duration(SECOND..=60 * MINUTE)
         });
     }
-    let both = section.get("action");
-    if let Some(action) = both.as_ref().and_then(action) {
-        setting.action = [action; 2];
+    for (given, action) in by_side(section, ACTION, action)
+        .into_iter()
+        .zip(&mut setting.action)
+    {
+        *action = given.unwrap_or(*action);
     }
-    for (side, key) in Side::BOTH.into_iter().zip(["action_old", "action_new"]) {
+}
+
+/// What one rule has that others do not.
+fn read_own(section: &Section<'_>, rule: Rule, guard: &mut GuardConfig) {
+    match rule {
+        Rule::OutputBuffer => {
+            guard.overflow_within = section.or("overflow_within", guard.overflow_within, |found| {
+                found.duration(Duration::ZERO..=10 * MINUTE)
+            });
+        }
+        Rule::MemoryGap => {
+            guard.memory_gap_floor = section.or("floor", guard.memory_gap_floor, |found| {
+                found.bytes(0..=BYTES_MAX)
+            });
+        }
+        _ => {}
+    }
+}
+
+/// One word for both sides, or one for each: the keys are given in this order, and so are the values, by [`Side::index`].
+fn by_side<T: Copy>(
+    section: &Section<'_>,
+    [both, old, new]: [&'static str; 3],
+    read: impl Fn(&Found<'_>) -> Option<T>,
+) -> [Option<T>; 2] {
+    let common = section.get(both);
+    let mut values = [common.as_ref().and_then(&read); 2];
+    for (side, key) in Side::BOTH.into_iter().zip([old, new]) {
         let Some(found) = section.get(key) else { continue };
-        if both.is_some() {
-            found.fault("beside `action`; allowed: `action` for both sides, or action_old and action_new");
-        } else if let Some(action) = action(&found) {
-            setting.action[side.index()] = action;
+        if common.is_some() {
+            found.fault(format!(
+                "beside `{both}`; allowed: `{both}` for both sides, or {old} and {new}"
+            ));
+        } else {
+            values[side.index()] = read(&found);
         }
     }
+    values
 }
 
 fn action(found: &Found<'_>) -> Option<Action> {
@@ -159,6 +251,7 @@ fn limit(found: &Found<'_>, rule: Rule) -> Option<f64> {
     match limit_range(rule) {
         LimitRange::Time(range) => found.duration(range).map(|limit| limit.as_secs_f64()),
         LimitRange::Count(range) => found.count(range).map(|limit| limit as f64),
+        LimitRange::Bytes(range) => found.bytes(range).map(|limit| limit as f64),
     }
 }
 
@@ -168,15 +261,11 @@ fn limit_range(rule: Rule) -> LimitRange {
         Rule::Unreachable | Rule::HeartbeatDelay | Rule::OffsetLag => {
             LimitRange::Time(10 * MILLI..=10 * MINUTE)
         }
-        Rule::LinkDown => LimitRange::Count(1..=crate::limits::NODES_MAX),
+        Rule::LinkDown | Rule::ReplicaExcess => LimitRange::Count(1..=NODES_MAX),
         Rule::ResyncLoop | Rule::ReplicaFlap => LimitRange::Count(1..=10_000),
-    }
-}
-
-/// The rule has a `window`.
-pub(super) const fn counts(rule: Rule) -> bool {
-    match rule {
-        Rule::ResyncLoop | Rule::ReplicaFlap => true,
-        Rule::Unreachable | Rule::HeartbeatDelay | Rule::LinkDown | Rule::OffsetLag => false,
+        Rule::OutputBuffer => LimitRange::Bytes(1024..=BYTES_MAX),
+        Rule::MemoryCap | Rule::SlowlogGrowth => LimitRange::Count(1..=1_000_000),
+        Rule::MemoryGap => LimitRange::Count(1..=100),
+        Rule::CommandMismatch | Rule::Bandwidth | Rule::TrafficRising => LimitRange::Count(1..=10_000),
     }
 }

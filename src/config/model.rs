@@ -104,6 +104,16 @@ pub struct GuardConfig {
     /// How long a replica must have been in sync and keeping up before its loss or lag is evidence, so that a first sync
     /// or a restart is not. Default 3 s.
     pub healthy_before: Duration,
+    /// By [`crate::cluster::Side::index`]: how many replicas a master usually has. `None`, the default: learnt from the
+    /// first evidence that all of them are healthy.
+    pub replicas_usual: [Option<usize>; 2],
+    /// By side: what a node's network link can carry, in Mbit/s. `None`, the default: [`crate::control_plane::guard::Rule::Bandwidth`] is not
+    /// evaluated.
+    pub bandwidth_mbit: [Option<usize>; 2],
+    /// [`crate::control_plane::guard::Rule::OutputBuffer`] is bad too when a buffer would overflow within this, growing as it does. Default 3 s.
+    pub overflow_within: Duration,
+    /// [`crate::control_plane::guard::Rule::MemoryGap`] does not look at less than this between master and replica, in bytes. Default 64 MiB.
+    pub memory_gap_floor: usize,
     /// Threshold, duration and action of every rule.
     pub rules: RuleTable,
 }
@@ -117,6 +127,10 @@ impl Default for GuardConfig {
             tilt_after: Duration::from_millis(500),
             tilt_for: Duration::from_secs(2),
             healthy_before: Duration::from_secs(3),
+            replicas_usual: [None; 2],
+            bandwidth_mbit: [None; 2],
+            overflow_within: Duration::from_secs(3),
+            memory_gap_floor: 64 * 1024 * 1024,
             rules: RuleTable::default(),
         }
     }

@@ -96,6 +96,7 @@ pub(super) fn health(route: &RouteControl, now: Instant) -> Vec<Reply> {
             ("measured", measured),
             ("limit", Reply::Double(verdict.evidence.limit)),
             ("unit", text(verdict.rule.unit())),
+            ("note", optional(verdict.evidence.note.clone())),
             ("since", text(wall_time(verdict.since, now))),
         ])
     };

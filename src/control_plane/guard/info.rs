@@ -91,6 +91,12 @@ impl Fields {
             "used_memory" => self.node.used_memory = number(),
             "maxmemory" => self.node.maxmemory = number(),
             "total_commands_processed" => self.node.commands = number(),
+            "used_memory_dataset" => self.node.dataset = number(),
+            "mem_not_counted_for_evict" => self.node.not_counted_for_evict = number(),
+            "maxmemory_policy" => self.node.maxmemory_policy = Some(value.to_owned()),
+            "evicted_keys" => self.node.evicted_keys = number(),
+            "total_net_output_bytes" => self.node.net_output_bytes = number(),
+            "total_net_repl_output_bytes" => self.node.net_repl_output_bytes = number(),
             _ => self.read_replica(name, value),
         }
     }
@@ -144,12 +150,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const MASTER: &str = "# Server\r\nrun_id:abc\r\n# Memory\r\nused_memory:1000\r\nmaxmemory:0\r\n\
+    const MASTER: &str = "# Server\r\nrun_id:abc\r\n# Memory\r\nused_memory:1000\r\nused_memory_dataset:900\r\n\
+        maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\nmem_not_counted_for_evict:40\r\n\
         # Replication\r\nrole:master\r\nconnected_slaves:3\r\n\
         slave0:ip=10.0.0.2,port=6379,state=online,offset=140,lag=1\r\n\
         slave1:ip=fe80::2,port=6380,state=wait_bgsave,offset=0,lag=0\r\n\
         slave2:ip=replica-3.example,port=6381,state=online,offset=139,lag=0\r\n\
-        master_repl_offset:150\r\n# Stats\r\nsync_full:2\r\nsync_partial_err:1\r\ntotal_commands_processed:77\r\n";
+        master_repl_offset:150\r\n# Stats\r\nsync_full:2\r\nsync_partial_err:1\r\ntotal_commands_processed:77\r\n\
+        total_net_output_bytes:500\r\ntotal_net_repl_output_bytes:200\r\nevicted_keys:3\r\n";
     const REPLICA: &str = "role:slave\r\nmaster_host:::1\r\nmaster_port:6379\r\nmaster_link_status:up\r\n\
         master_sync_in_progress:0\r\nslave_repl_offset:149\r\nmaster_repl_offset:148\r\nconnected_slaves:0\r\n";
 
@@ -173,6 +181,12 @@ mod tests {
         assert_eq!((node.sync_full, node.sync_partial_err), (Some(2), Some(1)));
         assert_eq!((node.used_memory, node.maxmemory), (Some(1000), Some(0)));
         assert_eq!(node.commands, Some(77));
+        assert_eq!((node.dataset, node.not_counted_for_evict), (Some(900), Some(40)));
+        assert_eq!(node.maxmemory_policy.as_deref(), Some("allkeys-lru"));
+        assert_eq!(node.evicted_keys, Some(3));
+        let sent = (node.net_output_bytes, node.net_repl_output_bytes);
+        assert_eq!(sent, (Some(500), Some(200)));
+        assert_eq!((node.replica_clients, node.details), (None, None), "not in INFO");
         let seen: Vec<_> = node
             .replicas
             .iter()

@@ -65,22 +65,26 @@ pub(super) struct Measure<'a> {
 }
 
 impl Measure<'_> {
-    /// Measures one rule.
-    pub(super) fn rule(self, rule: Rule, side: &mut SideEvidence) -> Reading {
+    /// Measures one rule; `None` when it is not evaluated here.
+    pub(super) fn rule(self, rule: Rule, side: &mut SideEvidence) -> Option<Reading> {
         let limit = side.config.rules.get(rule).limit;
         if rule == Rule::Unreachable {
-            return self.unreachable(side, limit);
+            return Some(self.unreachable(side, limit));
+        }
+        if !is_built(rule) {
+            return None;
         }
         if side.master.is_none() || side.masterless_since.is_some() || side.is_handing_over(self.now) {
-            return Reading::unknown(side.master.as_ref(), self.now);
+            return Some(Reading::unknown(side.master.as_ref(), self.now));
         }
-        match rule {
+        Some(match rule {
             Rule::Unreachable => self.unreachable(side, limit),
             Rule::HeartbeatDelay => self.heartbeat_delay(side, limit),
             Rule::LinkDown => self.link_down(side, limit),
             Rule::ResyncLoop | Rule::ReplicaFlap => self.tally(rule, side),
             Rule::OffsetLag => self.offset_lag(side, limit),
-        }
+            _ => return None,
+        })
     }
 
     /// How long the master has been silent; a master that never answered is unknown. Without a master it is still the last
@@ -250,6 +254,14 @@ impl Measure<'_> {
             _ => Reading::unknown(present(side).next().map(|(addr, _)| addr), self.now),
         }
     }
+}
+
+/// The others may be set already, and are not evaluated yet.
+const fn is_built(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::HeartbeatDelay | Rule::LinkDown | Rule::ResyncLoop | Rule::ReplicaFlap | Rule::OffsetLag
+    )
 }
 
 /// The replicas the topology names.

@@ -15,7 +15,9 @@ mod observation;
 mod offsets;
 mod probe;
 mod redial;
+mod rule;
 mod rules;
+mod setting;
 #[cfg(test)]
 mod simulation;
 mod tally;
@@ -24,9 +26,11 @@ mod verdict;
 mod watch;
 
 pub use info::{InfoError, parse as parse_info};
-pub use observation::{NodeInfo, Observation, ObservationKind, ReplicaLine};
-pub use rules::{NodeHealth, Rules};
-pub use verdict::{
-    Action, Evidence, Rule, RuleSetting, RuleTable, RuleVerdict, Verdict, freeze, trip, worst,
+pub use observation::{
+    BufferLimit, NodeDetails, NodeInfo, Observation, ObservationKind, ReplicaClient, ReplicaLine,
 };
+pub use rule::Rule;
+pub use rules::{NodeHealth, Rules};
+pub use setting::{Action, RuleSetting, RuleTable};
+pub use verdict::{Evidence, RuleVerdict, Verdict, freeze, trip, worst};
 pub use watch::watch_side;

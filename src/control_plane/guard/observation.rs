@@ -75,6 +75,68 @@ pub struct NodeInfo {
     pub maxmemory: Option<u64>,
     /// `total_commands_processed`.
     pub commands: Option<u64>,
+    /// `used_memory_dataset`: `used_memory` without buffers of clients, replicas and the backlog. Unit: bytes.
+    pub dataset: Option<u64>,
+    /// `mem_not_counted_for_evict`: what of `used_memory` does not count against `maxmemory`. Unit: bytes.
+    pub not_counted_for_evict: Option<u64>,
+    /// `maxmemory_policy`: `noeviction`, `allkeys-lru`, …
+    pub maxmemory_policy: Option<String>,
+    /// `evicted_keys` since start.
+    pub evicted_keys: Option<u64>,
+    /// `total_net_output_bytes`: all it has sent since start, to replicas too.
+    pub net_output_bytes: Option<u64>,
+    /// `total_net_repl_output_bytes`: what of it went to replicas; absent before Redis 7.
+    pub net_repl_output_bytes: Option<u64>,
+    /// The connections of a master's replicas; `None` on a replica, and where it was not told.
+    pub replica_clients: Option<Vec<ReplicaClient>>,
+    /// What is asked for once a second only; `None` in between.
+    pub details: Option<Box<NodeDetails>>,
+}
+
+/// What a node is asked for once a second: it costs more, or changes seldom. Absent where it was refused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeDetails {
+    /// `errorstat_OOM`: commands refused at `maxmemory` since start; 0 where there was none.
+    pub oom_errors: Option<u64>,
+    /// Entries its slowlog has ever had since start; 0 while it is empty.
+    pub slowlog_entries: Option<u64>,
+    /// On a replica: its own end of the connection to its master, as the master sees it when no NAT lies between.
+    pub master_link: Option<NodeAddr>,
+    /// `client-output-buffer-limit replica`.
+    pub replica_buffer_limit: Option<BufferLimit>,
+    /// `repl-backlog-size`, bytes.
+    pub backlog_size: Option<u64>,
+    /// `loading`: it reads its data from disk.
+    pub loading: Option<bool>,
+    /// `rdb_bgsave_in_progress`.
+    pub rdb_saving: Option<bool>,
+    /// `aof_rewrite_in_progress`.
+    pub aof_rewriting: Option<bool>,
+}
+
+/// `client-output-buffer-limit` of one class of clients; 0 is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BufferLimit {
+    /// Closed at once beyond this. Unit: bytes.
+    pub hard_bytes: u64,
+    /// Closed when beyond this for `soft_seconds`. Unit: bytes.
+    pub soft_bytes: u64,
+    /// See `soft_bytes`.
+    pub soft_seconds: u64,
+}
+
+/// One line of a master's `CLIENT LIST TYPE replica`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaClient {
+    /// `id`: another connection has another one.
+    pub id: u64,
+    /// `addr`: the replica's end of the connection, not the address it listens on.
+    pub addr: NodeAddr,
+    /// `age` of the connection in seconds.
+    pub age_seconds: u64,
+    /// `omem`: what waits for it to be sent. Unit: bytes.
+    pub omem_bytes: u64,
 }
 
 /// One `slaveN:` line of a master's INFO replication.

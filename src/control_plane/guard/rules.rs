@@ -14,6 +14,9 @@ use super::{Action, Evidence, Observation, ObservationKind, Rule, RuleVerdict, V
 use crate::cluster::{NodeAddr, Side, Topology};
 use crate::config::GuardConfig;
 
+/// How far ahead [`Rule::TrafficRising`] looks while nobody says: what a look at both sides before a shift is good for.
+const HORIZON: Duration = Duration::from_secs(600);
+
 /// What metrics and reports show of one node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeHealth {
@@ -36,6 +39,7 @@ pub struct Rules {
     evidence: SideEvidence,
     tilt: Tilt,
     states: [Hysteresis; Rule::ALL.len()],
+    horizon: Duration,
 }
 
 impl Rules {
@@ -46,7 +50,13 @@ impl Rules {
             tilt: Tilt::new(config.tilt_after, config.tilt_for),
             evidence: SideEvidence::new(config),
             states: [const { Hysteresis::new() }; Rule::ALL.len()],
+            horizon: HORIZON,
         }
+    }
+
+    /// How far ahead [`Rule::TrafficRising`] looks from now on: the time a ramp has left; `None` while there is none.
+    pub fn horizon(&mut self, ahead: Option<Duration>) {
+        self.horizon = ahead.unwrap_or(HORIZON);
     }
 
     /// Other settings from now on; the evidence stays.
@@ -96,14 +106,14 @@ impl Rules {
         self.tilt.is_tilted(now)
     }
 
-    /// The verdict of every rule that is not off, in report order.
+    /// The verdict of every rule that is evaluated and not off, in report order.
     pub fn verdicts(&mut self, now: Instant) -> Vec<RuleVerdict> {
         self.tilt.tick(now);
         self.evidence.drop_lost(now);
         let mut verdicts = Vec::with_capacity(Rule::ALL.len());
         for rule in Rule::ALL {
             if self.action(rule) != Action::Off {
-                verdicts.push(self.judge(rule, now));
+                verdicts.extend(self.judge(rule, now));
             }
         }
         verdicts
@@ -133,12 +143,12 @@ impl Rules {
         self.evidence.config.rules.get(rule).action[self.side.index()]
     }
 
-    fn judge(&mut self, rule: Rule, now: Instant) -> RuleVerdict {
+    fn judge(&mut self, rule: Rule, now: Instant) -> Option<RuleVerdict> {
         let measure = Measure {
             tilt: &self.tilt,
             now,
         };
-        let reading = measure.rule(rule, &mut self.evidence);
+        let reading = measure.rule(rule, &mut self.evidence)?;
         let setting = self.evidence.config.rules.get(rule);
         let level = match reading.level(setting.limit) {
             Level::Reached(_) if is_timed(rule) && self.tilt.is_tilted(now) => Level::Unknown,
@@ -146,22 +156,34 @@ impl Rules {
         };
         let state = &mut self.states[rule as usize];
         state.judge(level, setting, now);
-        RuleVerdict {
+        Some(RuleVerdict {
             side: self.side,
             rule,
             verdict: state.verdict(),
             action: setting.action[self.side.index()],
             evidence: evidence(reading, state.verdict(), setting.limit),
             since: state.since(now),
-        }
+        })
     }
 }
 
 /// Whether the rule measures by this process's clock. The others read what nodes say of themselves, stalled or not.
 const fn is_timed(rule: Rule) -> bool {
     match rule {
-        Rule::Unreachable | Rule::HeartbeatDelay | Rule::OffsetLag => true,
-        Rule::LinkDown | Rule::ResyncLoop | Rule::ReplicaFlap => false,
+        Rule::Unreachable
+        | Rule::HeartbeatDelay
+        | Rule::OffsetLag
+        | Rule::CommandMismatch
+        | Rule::Bandwidth
+        | Rule::TrafficRising => true,
+        Rule::LinkDown
+        | Rule::ResyncLoop
+        | Rule::ReplicaFlap
+        | Rule::OutputBuffer
+        | Rule::MemoryCap
+        | Rule::MemoryGap
+        | Rule::SlowlogGrowth
+        | Rule::ReplicaExcess => false,
     }
 }
 
@@ -173,5 +195,6 @@ fn evidence(reading: Reading, verdict: Verdict, limit: f64) -> Evidence {
             Verdict::Ok | Verdict::Bad => reading.value.unwrap_or(0.0),
         },
         limit,
+        note: None,
     }
 }

@@ -593,7 +593,7 @@ fn silence_is_unknown_not_bad() {
             assert_ne!(verdict.verdict, Verdict::Bad, "{verdict}");
         }
     }
-    for rule in &Rule::ALL[1..] {
+    for rule in &Rule::ALL[1..6] {
         assert_eq!(sim.verdict(*rule).verdict, Verdict::Unknown, "{rule}");
     }
     assert_eq!(sim.verdict(Rule::Unreachable).verdict, Verdict::Ok);
@@ -755,7 +755,10 @@ fn a_rule_that_is_off_is_not_there_and_actions_are_by_side() {
     config.rules.get_mut(Rule::LinkDown).action = [super::Action::Warn, super::Action::Off];
     let mut rules = Rules::new(config, Side::New);
     let verdicts = rules.verdicts(Instant::now());
-    assert_eq!(verdicts.len(), Rule::ALL.len() - 1);
+    assert_eq!(
+        verdicts.len(),
+        Rule::ALL.iter().filter(|rule| **rule <= Rule::OffsetLag).count() - 1
+    );
     assert!(verdicts.iter().all(|verdict| verdict.rule != Rule::LinkDown));
 }
 

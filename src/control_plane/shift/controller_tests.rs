@@ -20,6 +20,7 @@ fn bad(rule: Rule, side: Side, action: Action) -> RuleVerdict {
             node: None,
             measured: 2.0,
             limit: 1.0,
+            note: None,
         },
         since: Instant::now(),
     }
