@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use switchback::cluster::Secret;
-use switchback::lab::{Group, GroupOptions, LabError, Process, Reply, Server, ServerOptions};
+use switchback::lab::{Group, GroupOptions, LabError, Network, Process, Reply, Server, ServerOptions};
 
 fn runs(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -112,4 +113,41 @@ fn what_is_missing_or_wrong_is_said() {
         Err(LabError::Ended { log, .. }) => assert!(log.contains("no-such-setting"), "{log}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_network_is_left_with_nothing_of_it_in_sight_and_its_links_are_as_narrow_as_asked() {
+    let namespace = || std::fs::read_link("/proc/thread-self/ns/net").unwrap();
+    let outside = namespace();
+    let network = match Network::create(2) {
+        Ok(network) => network,
+        Err(error) => {
+            println!("not allowed here: {error}");
+            assert_eq!(namespace(), outside);
+            return;
+        }
+    };
+    let server = Server::start(&ServerOptions {
+        host: Some(network.hosts()[0].clone()),
+        ..ServerOptions::default()
+    })
+    .unwrap();
+    let pid = server.pid();
+    assert_ne!(
+        std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap(),
+        namespace()
+    );
+    let value = vec![b'x'; 200_000];
+    let mut client = server.client().unwrap();
+    client.ask(&[b"SET".as_slice(), b"key", &value]).unwrap();
+    network.hosts()[0].cap(8_000_000).unwrap();
+    let began = Instant::now();
+    for _ in 0..5 {
+        client.ask(&[b"GET".as_slice(), b"key"]).unwrap();
+    }
+    // A million bytes are a second, less the burst that is allowed.
+    let took = began.elapsed();
+    assert!(took > Duration::from_millis(800), "{took:?}");
+    drop((server, network));
+    assert_eq!(namespace(), outside);
 }

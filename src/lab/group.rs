@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{LabError, Sentinel, SentinelOptions, Server, ServerOptions, wait_for};
+use super::{Host, LabError, Sentinel, SentinelOptions, Server, ServerOptions, wait_for};
 use crate::cluster::{Credentials, Discovery, Endpoint, NodeAddr, Secret};
 
 /// A group is complete in two seconds on an idle machine; tests may leave none idle.
@@ -33,6 +33,10 @@ pub struct GroupOptions {
     pub password: Option<Secret>,
     /// The Sentinels' password.
     pub sentinel_password: Option<Secret>,
+    /// Where nodes run, the master first; those that come after are on loopback.
+    pub hosts: Vec<Host>,
+    /// Where the Sentinels run; `None` for loopback.
+    pub sentinel_host: Option<Host>,
     /// Further lines of every node's redis.conf.
     pub config: Vec<String>,
 }
@@ -50,6 +54,8 @@ impl GroupOptions {
             news_period: Duration::from_millis(500),
             password: None,
             sentinel_password: None,
+            hosts: Vec::new(),
+            sentinel_host: None,
             config: Vec::new(),
         }
     }
@@ -70,21 +76,16 @@ impl Group {
     /// # Errors
     /// Any [`LabError`]; what had started has ended again.
     pub fn start(options: GroupOptions) -> Result<Self, LabError> {
-        let mut node = ServerOptions {
-            password: options.password.clone(),
-            replica_of: None,
-            config: options.config.clone(),
-        };
-        let master = Server::start(&node)?;
-        let address = master.addr();
-        node.replica_of = Some(address.clone());
         let mut group = Self {
             sentinels: Vec::new(),
-            servers: vec![master],
+            servers: Vec::new(),
             options,
         };
-        for _ in 0..group.options.replicas {
-            group.servers.push(Server::start(&node)?);
+        let master = Server::start(&group.node_options(group.host(0), None))?;
+        let address = master.addr();
+        group.servers.push(master);
+        for number in 1..=group.options.replicas {
+            group.attach(group.host(number), &address)?;
         }
         group.wait_in_sync(&address)?;
         let sentinel = group.sentinel_options(address);
@@ -95,9 +96,69 @@ impl Group {
         Ok(group)
     }
 
+    fn host(&self, number: usize) -> Option<Host> {
+        self.options.hosts.get(number).cloned()
+    }
+
+    fn node_options(&self, host: Option<Host>, replica_of: Option<NodeAddr>) -> ServerOptions {
+        ServerOptions {
+            host,
+            password: self.options.password.clone(),
+            replica_of,
+            config: self.options.config.clone(),
+        }
+    }
+
+    /// Starts one more node as a replica of `master`, without waiting for it to be in sync. Returns its address.
+    ///
+    /// # Errors
+    /// Any [`LabError`].
+    pub fn attach(&mut self, host: Option<Host>, master: &NodeAddr) -> Result<NodeAddr, LabError> {
+        let server = Server::start(&self.node_options(host, Some(master.clone())))?;
+        let address = server.addr();
+        self.servers.push(server);
+        Ok(address)
+    }
+
+    /// Takes a node out of the group's own account; it goes on with whatever it does.
+    ///
+    /// # Errors
+    /// [`LabError::NoSuchNode`].
+    pub fn release(&mut self, addr: &NodeAddr) -> Result<Server, LabError> {
+        let found = self.servers.iter().position(|server| server.addr() == *addr);
+        let index = found.ok_or_else(|| LabError::NoSuchNode(addr.clone()))?;
+        Ok(self.servers.remove(index))
+    }
+
+    /// Makes a node of another group a replica of `master`.
+    ///
+    /// # Errors
+    /// [`LabError::Io`], [`LabError::Refused`].
+    pub fn adopt(&mut self, server: Server, master: &NodeAddr) -> Result<(), LabError> {
+        let port = master.port.to_string();
+        let told = server.call(&["REPLICAOF", &master.host, &port]);
+        self.servers.push(server);
+        told.map(drop)
+    }
+
+    /// Has every Sentinel forget all replicas and find those there are: otherwise one that has gone elsewhere is soon
+    /// fetched back.
+    ///
+    /// # Errors
+    /// [`LabError::Io`], [`LabError::Refused`].
+    pub fn reset_sentinels(&self) -> Result<(), LabError> {
+        let reset = |sentinel: &Sentinel| {
+            sentinel
+                .call(&["SENTINEL", "RESET", &self.options.name])
+                .map(drop)
+        };
+        self.sentinels.iter().try_for_each(reset)
+    }
+
     fn sentinel_options(&self, master: NodeAddr) -> SentinelOptions {
         let options = &self.options;
         SentinelOptions {
+            host: options.sentinel_host.clone(),
             master_name: options.name.clone(),
             master,
             quorum: options.sentinels / 2 + 1,

@@ -4,12 +4,22 @@
 
 use std::net::TcpListener;
 
-use super::LabError;
+use super::{Host, LabError};
+use crate::cluster::NodeAddr;
 
 /// Below Linux's ephemeral ports (32768 and up): a proxy that redials a dead server there would sooner or later be
 /// given that very port for its own end, and be connected to itself.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 const PORTS_TRIED_MAX: usize = 1_000;
+
+/// An address for a server: on loopback, or of the host. There nobody else listens on any port, or a server would find
+/// out.
+pub(super) fn address_on(host: Option<&Host>) -> Result<NodeAddr, LabError> {
+    Ok(match host {
+        None => NodeAddr::new("127.0.0.1", free_port()?),
+        Some(host) => NodeAddr::new(host.address(), fastrand::u16(PORTS)),
+    })
+}
 
 /// A loopback port nobody listened on a moment ago.
 ///

@@ -15,7 +15,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::LabError;
+use super::{Host, LabError};
 
 /// Bytes of a log that an error text shows.
 const LOG_TAIL_BYTES: usize = 1_500;
@@ -37,6 +37,19 @@ impl Process {
         arguments: &[A],
         log: &Path,
     ) -> Result<Self, LabError> {
+        Self::start_on(None, program, arguments, log)
+    }
+
+    /// The same, on a host of a [`Network`](super::Network).
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_on<A: AsRef<std::ffi::OsStr>>(
+        host: Option<&Host>,
+        program: &Path,
+        arguments: &[A],
+        log: &Path,
+    ) -> Result<Self, LabError> {
         let found = find(program).ok_or_else(|| LabError::NotInstalled {
             program: program.display().to_string(),
         })?;
@@ -47,7 +60,7 @@ impl Process {
             .open(log)
             .map_err(named())?;
         let errors = output.try_clone().map_err(named())?;
-        let mut command = guarded(&found);
+        let mut command = guarded(host, &found);
         command
             .args(arguments)
             .stdin(Stdio::null())
@@ -60,7 +73,7 @@ impl Process {
         })
     }
 
-    /// Its process id. `setpriv` becomes the program, so it is the program's own.
+    /// Its process id. `setpriv` and `nsenter` become the program, so it is the program's own.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -120,12 +133,15 @@ fn find(program: &Path) -> Option<PathBuf> {
 }
 
 /// The program, killed by the kernel when the thread that started it ends, where util-linux is there to ask for that.
-fn guarded(program: &Path) -> Command {
-    let Some(setpriv) = find(Path::new("setpriv")) else {
-        return Command::new(program);
+fn guarded(host: Option<&Host>, program: &Path) -> Command {
+    let entering = host.map_or_else(Vec::new, Host::entering);
+    let guarding = match find(Path::new("setpriv")) {
+        Some(setpriv) => vec![setpriv, "--pdeathsig".into(), "KILL".into(), "--".into()],
+        None => Vec::new(),
     };
-    let mut command = Command::new(setpriv);
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    let mut words = guarding.into_iter().chain(entering).chain([program.to_owned()]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
     command
 }
 

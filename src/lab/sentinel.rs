@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::port::address_on;
 use super::server::{launch, port_was_taken};
-use super::{Client, Directory, LabError, Process, Reply, free_port};
+use super::{Client, Directory, Host, LabError, Process, Reply};
 use crate::cluster::{NodeAddr, Secret};
 
 /// See the server's.
@@ -17,6 +18,8 @@ const STARTS_TRIED_MAX: usize = 10;
 /// What a Sentinel is started with.
 #[derive(Clone, Debug)]
 pub struct SentinelOptions {
+    /// Where it runs; `None` for loopback.
+    pub host: Option<Host>,
     /// The name of the master it monitors.
     pub master_name: String,
     /// Where that is.
@@ -57,7 +60,7 @@ impl Sentinel {
         let directory = Directory::create("sentinel")?;
         let mut tried = 1;
         loop {
-            let addr = NodeAddr::new("127.0.0.1", free_port()?);
+            let addr = address_on(options.host.as_ref())?;
             directory.write("sentinel.conf", &config_text(&directory, &addr, options))?;
             match run(&directory, &addr, options) {
                 Err(LabError::Ended { log, .. }) if port_was_taken(&log) && tried < STARTS_TRIED_MAX => {
@@ -177,6 +180,7 @@ fn run(directory: &Directory, addr: &NodeAddr, options: &SentinelOptions) -> Res
     let file = directory.path().join("sentinel.conf");
     let password = options.password.as_ref();
     let process = launch(
+        options.host.as_ref(),
         &[file.as_os_str(), OsStr::new("--sentinel")],
         directory,
         addr,
@@ -196,6 +200,7 @@ fn config_text(directory: &Directory, addr: &NodeAddr, options: &SentinelOptions
         format!("port {}", addr.port),
         format!("bind {}", addr.host),
         format!("dir {:?}", directory.path()),
+        "protected-mode no".to_owned(),
         format!(
             "sentinel monitor {name} {} {} {}",
             options.master.host, options.master.port, options.quorum

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{Client, Directory, LabError, Process, Reply, free_port, wait_for};
+use super::port::address_on;
+use super::{Client, Directory, Host, LabError, Process, Reply, wait_for};
 use crate::cluster::{NodeAddr, Secret};
 
 /// Ports tried before giving up: another process may take the same one at the same time.
@@ -20,6 +21,8 @@ const START_PATIENCE: Duration = Duration::from_secs(20);
 pub struct ServerOptions {
     /// Asked of clients, and shown to its master.
     pub password: Option<Secret>,
+    /// Where it runs; `None` for loopback.
+    pub host: Option<Host>,
     /// Its master at first.
     pub replica_of: Option<NodeAddr>,
     /// Further lines of redis.conf: `"maxmemory 10mb"`.
@@ -33,6 +36,7 @@ pub struct Server {
     process: Process,
     directory: Directory,
     addr: NodeAddr,
+    host: Option<Host>,
     password: Option<Secret>,
 }
 
@@ -45,9 +49,16 @@ impl Server {
         let directory = Directory::create("redis")?;
         let mut tried = 1;
         loop {
-            let addr = NodeAddr::new("127.0.0.1", free_port()?);
+            let addr = address_on(options.host.as_ref())?;
             let file = directory.write("redis.conf", &config_text(&directory, &addr, options))?;
-            match launch(&[file.as_os_str()], &directory, &addr, options.password.as_ref()) {
+            let host = options.host.as_ref();
+            match launch(
+                host,
+                &[file.as_os_str()],
+                &directory,
+                &addr,
+                options.password.as_ref(),
+            ) {
                 Err(LabError::Ended { log, .. }) if port_was_taken(&log) && tried < STARTS_TRIED_MAX => {
                     tried += 1
                 }
@@ -56,6 +67,7 @@ impl Server {
                         process: launched?,
                         directory,
                         addr,
+                        host: options.host.clone(),
                         password: options.password.clone(),
                     });
                 }
@@ -137,6 +149,7 @@ impl Server {
         self.process.kill()?;
         let file = self.directory.path().join("redis.conf");
         self.process = launch(
+            self.host.as_ref(),
             &[file.as_os_str()],
             &self.directory,
             &self.addr,
@@ -159,13 +172,14 @@ pub(super) fn port_was_taken(log: &str) -> bool {
 /// Runs redis-server and waits until it answers. Whoever answers must have our process's id: on a port that was taken
 /// in between, somebody else would.
 pub(super) fn launch(
+    host: Option<&Host>,
     arguments: &[&std::ffi::OsStr],
     directory: &Directory,
     addr: &NodeAddr,
     password: Option<&Secret>,
 ) -> Result<Process, LabError> {
     let log: PathBuf = directory.path().join("log");
-    let mut process = Process::start(Path::new("redis-server"), arguments, &log)?;
+    let mut process = Process::start_on(host, Path::new("redis-server"), arguments, &log)?;
     let pid = process.pid().to_string();
     let answers = || -> Result<bool, LabError> {
         let text = Client::connect_with(addr, password)?
@@ -194,6 +208,8 @@ fn config_text(directory: &Directory, addr: &NodeAddr, options: &ServerOptions) 
         format!("dir {:?}", directory.path()),
         "save \"\"".to_owned(),
         "appendonly no".to_owned(),
+        // On a host of a network nobody else is in, its clients are on others.
+        "protected-mode no".to_owned(),
         // Redis waits 5 s for further replicas before a sync: no help where all are there from the start.
         "repl-diskless-sync-delay 0".to_owned(),
     ];
