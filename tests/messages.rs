@@ -186,3 +186,61 @@ fn apps_that_know_sentinel_are_at_the_new_master_after_a_failover() {
         "{ledger:?}"
     );
 }
+
+#[test]
+fn subscribers_of_a_groups_replicas_are_spread_over_them_and_the_rate_may_change_meanwhile() {
+    let group = Group::start(GroupOptions::named("side")).unwrap();
+    let options = MessageOptions {
+        subscribe_to_replicas: true,
+        per_second: 50,
+        ..options()
+    };
+    let messages = Messages::start(&[Target::from(&group)], &options).unwrap();
+    let listening = |server: &Server| {
+        let list = server.call(&["CLIENT", "LIST", "TYPE", "pubsub"]).unwrap();
+        let text = list.text().unwrap();
+        text.lines()
+            .filter(|line| !line.contains("name=sentinel"))
+            .count()
+    };
+    let counts: Vec<usize> = group.servers().iter().map(listening).collect();
+    // Beside them, at the master: who listens for gaps.
+    assert_eq!(counts, [1, 20, 20]);
+    messages.set_rate(1_000);
+    let began = messages.elapsed();
+    go_on(&messages);
+    assert!(messages.elapsed() > began);
+    let ledger = messages.stop();
+    assert!(ledger.is_clean(), "{ledger:?}");
+    let published: Vec<u64> = ledger.history.moments().iter().map(|one| one.published).collect();
+    assert_eq!(published.iter().sum::<u64>(), ledger.published);
+    assert!(
+        published.iter().any(|count| *count > 15),
+        "1,000 a second: {published:?}"
+    );
+}
+
+#[test]
+fn the_first_and_the_last_harm_have_their_time() {
+    let server = server();
+    let messages = start(&server, &options());
+    assert_eq!(messages.snapshot().history.harm(), None);
+    let frozen = messages.elapsed();
+    server.signal(Signal::SIGSTOP).unwrap();
+    wait_for("two seconds", SOON, || {
+        messages.elapsed() > frozen + Duration::from_secs(2)
+    })
+    .unwrap();
+    server.signal(Signal::SIGCONT).unwrap();
+    go_on(&messages);
+    let ledger = messages.stop();
+    let (first, last) = ledger.history.harm().unwrap();
+    assert!(
+        first > frozen + Duration::from_millis(800) && first <= last,
+        "{first:?}"
+    );
+    assert_eq!(
+        ledger.history.moments().iter().map(|one| one.late).sum::<u64>(),
+        ledger.late
+    );
+}

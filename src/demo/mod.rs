@@ -18,5 +18,5 @@ mod witness;
 
 pub use ledger::{LATE_AFTER, Ledger, Outcome};
 pub use load::{Load, LoadOptions};
-pub use messages::{GAP_CHANNEL, Gap, MessageLedger, MessageOptions, Messages, Target};
+pub use messages::{GAP_CHANNEL, Gap, History, MessageLedger, MessageOptions, Messages, Moment, Target};
 pub use script::run;

@@ -75,6 +75,11 @@ impl Book {
         }
     }
 
+    /// Every PUBLISH there was a connection for.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.streams.iter().flat_map(|stream| &stream.entries)
+    }
+
     pub(super) fn stream(&self, channel: usize) -> Option<&Stream> {
         self.streams.get(channel)
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::book::{Book, Entry, Fate};
 use super::delays::Delays;
 use super::gap::Gap;
+use super::history::History;
 use super::line::Line;
 use super::reception::{Place, Reception};
 
@@ -57,6 +58,8 @@ pub struct MessageLedger {
     pub gaps: Vec<Gap>,
     /// The first faults.
     pub faults: Vec<Fault>,
+    /// When.
+    pub history: History,
 }
 
 /// A delivery that went wrong.
@@ -135,6 +138,7 @@ pub(super) fn audit(
     let mut delays = Delays::default();
     for reception in receptions {
         delays.add(&reception.delays);
+        ledger.history.add(&reception.history);
         ledger.delivered += reception.delivered;
         ledger.late += reception.late;
         ledger.damaged += reception.damaged;
@@ -171,6 +175,14 @@ impl MessageLedger {
         self.uncertain += book.uncertain;
         for (why, count) in &book.failed {
             *self.failed.entry(why.clone()).or_default() += count;
+        }
+        for entry in book.entries() {
+            let moment = self.history.at(entry.began_micros);
+            match entry.fate {
+                Fate::Pending => {}
+                Fate::Published => moment.published += 1,
+                Fate::Failed | Fate::Uncertain => moment.failed += 1,
+            }
         }
         self.slowest_publish = self
             .slowest_publish
@@ -224,6 +236,8 @@ impl LineAudit<'_> {
                 let covers = |gap: &Gap| gap.covers(name, entry.began_micros, entry.ended_micros);
                 let is_told = ledger.gaps.iter().any(covers);
                 ledger.lost += 1;
+                ledger.history.at(entry.began_micros).lost += 1;
+                ledger.history.harmed(entry.began_micros);
                 ledger.lost_in_gaps += u64::from(is_told);
                 self.tell(if is_told { "lost in a gap" } else { "lost" }, number, ledger);
             }

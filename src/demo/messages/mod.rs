@@ -12,6 +12,7 @@ mod connection;
 mod delays;
 mod follow;
 mod gap;
+mod history;
 mod ledger;
 mod line;
 mod options;
@@ -25,6 +26,7 @@ mod subscribe;
 mod target;
 
 pub use gap::{GAP_CHANNEL, Gap};
+pub use history::{History, Moment};
 pub use ledger::MessageLedger;
 pub use options::MessageOptions;
 pub use running::Messages;

@@ -20,7 +20,7 @@ pub struct MessageOptions {
     pub channels_each: usize,
     /// How many subscribers are subscribed to a pattern besides.
     pub pattern_subscribers: usize,
-    /// Messages a second, all publishers together.
+    /// Messages a second, all publishers together, to begin with.
     pub per_second: u32,
     /// Messages each publisher sends before it waits for the replies.
     pub pipeline: usize,
@@ -34,6 +34,10 @@ pub struct MessageOptions {
     pub threads: usize,
     /// What the channels' names begin with.
     pub prefix: String,
+    /// Subscribers of a [`Target::Sentinel`](super::Target::Sentinel) go to its replicas in turn, not to its master.
+    pub subscribe_to_replicas: bool,
+    /// Chooses channels and sizes.
+    pub seed: u64,
 }
 
 impl Default for MessageOptions {
@@ -53,6 +57,8 @@ impl Default for MessageOptions {
             quiet: Duration::from_secs(2),
             threads: 2,
             prefix: "messages".to_owned(),
+            subscribe_to_replicas: false,
+            seed: 0,
         }
     }
 }

@@ -80,7 +80,7 @@ impl Course {
     pub(super) fn new(options: &MessageOptions, publisher: usize, channels: usize) -> Self {
         let magnitude = |bytes: &usize| (*bytes as f64).max(1.0).ln();
         Self {
-            random: fastrand::Rng::with_seed(publisher as u64),
+            random: fastrand::Rng::with_seed(options.seed.wrapping_add(publisher as u64)),
             channels,
             present: publisher % channels.max(1),
             magnitudes: (magnitude(options.bytes.start()), magnitude(options.bytes.end())),

@@ -4,6 +4,7 @@
 //! write, and then their replies. Nothing is ever sent again: what is missing is then the server's or the proxy's doing.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(super) struct Publisher {
     pub(super) plan: Arc<Plan>,
     pub(super) clock: Clock,
     pub(super) book: Arc<Mutex<Book>>,
+    /// Messages a second, all publishers together.
+    pub(super) per_second: Arc<AtomicU32>,
     /// Counts changes of the master.
     pub(super) moved: watch::Receiver<u64>,
     pub(super) phase: watch::Receiver<Phase>,
@@ -45,15 +48,15 @@ impl Publisher {
     pub(super) async fn run(mut self) {
         let mut connection = self.target.connect(self.options.patience).await.ok();
         until(&mut self.phase, Phase::Publishing).await;
-        let rate = f64::from(self.options.per_second.max(1)) / self.options.publishers as f64;
-        let interval = Duration::from_secs_f64(self.options.pipeline as f64 / rate);
         let mut course = Course::new(
             &self.options,
             usize::from(self.number),
             self.plan.channels().len(),
         );
         let mut over = self.phase.clone();
-        let mut due = Instant::now();
+        // Not all at once, or a slow rate would be bursts.
+        let share = f64::from(self.number) / self.options.publishers as f64;
+        let mut due = Instant::now() + self.interval().mul_f64(share);
         loop {
             tokio::select! {
                 biased;
@@ -64,8 +67,15 @@ impl Publisher {
                 Some(connection) => self.turn(connection, &mut course, due).await,
                 None => self.reconnect().await,
             };
-            due += interval;
+            due += self.interval();
         }
+    }
+
+    /// Between two turns, at the present rate.
+    fn interval(&self) -> Duration {
+        let per_second = self.per_second.load(Ordering::Relaxed).max(1);
+        let rate = f64::from(per_second) / self.options.publishers as f64;
+        Duration::from_secs_f64(self.options.pipeline as f64 / rate)
     }
 
     async fn reconnect(&mut self) -> Option<Connection> {

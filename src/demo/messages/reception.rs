@@ -3,15 +3,19 @@
 //! Pure: a line for every subscription and everything that can come through it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
 use super::delays::Delays;
+use super::history::History;
 use super::line::Line;
 use super::payload::Stamp;
 use super::plan::Plan;
 use super::push::Push;
 use crate::demo::LATE_AFTER;
+
+const LATE_MICROS: u64 = LATE_AFTER.as_micros() as u64;
 
 /// One subscription's part that is about one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +33,7 @@ pub(super) struct Reception {
     /// By place, then by publisher.
     lines: FxHashMap<Place, Box<[Line]>>,
     pub(super) delays: Delays,
+    pub(super) history: History,
     pub(super) delivered: u64,
     pub(super) late: u64,
     /// Not a payload as it was written, or not for whom it came to.
@@ -46,6 +51,7 @@ impl Reception {
             plan: Arc::clone(plan),
             lines: lines.collect(),
             delays: Delays::default(),
+            history: History::default(),
             delivered: 0,
             late: 0,
             damaged: 0,
@@ -111,7 +117,14 @@ impl Reception {
         let delay = now_micros.saturating_sub(stamp.due_micros);
         self.delivered += 1;
         self.delays.add_micros(delay);
-        self.late += u64::from(u128::from(delay) > LATE_AFTER.as_micros());
+        let moment = self.history.at(now_micros);
+        moment.delivered += 1;
+        moment.slowest = moment.slowest.max(Duration::from_micros(delay));
+        if delay > LATE_MICROS {
+            self.late += 1;
+            moment.late += 1;
+            self.history.harmed(stamp.due_micros + LATE_MICROS);
+        }
         Some(())
     }
 

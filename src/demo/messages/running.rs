@@ -4,7 +4,7 @@
 //! each is owed every one.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -58,6 +58,8 @@ pub struct Messages {
     publishing: Option<JoinHandle<()>>,
     listening: Vec<JoinHandle<()>>,
     quiet: Duration,
+    per_second: Arc<AtomicU32>,
+    clock: Clock,
 }
 
 impl Messages {
@@ -94,6 +96,8 @@ impl Messages {
             publishing: None,
             listening: Vec::new(),
             quiet: options.quiet,
+            per_second: Arc::new(AtomicU32::new(options.per_second)),
+            clock,
         };
         let crew = Crew {
             sides,
@@ -117,6 +121,16 @@ impl Messages {
     /// Begins to publish.
     pub fn publish(&self) {
         self.enter(Phase::Publishing);
+    }
+
+    /// Publishes so many a second from now on, all publishers together.
+    pub fn set_rate(&self, per_second: u32) {
+        self.per_second.store(per_second, Ordering::Relaxed);
+    }
+
+    /// Since the messages began: what all moments of a [`MessageLedger`] count from.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.clock.now_micros())
     }
 
     fn enter(&self, phase: Phase) {
@@ -168,6 +182,7 @@ impl Messages {
                     number,
                     target,
                     patience: crew_of.options.patience,
+                    to_replicas: crew_of.options.subscribe_to_replicas,
                     plan: Arc::clone(&crew_of.plan),
                     clock: crew_of.clock,
                     reception: Arc::clone(&reception),
@@ -198,6 +213,7 @@ impl Messages {
                 plan: Arc::clone(&crew.plan),
                 clock: crew.clock,
                 book,
+                per_second: Arc::clone(&self.per_second),
                 moved,
                 phase: crew.phase.clone(),
             });

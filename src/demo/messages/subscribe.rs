@@ -30,6 +30,7 @@ pub(super) struct Subscriber {
     pub(super) number: usize,
     pub(super) target: Target,
     pub(super) patience: Duration,
+    pub(super) to_replicas: bool,
     pub(super) plan: Arc<Plan>,
     pub(super) clock: Clock,
     pub(super) reception: Arc<Mutex<Reception>>,
@@ -48,12 +49,13 @@ impl Subscriber {
             let mut moved = self.moved.clone();
             let ended = tokio::select! {
                 ended = self.listen(&mut has_been_ready) => ended,
-                Ok(()) = moved.changed() => Err(io::ErrorKind::ConnectionReset.into()),
+                // A replica goes on being one.
+                Ok(()) = moved.changed(), if !self.to_replicas => Err(io::ErrorKind::ConnectionReset.into()),
             };
             if has_been_ready {
                 self.with(|reception| reception.reconnects += 1);
             }
-            if ended.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            if ended.is_err_and(|error| is_nobody_there(&error)) {
                 sleep(RECONNECT_INTERVAL).await;
             }
         }
@@ -63,7 +65,7 @@ impl Subscriber {
         let mut connection = {
             // Never closed.
             let _permit = self.connecting.acquire().await;
-            self.target.connect(self.patience).await?
+            self.connect().await?
         };
         let (request, mut owed) = self.request();
         connection.write(&request).await?;
@@ -79,6 +81,13 @@ impl Subscriber {
                 *has_been_ready = true;
                 self.ready.fetch_add(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Connection> {
+        match self.to_replicas {
+            true => self.target.connect_to_replica(self.number, self.patience).await,
+            false => self.target.connect(self.patience).await,
         }
     }
 
@@ -104,6 +113,13 @@ impl Subscriber {
     fn with<T>(&self, f: impl FnOnce(&mut Reception) -> T) -> T {
         f(&mut self.reception.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn is_nobody_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+    )
 }
 
 /// Notes every gap that is told at `target`, for ever.

@@ -46,24 +46,48 @@ impl Target {
     /// A connection to it, within `patience`.
     pub(super) async fn connect(&self, patience: Duration) -> io::Result<Connection> {
         match self {
-            Self::At(address) => Connection::open(address, patience).await,
             Self::Sentinel {
                 sentinels,
                 master_name,
             } => {
-                let found = connect_to_master(sentinels, master_name);
-                tokio::time::timeout(patience, found)
-                    .await
-                    .map_err(|_| io::ErrorKind::TimedOut)?
+                let found = first_of(sentinels, |asked| master(asked, master_name));
+                within(patience, found).await
             }
+            Self::At(address) => Connection::open(address, patience).await,
+        }
+    }
+
+    /// The same, but for a master to one of its replicas that are linked to it: to the `turn`-th of them, and again from
+    /// the first on.
+    pub(super) async fn connect_to_replica(&self, turn: usize, patience: Duration) -> io::Result<Connection> {
+        match self {
+            Self::Sentinel {
+                sentinels,
+                master_name,
+            } => {
+                let found = first_of(sentinels, |asked| replica(asked, master_name, turn));
+                within(patience, found).await
+            }
+            Self::At(address) => Connection::open(address, patience).await,
         }
     }
 }
 
-async fn connect_to_master(sentinels: &[NodeAddr], name: &str) -> io::Result<Connection> {
+async fn within<T>(patience: Duration, found: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(patience, found)
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+/// What the first Sentinel has to offer that has something.
+async fn first_of<F>(sentinels: &[NodeAddr], ask: impl Fn(Connection) -> F) -> io::Result<Connection>
+where
+    F: Future<Output = io::Result<Connection>>,
+{
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for sentinel in sentinels {
-        match ask(sentinel, name).await {
+        let asked = async { ask(Connection::open(sentinel, ASK_PATIENCE).await?).await };
+        match asked.await {
             Ok(connection) => return Ok(connection),
             Err(error) => last = error,
         }
@@ -71,9 +95,29 @@ async fn connect_to_master(sentinels: &[NodeAddr], name: &str) -> io::Result<Con
     Err(last)
 }
 
-async fn ask(sentinel: &NodeAddr, name: &str) -> io::Result<Connection> {
-    let mut asked = Connection::open(sentinel, ASK_PATIENCE).await?;
-    let reply = asked
+async fn replica(mut sentinel: Connection, name: &str, turn: usize) -> io::Result<Connection> {
+    let reply = sentinel
+        .call(&["SENTINEL", "REPLICAS", name], ASK_PATIENCE)
+        .await?;
+    let linked = |replica: &&Reply| {
+        replica.field_text("flags") == "slave" && replica.field_text("master-link-status") == "ok"
+    };
+    let mut found: Vec<(String, u16)> = reply
+        .elements()
+        .iter()
+        .filter(linked)
+        .filter_map(|one| Some((one.field_text("ip"), one.field_text("port").parse().ok()?)))
+        .collect();
+    // Sentinel keeps them in no order.
+    found.sort();
+    let (host, port) = found
+        .get(turn % found.len().max(1))
+        .ok_or(io::ErrorKind::NotFound)?;
+    Connection::open(&NodeAddr::new(host, *port), ASK_PATIENCE).await
+}
+
+async fn master(mut sentinel: Connection, name: &str) -> io::Result<Connection> {
+    let reply = sentinel
         .call(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name], ASK_PATIENCE)
         .await?;
     let address = match reply.elements() {
