@@ -124,6 +124,12 @@ pub const WATCH_INPUTS_MAX: usize = 256;
 pub const NOTICES_BURST: u32 = 40;
 /// Longest text of a notice, in characters: a peer's error is quoted in it.
 pub const NOTICE_CHARS_MAX: usize = 300;
+/// How long pre-flight waits for one peer's connection, and again for all its answers. Two rounds of peers at most.
+pub const PREFLIGHT_ASK_TIMEOUT: Duration = Duration::from_millis(700);
+/// Users, libraries, modules and monitored masters of one peer that are read.
+pub const PREFLIGHT_ENTRIES_MAX: usize = 4_096;
+/// Longest text of one cell of pre-flight's table, in characters: peers' names and errors are in it.
+pub const PREFLIGHT_TEXT_CHARS_MAX: usize = 300;
 /// Admin connections at once.
 pub const ADMIN_CLIENTS_MAX: usize = 64;
 /// Bytes of one admin request.

@@ -81,9 +81,12 @@ pub struct CheckArgs {
     /// Configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Also connect to both sides and print the rule table.
+    /// Also connect to both sides, look at them for some seconds, and print what speaks against a raise from 0.
     #[arg(long)]
     pub preflight: bool,
+    /// Print one JSON document.
+    #[arg(long, requires = "preflight")]
+    pub json: bool,
 }
 
 /// Where the running proxy is.
@@ -234,6 +237,7 @@ mod tests {
             "switchback run --listen 127.0.0.1:6400 --old redis://a:1",
             "switchback run --listen [::1]:6400 --old redis://a:1 --new redis://b:2 --admin-socket /s --metrics 127.0.0.1:1",
             "switchback check --config f.toml --preflight",
+            "switchback check --config f.toml --preflight --json",
             "switchback status",
             "switchback health r --json",
             "switchback topology r --watch --socket /s",
@@ -259,6 +263,7 @@ mod tests {
             "switchback run --old redis://a:1",
             "switchback run --config f --listen 127.0.0.1:1 --old redis://a:1",
             "switchback check",
+            "switchback check --config f.toml --json",
             "switchback weight",
             "switchback weight r 101",
             "switchback weight r -1",

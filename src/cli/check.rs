@@ -6,17 +6,15 @@ use std::process::ExitCode;
 
 use super::args::CheckArgs;
 use super::output::{self, complain};
+use super::preflight;
 use crate::config::{self, Faults};
 
 /// Exit code of bad arguments and bad configuration.
 const BAD_INPUT: u8 = 2;
 
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
-    if args.preflight {
-        complain("--preflight is not supported by this version yet");
-        return ExitCode::FAILURE;
-    }
     match config::load(&args.config) {
+        Ok(config) if args.preflight => preflight::preflight(&config, args.json),
         Ok(config) => {
             let routes = config.routes.iter().map(|route| route.name.as_str());
             let names = routes.collect::<Vec<_>>().join(", ");

@@ -9,6 +9,7 @@ mod client;
 mod demo;
 mod operate;
 mod output;
+mod preflight;
 mod render;
 mod run;
 mod table;

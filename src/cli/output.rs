@@ -20,6 +20,12 @@ pub(super) enum Failure {
     /// The proxy has no answer, or says no.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A check says no; the first that does.
+    #[error("{0}")]
+    Refused(String),
+    /// The operating system does not let us.
+    #[error("{0}")]
+    Io(#[from] io::Error),
     /// Not something this version can do.
     #[error("{0}")]
     Unsupported(&'static str),

@@ -58,6 +58,16 @@ pub(super) fn events(document: &Value) -> String {
     simple(document, &["time", "epoch", "route", "side", "kind", "reason"])
 }
 
+/// `check --preflight`.
+pub(super) fn preflight(document: &Value) -> String {
+    simple(
+        document,
+        &[
+            "route", "check", "side", "node", "measured", "limit", "verdict", "advice",
+        ],
+    )
+}
+
 /// One event of a stream. Widths are fixed, since what comes next is not known.
 pub(super) fn event(event: &Value) -> String {
     let text = |name: &str| cell(event.get(name));

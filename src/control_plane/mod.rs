@@ -7,6 +7,7 @@ mod event;
 pub mod guard;
 mod journal;
 mod ledger;
+pub mod preflight;
 mod record;
 mod report;
 mod route;

@@ -124,7 +124,11 @@ impl ControlPlane {
 
 /// Starts what watches one route's sides. Topologies pass through here on their way to the loop, so that the guard's
 /// shells follow them too. Returns what the guard's shells go by from now on.
-fn watch_route(at: usize, route: &RouteConfig, events: &mpsc::Sender<Event>) -> watch::Sender<GuardConfig> {
+pub(super) fn watch_route(
+    at: usize,
+    route: &RouteConfig,
+    events: &mpsc::Sender<Event>,
+) -> watch::Sender<GuardConfig> {
     let guard = watch::Sender::new(route.guard.clone());
     let endpoints = [Some(route.old.clone()), route.new.clone()];
     for (side, endpoint) in Side::BOTH.into_iter().zip(endpoints) {

@@ -207,17 +207,17 @@ fn list<T>(
 
 /// An array of names and values in turn.
 #[derive(Clone, Copy)]
-struct Fields<'a>(&'a [Value]);
+pub(crate) struct Fields<'a>(&'a [Value]);
 
 impl<'a> Fields<'a> {
-    fn of(value: &'a Value) -> Option<Self> {
+    pub(crate) fn of(value: &'a Value) -> Option<Self> {
         match value {
             Value::Array(items) if items.len() % 2 == 0 => Some(Self(items)),
             _ => None,
         }
     }
 
-    fn text(&self, name: &'static str) -> Result<String, ReplyError> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<String, ReplyError> {
         let found = self
             .0
             .chunks_exact(2)
@@ -227,11 +227,11 @@ impl<'a> Fields<'a> {
             .ok_or(ReplyError::Field(name))
     }
 
-    fn number(&self, name: &'static str) -> Result<u64, ReplyError> {
+    pub(crate) fn number(&self, name: &'static str) -> Result<u64, ReplyError> {
         self.text(name)?.parse().map_err(|_| ReplyError::Field(name))
     }
 
-    fn addr(&self) -> Result<NodeAddr, ReplyError> {
+    pub(crate) fn addr(&self) -> Result<NodeAddr, ReplyError> {
         address(&self.text("ip")?, &self.text("port")?).ok_or(ReplyError::Field("ip"))
     }
 
