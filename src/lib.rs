@@ -31,6 +31,7 @@
 //!    ([`control_plane::admin`]) send an [`Event`](control_plane::Event) each to the one control loop.
 //! 2. Rules turn observations into [verdicts](control_plane::guard::RuleVerdict); the
 //!    [`Controller`](control_plane::shift::Controller) turns verdicts and orders into changes.
+//!    What the rules are given can be [recorded](control_plane::trace), and replayed under other settings.
 //! 3. The route's one [`Publisher`](routing::Publisher) puts a new snapshot in force and has it saved; an order is acknowledged once
 //!    every worker routes by it and it is on disk.
 

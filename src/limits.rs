@@ -162,6 +162,14 @@ pub const CONTROL_QUEUE_MAX: usize = 4_096;
 pub const START_WAIT: Duration = Duration::from_secs(2);
 /// Events kept for `EVENTS`.
 pub const EVENTS_KEPT: usize = 1_000;
+/// Longest line of a trace, in bytes, written or read: 64 replicas of a master take a tenth of it.
+pub const TRACE_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Longest file of a trace that is read: what the largest `trace_bytes` allows.
+pub const TRACE_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Inputs of a route's guard waiting to be written: 10 s of a large route. Beyond it they are lost, and the guard goes on.
+pub const TRACE_ENTRIES_QUEUED_MAX: usize = 2_048;
+/// Verdicts and decisions in one replay's JSON document; how many more there were is said.
+pub const REPLAY_LINES_MAX: usize = 100_000;
 /// Routes of one process.
 pub const ROUTES_MAX: usize = 256;
 

@@ -7,6 +7,7 @@
 //! `corpus/NAME/`.
 
 pub mod admin_command;
+pub mod guard_trace;
 pub mod node_info;
 pub mod reply_scanner;
 pub mod request_parser;
@@ -17,8 +18,9 @@ pub mod sentinel_reply;
 pub type Property = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Property); 6] = [
+pub const TARGETS: [(&str, Property); 7] = [
     ("admin_command", admin_command::check),
+    ("guard_trace", guard_trace::check),
     ("node_info", node_info::check),
     ("reply_scanner", reply_scanner::check),
     ("request_parser", request_parser::check),

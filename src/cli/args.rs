@@ -45,6 +45,8 @@ pub enum Command {
     Back(BackArgs),
     /// Allow weights above 0 again after a route back.
     Arm(ArmArgs),
+    /// The guard's settings, tried on recorded history.
+    Guard(GuardArgs),
     /// The incident, replayed on this machine with real Redis and Sentinel.
     Demo(DemoArgs),
 }
@@ -203,6 +205,41 @@ pub struct ArmArgs {
     pub socket: SocketArgs,
 }
 
+/// `guard`.
+#[derive(Debug, clap::Args)]
+pub struct GuardArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: GuardCommand,
+}
+
+/// The subcommands of `guard`.
+#[derive(Debug, Subcommand)]
+pub enum GuardCommand {
+    /// What the guard would have said and done over a trace that was recorded with trace_dir.
+    Replay(ReplayArgs),
+}
+
+/// `guard replay`.
+#[derive(Debug, clap::Args)]
+pub struct ReplayArgs {
+    /// The trace.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Take the guard's settings from this configuration instead of the recorded ones.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The route of that configuration, when it is not called as the recorded one.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub route: Option<String>,
+    /// Assume this share of the traffic on 'new' throughout, in percent, instead of the recorded one: at 0 nothing trips.
+    #[arg(long, value_name = "PERCENT")]
+    pub weight: Option<Weight>,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `demo`.
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {}
@@ -249,6 +286,8 @@ mod tests {
             "switchback back r --reason text",
             "switchback arm r",
             "switchback demo",
+            "switchback guard replay r.trace",
+            "switchback guard replay r.trace --config f.toml --route r --weight 25.5 --json",
         ] {
             assert!(accepted(line), "{line}");
         }
@@ -275,6 +314,9 @@ mod tests {
             "switchback back",
             "switchback events --count 1001",
             "switchback events --count 0",
+            "switchback guard",
+            "switchback guard replay",
+            "switchback guard replay r.trace --route r",
         ] {
             assert!(!accepted(line), "{line}");
         }

@@ -10,7 +10,7 @@ use super::preflight;
 use crate::config::{self, Faults};
 
 /// Exit code of bad arguments and bad configuration.
-const BAD_INPUT: u8 = 2;
+pub(super) const BAD_INPUT: u8 = 2;
 
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
     match config::load(&args.config) {

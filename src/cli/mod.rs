@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod client;
 mod demo;
+mod guard;
 mod operate;
 mod output;
 mod preflight;
@@ -19,8 +20,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use args::{
-    Args, ArmArgs, BackArgs, CheckArgs, Command, DemoArgs, EventsArgs, ListArgs, RampArgs, RampStep, RunArgs,
-    SocketArgs, WeightArgs,
+    Args, ArmArgs, BackArgs, CheckArgs, Command, DemoArgs, EventsArgs, GuardArgs, GuardCommand, ListArgs,
+    RampArgs, RampStep, ReplayArgs, RunArgs, SocketArgs, WeightArgs,
 };
 
 /// The whole program. Exit codes: 0 done; 1 refused or failed, the reason on stderr in one line; 2 bad arguments or
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Guard(args) => guard::guard(&args),
         command => output::exit(operate::operate(&command)),
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn operate(command: &Command) -> Result<(), Failure> {
             say(&mut client, &["ARM", &args.route], Duration::ZERO)
         }
         Command::Ramp(_) => Err(Failure::Unsupported("ramp is not supported by this version yet")),
-        Command::Run(_) | Command::Check(_) | Command::Demo(_) => {
+        Command::Run(_) | Command::Check(_) | Command::Demo(_) | Command::Guard(_) => {
             Err(Failure::Unsupported("this command needs no running proxy"))
         }
     }

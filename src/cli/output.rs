@@ -26,6 +26,9 @@ pub(super) enum Failure {
     /// The operating system does not let us.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// A trace cannot be replayed.
+    #[error("{0}")]
+    Trace(String),
     /// Not something this version can do.
     #[error("{0}")]
     Unsupported(&'static str),

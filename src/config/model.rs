@@ -32,6 +32,10 @@ pub struct ProxyConfig {
     pub metrics_listen: Option<SocketAddr>,
     /// Where weight, epoch and latch of every route are kept.
     pub state_dir: PathBuf,
+    /// Where what every route's guard sees is recorded; `None`: nowhere.
+    pub trace_dir: Option<PathBuf>,
+    /// Bytes of one route's recordings. Default 512 MiB.
+    pub trace_bytes: usize,
 }
 
 impl ProxyConfig {
@@ -41,6 +45,8 @@ impl ProxyConfig {
     pub const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9640);
     /// `state_dir` when nothing is said.
     pub const STATE_DIR: &str = "/var/lib/switchback";
+    /// `trace_bytes` when nothing is said: some hours of a route with two sides of three nodes.
+    pub const TRACE_BYTES: usize = 512 * 1024 * 1024;
 }
 
 /// What is done with a command that was sent and never answered.

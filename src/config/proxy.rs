@@ -3,6 +3,7 @@
 //! Pure.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::found::Found;
@@ -15,11 +16,20 @@ use super::text::{ADDRESS_ALLOWED, address, socket_path_fault};
 
 /// Keys of `[proxy]`.
 pub(super) const PROXY: Keys = Keys {
-    known: &["workers", "admin_socket", "metrics_listen", "state_dir"],
+    known: &[
+        "workers",
+        "admin_socket",
+        "metrics_listen",
+        "state_dir",
+        "trace_dir",
+        "trace_bytes",
+    ],
     later: &[],
 };
 /// More threads than any machine this runs on has cores is a slip of the pen.
 const WORKERS_MAX: usize = 1024;
+/// Less is not worth a look, and more is not read: a file of a trace is half of it.
+const TRACE_BYTES: RangeInclusive<usize> = 1024 * 1024..=16 * 1024 * 1024 * 1024;
 
 /// `[proxy]`; absent keys, and an absent table, mean the defaults.
 pub(super) fn read(
@@ -36,6 +46,8 @@ pub(super) fn read(
         proxy.admin_socket = section.or("admin_socket", proxy.admin_socket, socket_path);
         proxy.metrics_listen = section.or("metrics_listen", proxy.metrics_listen, metrics);
         proxy.state_dir = section.or("state_dir", proxy.state_dir, directory);
+        proxy.trace_dir = section.get("trace_dir").and_then(|found| directory(&found));
+        proxy.trace_bytes = section.or("trace_bytes", proxy.trace_bytes, |found| found.bytes(TRACE_BYTES));
     }
     if let Some(address) = proxy.metrics_listen {
         // The first to take an address: nobody can have it.
@@ -51,6 +63,8 @@ pub(super) fn defaults(around: &Surroundings<'_>) -> ProxyConfig {
         admin_socket: PathBuf::from(ProxyConfig::ADMIN_SOCKET),
         metrics_listen: Some(ProxyConfig::METRICS_LISTEN),
         state_dir: PathBuf::from(ProxyConfig::STATE_DIR),
+        trace_dir: None,
+        trace_bytes: ProxyConfig::TRACE_BYTES,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Pure. Every type is taken apart field by field, so that a new key does not compile until it is sorted in here.
 //!
-//! May change: `[route.guard]`, `[route.limits]`, and `weight`, which only counts for a route nobody has heard of yet.
+//! May change: `trace_dir` and `trace_bytes`, `[route.guard]`, `[route.limits]`, and `weight`, which only counts for a route nobody has heard of yet.
 //! Everything else is built into sockets, links and threads at start: it needs a restart.
 
 use super::fault::{Faults, Report};
@@ -42,6 +42,8 @@ fn compare_proxy(old: &ProxyConfig, new: &ProxyConfig, report: &Report<'_>) {
         admin_socket,
         metrics_listen,
         state_dir,
+        trace_dir: _,
+        trace_bytes: _,
     } = old;
     let differs = [
         ("workers", *workers != new.workers),

@@ -16,6 +16,7 @@ pub mod sentinel;
 pub mod shift;
 mod start;
 mod store;
+pub mod trace;
 
 pub use event::{Event, RoutedBack};
 pub(crate) use run::Ended;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::guard::{self, Observation, Rule, RuleVerdict, Rules, Verdict};
@@ -12,6 +13,7 @@ use super::ledger::{Ledger, Messages};
 use super::record::Record;
 use super::shift::{Change, ChangeKind, Controller, Health, Input, Refused};
 use super::store::{Progress, Store};
+use super::trace::{self, Header, Moved, Observed, Place, Reconfigured, Relearned, Tape, What};
 use crate::cluster::{NodeAddr, Side, Topology};
 use crate::config::GuardConfig;
 use crate::data_plane::RouteShared;
@@ -45,6 +47,8 @@ pub(super) struct RouteControl {
     pub(super) ledger: Ledger,
     publisher: Publisher,
     rules: [Option<Rules>; 2],
+    /// What the rules are given is also recorded here.
+    tape: Option<Tape>,
     /// `new` was tripped as unreachable: what it has in flight is not waited for.
     is_new_abandoned: bool,
     /// By side: the last master there was.
@@ -89,6 +93,7 @@ impl RouteControl {
                 let has_side = side == Side::Old || has_new;
                 has_side.then(|| Rules::new(config.guard.clone(), side))
             }),
+            tape: None,
             controller,
             topology: Default::default(),
             verdicts: Vec::new(),
@@ -106,6 +111,31 @@ impl RouteControl {
             route.learn(side, topology, now);
         }
         route
+    }
+
+    /// Records what the rules are given from now on, or nothing any more. `guard`: the settings in force.
+    pub(super) fn record(&mut self, place: Option<&Place>, guard: &GuardConfig) {
+        // The one before ends first: it may have the same file.
+        self.tape = None;
+        let [old, new] = self.topology.clone();
+        let header = || Header {
+            switchback_trace: trace::VERSION,
+            by: env!("CARGO_PKG_VERSION").to_owned(),
+            route: self.name().to_owned(),
+            began: Timestamp::now(),
+            lost: 0,
+            guard: guard.clone(),
+            weight: self.controller.weight(),
+            target: self.controller.target(),
+            old,
+            new: self.has(Side::New).then_some(new),
+        };
+        self.tape = place.map(|place| Tape::start(place, header()));
+    }
+
+    /// What there is to tell of the recording: an event's kind and reason.
+    pub(super) fn record_news(&mut self) -> Option<(&'static str, String)> {
+        self.tape.as_mut()?.news()
     }
 
     pub(super) fn name(&self) -> &str {
@@ -138,6 +168,10 @@ impl RouteControl {
         if let Some(rules) = &mut self.rules[side.index()] {
             rules.topology(&topology, now);
         }
+        if let Some(tape) = &mut self.tape {
+            let nodes = topology.clone();
+            tape.add(now, What::Topology(Relearned { side, nodes }));
+        }
         let last = &mut self.last_master[side.index()];
         let is_another = topology.master.is_some() && last.is_some() && topology.master != *last;
         if topology.master.is_some() {
@@ -154,18 +188,35 @@ impl RouteControl {
         topology.has(node) || (topology.master.is_none() && is_last_master())
     }
 
-    /// The guard's shells have measured something.
-    pub(super) fn observe(&mut self, side: Side, observation: &Observation) {
+    /// The guard's shells have measured something, and it is `now` that they are heard.
+    pub(super) fn observe(&mut self, side: Side, observation: Observation, now: Instant) {
         if let Some(rules) = &mut self.rules[side.index()] {
-            rules.observe(observation);
+            rules.observe(&observation);
+        }
+        if let Some(tape) = &mut self.tape {
+            let Observation { node, at, kind } = observation;
+            let age = trace::nanos(now.saturating_duration_since(at));
+            tape.add(
+                now,
+                What::Observed(Observed {
+                    side,
+                    node,
+                    age,
+                    kind,
+                }),
+            );
         }
     }
 
     /// Other thresholds from now on. What is known stays known: a reload must neither blind the guard at weight 50 nor
     /// be a way round "no `ARM` while a rule is bad".
-    pub(super) fn reconfigure(&mut self, guard: &GuardConfig) {
+    pub(super) fn reconfigure(&mut self, guard: &GuardConfig, now: Instant) {
         for rules in self.rules.iter_mut().flatten() {
             rules.reconfigure(guard.clone());
+        }
+        if let Some(tape) = &mut self.tape {
+            let config = Box::new(guard.clone());
+            tape.add(now, What::Guard(Reconfigured { config }));
         }
     }
 
@@ -178,6 +229,9 @@ impl RouteControl {
 
     /// Judges both sides. Returns the verdicts that have changed since the last look.
     pub(super) fn judge(&mut self, now: Instant) -> Vec<RuleVerdict> {
+        if let Some(tape) = &mut self.tape {
+            tape.look(now);
+        }
         let verdicts: Vec<RuleVerdict> = self
             .rules
             .iter_mut()
@@ -185,36 +239,15 @@ impl RouteControl {
             .flat_map(|rules| rules.verdicts(now))
             .collect();
         let before = std::mem::replace(&mut self.verdicts, verdicts);
-        let verdict_before = |now: &RuleVerdict| {
-            let same = before
-                .iter()
-                .find(|was| was.side == now.side && was.rule == now.rule);
-            same.map_or(Verdict::Unknown, |was| was.verdict)
-        };
-        self.verdicts
-            .iter()
-            .filter(|verdict| verdict.verdict != verdict_before(verdict))
-            .cloned()
-            .collect()
+        guard::changed(&before, &self.verdicts)
     }
 
     /// Asks the controller, with the verdicts of the last look.
     pub(super) fn decide(&mut self, input: Input, now: Instant) -> Result<Option<Change>, Refused> {
-        let old_is_unreachable = self
-            .unreachable(Side::Old)
-            .is_some_and(|verdict| match verdict.verdict {
-                Verdict::Bad => true,
-                // There has never been a master to ask: nothing is known to go back to.
-                Verdict::Unknown => verdict.evidence.node.is_none(),
-                Verdict::Ok => false,
-            });
-        let health = Health {
-            trip: guard::trip(&self.verdicts).cloned(),
-            freeze: guard::freeze(&self.verdicts).cloned(),
-            old_is_unreachable,
-        };
+        let health = Health::of(&self.verdicts);
         let change = self.controller.handle(input, &health, now)?;
         if let Some(change) = &change {
+            self.record_change(change, now);
             self.reason = Some(change.reason.clone());
             self.is_new_abandoned = match change.kind {
                 ChangeKind::Trip => change.rule() == Some(Rule::Unreachable),
@@ -223,6 +256,18 @@ impl RouteControl {
             };
         }
         Ok(change)
+    }
+
+    fn record_change(&mut self, change: &Change, now: Instant) {
+        let moved = || Moved {
+            kind: change.kind.name().to_owned(),
+            weight: self.controller.weight(),
+            target: self.controller.target(),
+            evidence: change.evidence.as_ref().map(ToString::to_string),
+        };
+        if let Some(tape) = &mut self.tape {
+            tape.add(now, What::Moved(moved()));
+        }
     }
 
     /// A route back was for another reason, or an operator's, and `new` does not answer either: what it still owes is not

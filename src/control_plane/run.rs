@@ -18,6 +18,7 @@ use super::report;
 use super::route::{RouteControl, Saved};
 use super::shift::{Change, ChangeKind, Input};
 use super::store::{Progress, Store};
+use super::trace::Place;
 use super::{Event, RoutedBack};
 use crate::cluster::{Side, Topology};
 use crate::config::{self, Config, GuardConfig};
@@ -62,6 +63,7 @@ impl Control {
     }
 
     async fn follow(&mut self, early: Vec<Event>, mut inbox: mpsc::Receiver<Event>) -> Duration {
+        self.record();
         for route in 0..self.routes.len() {
             self.start(route);
         }
@@ -87,6 +89,9 @@ impl Control {
                         self.routes[route].tick(now);
                         if let Some(entry) = self.routes[route].ledger_entry(now) {
                             self.note(route, None, "ledger", entry);
+                        }
+                        if let Some((kind, text)) = self.routes[route].record_news() {
+                            self.note(route, None, kind, text);
                         }
                         self.look(route, now);
                         self.routes[route].save_again(now, &self.store);
@@ -141,7 +146,7 @@ impl Control {
                 if control.watches(side, &observation.node) {
                     self.gauges.observed(route, side, &observation);
                 }
-                control.observe(side, &observation);
+                control.observe(side, observation, now);
                 self.look(route, now);
             }
             Event::Gap { route, gap } => {
@@ -303,6 +308,7 @@ impl Control {
         // The same routes, perhaps in another order: here, a route is known by its place.
         let place = |name: &str| self.routes.iter().position(|route| route.name() == name);
         next.routes.sort_by_key(|route| place(&route.name));
+        let now = Instant::now();
         for (at, (was, is)) in self.config.routes.iter().zip(&next.routes).enumerate() {
             if was.limits != is.limits {
                 self.routes[at]
@@ -311,11 +317,15 @@ impl Control {
                     .store(std::sync::Arc::new(is.limits.clone()));
             }
             if was.guard != is.guard {
-                self.routes[at].reconfigure(&is.guard);
+                self.routes[at].reconfigure(&is.guard, now);
                 self.guards[at].send_replace(is.guard.clone());
             }
         }
+        let recorded = Place::of(&self.config.proxy);
         self.config = next;
+        if Place::of(&self.config.proxy) != recorded {
+            self.record();
+        }
         for at in 0..self.routes.len() {
             self.note(
                 at,
@@ -323,11 +333,19 @@ impl Control {
                 "config_reloaded",
                 "the changed file is in force".to_owned(),
             );
-            self.look(at, Instant::now());
+            self.look(at, now);
             // A rule that is off now has no verdict, and is not bad any more.
             self.gauges.judged(at, &self.routes[at].verdicts);
         }
         Ok(())
+    }
+
+    /// Has what every guard sees recorded where the configuration says, from now on.
+    fn record(&mut self) {
+        let place = Place::of(&self.config.proxy);
+        for (route, config) in self.routes.iter_mut().zip(&self.config.routes) {
+            route.record(place.as_ref(), &config.guard);
+        }
     }
 
     /// Answers an operator; a grace period when the operator wants the end.

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::SLOTS;
 
 /// A hash slot, `0..16384`, exactly as Redis Cluster computes it from a key's hash tag.
@@ -34,8 +36,9 @@ impl Slot {
 }
 
 /// Share of slots owned by [`crate::cluster::Side::New`]. Unit: 1/10000. Range: `0..=10_000`.
-/// An integer, so that equal inputs route equally on every worker and every proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+/// An integer, so that equal inputs route equally on every worker and every proxy. Written as its text, in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Weight(u16);
 
 impl Weight {
@@ -99,6 +102,20 @@ impl FromStr for Weight {
         let steps = number(whole)? * 100 + number(&hundredths)?;
         let steps = u16::try_from(steps).map_err(|_| ParseWeightError)?;
         Self::from_steps(steps).ok_or(ParseWeightError)
+    }
+}
+
+impl TryFrom<String> for Weight {
+    type Error = ParseWeightError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Weight> for String {
+    fn from(weight: Weight) -> Self {
+        weight.to_string()
     }
 }
 

@@ -10,3 +10,4 @@ mod restart;
 #[path = "../support/running.rs"]
 #[allow(dead_code, reason = "shared with tests and benches that need more of it")]
 mod running;
+mod traces;

@@ -26,15 +26,21 @@ pub(crate) struct Running {
 impl Running {
     /// In front of these URLs, with `more` lines in the route's table and below it.
     pub(crate) fn start(old: &str, new: Option<&str>, more: &str) -> Self {
+        Self::start_with("", old, new, more)
+    }
+
+    /// The same, with further lines of `[proxy]`, where `{dir}` is the proxy's own directory.
+    pub(crate) fn start_with(process: &str, old: &str, new: Option<&str>, more: &str) -> Self {
         let directory = Directory::create("proxy-test").unwrap();
         let (listen, metrics) = (free_port().unwrap(), free_port().unwrap());
         let path = |name: &str| directory.path().join(name).display().to_string();
         let new = new.map_or(String::new(), |url| format!("new = \"{url}\"\n"));
         let config = format!(
             "[proxy]\nworkers = 2\nadmin_socket = \"{}\"\nstate_dir = \"{}\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\
-             [[route]]\nname = \"r\"\nlisten = [\"127.0.0.1:{listen}\"]\nold = \"{old}\"\n{new}{more}\n",
+             {}\n[[route]]\nname = \"r\"\nlisten = [\"127.0.0.1:{listen}\"]\nold = \"{old}\"\n{new}{more}\n",
             path("admin.sock"),
             path("state"),
+            process.replace("{dir}", &directory.path().display().to_string()),
         );
         directory.write("switchback.toml", &config).unwrap();
         let process = run(directory.path());

@@ -32,5 +32,5 @@ pub use observation::{
 pub use rule::Rule;
 pub use rules::{NodeHealth, Rules};
 pub use setting::{Action, RuleSetting, RuleTable};
-pub use verdict::{Evidence, RuleVerdict, Verdict, freeze, trip, worst};
+pub use verdict::{Evidence, RuleVerdict, Verdict, changed, freeze, trip, worst};
 pub use watch::watch_side;

@@ -72,6 +72,18 @@ pub fn worst(verdicts: &[RuleVerdict]) -> Verdict {
     }
 }
 
+/// The verdicts that are not as they were at the last look. Before the first one, all are unknown.
+pub fn changed(before: &[RuleVerdict], now: &[RuleVerdict]) -> Vec<RuleVerdict> {
+    let verdict_before = |now: &RuleVerdict| {
+        let same = before
+            .iter()
+            .find(|was| was.side == now.side && was.rule == now.rule);
+        same.map_or(Verdict::Unknown, |was| was.verdict)
+    };
+    let is_changed = |verdict: &&RuleVerdict| verdict.verdict != verdict_before(verdict);
+    now.iter().filter(is_changed).cloned().collect()
+}
+
 /// The first rule that asks for a route back.
 pub fn trip(verdicts: &[RuleVerdict]) -> Option<&RuleVerdict> {
     verdicts
