@@ -838,3 +838,153 @@ fn order_is_kept_on_replicas_too_while_the_weight_moves_and_replicas_come_and_go
         }
     });
 }
+
+/// Subscribes by a transaction; returns EXEC's reply.
+fn executed(client: &mut Client, lines: &[&str]) -> String {
+    assert_eq!(client.text("MULTI"), "+OK\\r\\n");
+    for line in lines {
+        assert_eq!(client.text(line), "+QUEUED\\r\\n", "{line}");
+    }
+    client.text("EXEC")
+}
+
+#[test]
+fn a_message_published_anywhere_after_exec_is_delivered_once_when_it_subscribed() {
+    let proxied = Proxied::start();
+    for round in 0..60 {
+        proxied.weight([0, 50, 100][round % 3]);
+        let channel = format!("c{round}");
+        let mut client = proxied.client();
+        let subscribe = format!("SUBSCRIBE {channel}");
+        // Whichever side's key it is with: a subscription belongs to none.
+        let key = key_of([Side::Old, Side::New][round % 2], 0);
+        let set = match round % 3 {
+            1 => format!("SET {key} v"),
+            _ => "PING".to_owned(),
+        };
+        let reply = executed(&mut client, &[&subscribe, &set]);
+        assert!(reply.contains("subscribe") && reply.ends_with('n'), "{reply}");
+        for (server, text) in [(&proxied.old, "on-old"), (&proxied.new, "on-new")] {
+            assert_eq!(
+                server.client().text(&format!("PUBLISH {channel} {text}")),
+                ":1\\r\\n"
+            );
+            assert_eq!(payload(&mut client), text);
+        }
+        assert_payloads(&proxied, &mut client, &channel, &[]);
+    }
+}
+
+#[test]
+fn messages_that_come_before_execs_reply_are_delivered_after_it() {
+    let proxied = Proxied::start();
+    let mut other = subscribed(&proxied, "news");
+    let mut client = proxied.client();
+    assert_eq!(client.text("MULTI"), "+OK\\r\\n");
+    for line in ["PUBLISH news early", "SUBSCRIBE news", "PUBLISH news late"] {
+        assert_eq!(client.text(line), "+QUEUED\\r\\n");
+    }
+    // One link hears it, or one for each of the two clients.
+    let reply = client.text("EXEC").replace(":2", ":1");
+    assert_eq!(
+        reply,
+        "*3\\r\\n:1\\r\\n*3\\r\\n$9\\r\\nsubscribe\\r\\n$4\\r\\nnews\\r\\n:1\\r\\n:1\\r\\n"
+    );
+    assert_eq!(payload(&mut client), "early");
+    assert_eq!(payload(&mut client), "late");
+    assert_payloads(&proxied, &mut other, "news", &["early", "late"]);
+}
+
+#[test]
+fn a_transaction_that_is_not_executed_leaves_no_subscription() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    // Somebody listens already: nothing has to be waited for, and messages come.
+    let mut other = subscribed(&proxied, "news");
+    client.text("WATCH k");
+    proxied.client().text("SET k v");
+    assert_eq!(
+        executed(&mut client, &["SUBSCRIBE news gone", "PUBLISH news no"]),
+        "*-1\\r\\n"
+    );
+    assert_eq!(client.text("PING"), "+PONG\\r\\n");
+    let key = key_of(Side::Old, 0);
+    client.text("MULTI");
+    client.text("SUBSCRIBE news");
+    client.text(&format!("SET {key} v"));
+    proxied.weight(100);
+    assert!(client.text("EXEC").starts_with("-EXECABORT "));
+    assert_eq!(client.text("PING"), "+PONG\\r\\n");
+    assert_payloads(&proxied, &mut other, "news", &[]);
+    assert_eq!(client.text("PING"), "+PONG\\r\\n");
+    wait_for("what nobody listens to to be forgotten", || {
+        listeners(&proxied.old, "gone") + listeners(&proxied.new, "gone") == 0
+    });
+    assert_eq!(proxied.stats.subscriptions.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_channel_that_a_node_refuses_ends_the_transaction_before_it_is_executed() {
+    let proxied = Proxied::start();
+    for server in [&proxied.old, &proxied.new] {
+        server
+            .client()
+            .text("ACL SETUSER default resetchannels &allowed*");
+    }
+    let mut client = proxied.client();
+    let reply = executed(&mut client, &["SET k v", "SUBSCRIBE allowed forbidden"]);
+    assert!(reply.starts_with("-NOPERM "), "{reply}");
+    assert_eq!(client.text("GET k"), "$-1\\r\\n");
+    let reply = executed(&mut client, &["SET k v", "SUBSCRIBE allowed"]);
+    assert!(reply.starts_with("*2\\r\\n+OK\\r\\n*3\\r\\n"), "{reply}");
+}
+
+#[test]
+fn exec_waits_for_the_owners_master_and_not_for_ever_when_it_subscribes() {
+    let proxied = Proxied::with(|config| config.limits.hold.time = Duration::from_millis(300));
+    let mut client = proxied.client();
+    client.text("MULTI");
+    client.text("SET k v");
+    client.text("SUBSCRIBE news");
+    proxied.old.signal(Signal::SIGSTOP);
+    client.send(&[b"EXEC"]);
+    let reply = client.reply();
+    proxied.old.signal(Signal::SIGCONT);
+    assert!(reply.starts_with(b"-NOUPSTREAM "), "{}", reply.escape_ascii());
+    assert_eq!(client.text("GET k"), "$-1\\r\\n");
+}
+
+#[test]
+fn a_client_that_leaves_while_its_transaction_subscribes_leaves_nothing() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    client.text("MULTI");
+    client.text("SET k v");
+    client.text("SUBSCRIBE news");
+    proxied.old.signal(Signal::SIGSTOP);
+    client.send(&[b"EXEC"]);
+    wait_for("the client to listen", || {
+        proxied.stats.subscriptions.load(Ordering::Relaxed) == 1
+    });
+    drop(client);
+    wait_for("the client to be gone", || proxied.clients() == 0);
+    assert_eq!(proxied.stats.subscriptions.load(Ordering::Relaxed), 0);
+    proxied.old.signal(Signal::SIGCONT);
+    wait_for("what nobody listens to to be forgotten", || {
+        listeners(&proxied.old, "news") == 0
+    });
+    assert_eq!(proxied.client().text("GET k"), "$-1\\r\\n");
+}
+
+#[test]
+fn what_a_transaction_subscribes_to_is_bounded() {
+    let proxied = Proxied::with(|config| config.limits.subscriptions = 10);
+    let mut client = proxied.client();
+    client.text("MULTI");
+    assert_eq!(client.text("SUBSCRIBE a b c d e"), "+QUEUED\\r\\n");
+    assert_eq!(client.text("UNSUBSCRIBE"), "+QUEUED\\r\\n");
+    assert!(client.text("PSUBSCRIBE a b c d e").starts_with("-TOOBIG "));
+    assert!(client.text("EXEC").starts_with("-EXECABORT "));
+    let queued = executed(&mut client, &["SUBSCRIBE a b c d e", "PSUBSCRIBE a b c d e"]);
+    assert!(queued.starts_with("*2\\r\\n*3\\r\\n"), "{queued}");
+}

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use switchback::cluster::NodeAddr;
-use switchback::lab::{Reply, Server, ServerOptions};
+use switchback::lab::{Server, ServerOptions};
 
 use crate::proxied::Client;
 use crate::running::Running;
+use crate::url;
 use crate::words::request;
-use crate::{pair, url};
 
 const SCRIPT: &str = include_str!("script.txt");
 
@@ -157,24 +157,4 @@ fn with_two_sides_every_reply_and_message_is_as_from_a_server_at_any_weight() {
         running.raise(percent);
         assert_same(&running);
     }
-}
-
-/// Redis queues it, for the sake of old clients, and says itself that nobody should (`processCommand`); its reply to
-/// EXEC is then no valid one. It is the one conversation that differs.
-#[test]
-fn subscribing_in_a_transaction_is_refused_in_plain_words() {
-    let (_old, _new, running) = pair();
-    let mut app = running.client();
-    for command in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE"] {
-        app.ask(&["MULTI"]).unwrap();
-        let Reply::Error(refused) = app.call(&[command, "x17"]).unwrap() else {
-            panic!("{command} was queued");
-        };
-        assert!(refused.contains("not supported"), "{refused}");
-        let Reply::Error(aborted) = app.call(&["EXEC"]).unwrap() else {
-            panic!("half a transaction was executed");
-        };
-        assert!(aborted.starts_with("EXECABORT"), "{aborted}");
-    }
-    assert_eq!(app.ask(&["ECHO", "x"]).unwrap().text().as_deref(), Some("x"));
 }

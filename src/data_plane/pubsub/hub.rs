@@ -155,7 +155,7 @@ impl Hub {
     }
 
     /// Whether every side that could carry the topic's messages has confirmed it.
-    pub(crate) fn is_confirmed(&self, route: &LocalRoute, topic: &Topic) -> bool {
+    fn is_confirmed(&self, route: &LocalRoute, topic: &Topic) -> bool {
         let weight = Extremes::of(route.snapshot().weight);
         let is_fine = |side: Side| {
             topic.stage(side) == Stage::Confirmed
@@ -164,8 +164,17 @@ impl Hub {
         topic.is_local || route.sides().all(is_fine)
     }
 
+    /// The client can be told that it listens to a topic: says so to the hub.
+    pub(crate) fn confirm_if_ready(&self, route: &LocalRoute, topic: &Topic) -> bool {
+        let is_ready = self.is_confirmed(route, topic);
+        if is_ready {
+            self.confirm(route, topic);
+        }
+        is_ready
+    }
+
     /// Clients are told that they listen to a topic; where a side is down, they may miss what will be published there.
-    pub(crate) fn confirm(&self, route: &LocalRoute, topic: &Topic) {
+    fn confirm(&self, route: &LocalRoute, topic: &Topic) {
         for side in route.sides() {
             if !topic.is_local && topic.stage(side) != Stage::Confirmed {
                 self.feed(side).misses(Instant::now());
@@ -184,8 +193,7 @@ impl Hub {
 
     /// Tells those who wait for `topic`, if it is confirmed by now.
     pub(super) fn look(&self, route: &LocalRoute, topic: &Topic) {
-        if topic.has_waiting() && self.is_confirmed(route, topic) {
-            self.confirm(route, topic);
+        if topic.has_waiting() && self.confirm_if_ready(route, topic) {
             for pending in topic.take_waiting() {
                 pending.confirmed();
             }

@@ -10,17 +10,24 @@ use std::time::Instant;
 use super::topic::Topic;
 use crate::data_plane::session::Session;
 
+/// What is to be done once all is confirmed, or refused.
+enum Then {
+    /// The request in slot `number` is answered. `joined`: what the client did not listen to before, to be undone.
+    Answer {
+        number: u64,
+        reply: Vec<u8>,
+        joined: Vec<Rc<Topic>>,
+    },
+    /// A transaction is executed.
+    Execute,
+}
+
 /// A request for subscriptions that waits for a side.
 pub(crate) struct Pending {
     session: Rc<Session>,
-    /// The request's slot.
-    number: u64,
     /// Topics not confirmed yet.
     missing: Cell<usize>,
-    /// What the client is told then.
-    reply: RefCell<Vec<u8>>,
-    /// What it did not listen to before: to be undone when a node refuses.
-    joined: RefCell<Vec<Rc<Topic>>>,
+    then: RefCell<Option<Then>>,
     deadline: Instant,
 }
 
@@ -32,14 +39,35 @@ impl Pending {
         joined: Vec<Rc<Topic>>,
         deadline: Instant,
     ) -> Rc<Self> {
+        Self::of(
+            session,
+            Then::Answer {
+                number,
+                reply,
+                joined,
+            },
+            deadline,
+        )
+    }
+
+    /// For a transaction that subscribes.
+    pub(crate) fn entry(session: &Rc<Session>, deadline: Instant) -> Rc<Self> {
+        Self::of(session, Then::Execute, deadline)
+    }
+
+    fn of(session: &Rc<Session>, then: Then, deadline: Instant) -> Rc<Self> {
         Rc::new(Self {
             session: Rc::clone(session),
-            number,
             missing: Cell::new(0),
-            reply: RefCell::new(reply),
-            joined: RefCell::new(joined),
+            then: RefCell::new(Some(then)),
             deadline,
         })
+    }
+
+    /// Nobody wants to know any more.
+    pub(crate) fn cancel(&self) {
+        self.missing.set(0);
+        self.then.take();
     }
 
     /// One more topic is to be waited for.
@@ -62,8 +90,11 @@ impl Pending {
             0 => {}
             1 => {
                 self.missing.set(0);
-                self.joined.take();
-                self.session.subscribed(self.number, &self.reply.take());
+                match self.then.take() {
+                    Some(Then::Answer { number, reply, .. }) => self.session.subscribed(number, &reply),
+                    Some(Then::Execute) => self.session.entered(),
+                    None => {}
+                }
             }
             more => self.missing.set(more - 1),
         }
@@ -72,9 +103,13 @@ impl Pending {
     /// It is answered with an error, and what it had joined is left.
     pub(super) fn refuse(&self, line: &[u8]) {
         if self.missing.replace(0) > 0 {
-            self.reply.take();
-            self.session
-                .subscription_refused(self.number, line, &self.joined.take());
+            match self.then.take() {
+                Some(Then::Answer { number, joined, .. }) => {
+                    self.session.subscription_refused(number, line, &joined);
+                }
+                Some(Then::Execute) => self.session.entry_refused(line),
+                None => {}
+            }
         }
     }
 }

@@ -92,6 +92,7 @@ pub(super) fn dispatch(
     request: Request<'_>,
 ) -> Result<(), Stall> {
     if state.blocked.is_some()
+        || state.awaits_entry()
         || (request.again.is_none() && state.replies.open_count() >= turn.limits.in_flight)
     {
         return Err(Stall::Replies);
@@ -171,6 +172,7 @@ impl Sending<'_> {
     #[inline]
     fn place(&mut self, state: &mut State) -> Result<(), Stop> {
         if !state.subscriptions.is_empty()
+            && state.entry.is_none()
             && self.request.again.is_none()
             && let Some(reply) = self.in_subscribed_mode()
         {

@@ -14,6 +14,8 @@ use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, LinkKind};
 use crate::routing::{Owners, Slot, majority_owner};
 
+/// What is queued for a command that the proxy answers: harmless, and never refused.
+const STAND_IN: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
 const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
@@ -84,11 +86,9 @@ impl Sending<'_> {
                 why: "in a transaction it is not supported yet",
             }
             .into()),
-            Intent::Subscribe(_) | Intent::Unsubscribe(_) => Err(Refusal::Unsupported {
-                name: self.name(),
-                why: "in a transaction it is not supported yet",
+            Intent::Subscribe(_) if self.request.args.len() < 2 => {
+                Err(Refusal::Redis(self.wrong_arity()).into())
             }
-            .into()),
             Intent::Unsupported(why) => Err(Refusal::Unsupported {
                 name: self.name(),
                 why,
@@ -114,6 +114,8 @@ impl Sending<'_> {
                 answer(state, None, b"+QUEUED\r\n");
                 Ok(())
             }
+            Intent::Subscribe(kind) => self.queue_topics(state, kind, true),
+            Intent::Unsubscribe(kind) => self.queue_topics(state, kind, false),
             _ => self.queue(state),
         }
     }
@@ -131,6 +133,22 @@ impl Sending<'_> {
             (Owners::One(owner), Some(side)) if owner == side => side,
             (Owners::One(_) | Owners::Both, _) => return Err(Refusal::CrossSide { weight }.into()),
         };
+        let is_ping = self.class.spec.is_some_and(|spec| spec.name == "ping");
+        if is_ping {
+            self.has_room_for(state, std::iter::empty())?;
+        }
+        self.queue_on(state, side, self.request.bytes)?;
+        for key in self.class.keys.bytes(self.request.args) {
+            state.transaction.touch(Slot::of(key));
+        }
+        if is_ping {
+            let at = state.transaction.queued - 1;
+            state.transaction.topics.ping(at);
+        }
+        Ok(())
+    }
+
+    fn queue_on(&self, state: &mut State, side: Side, bytes: &[u8]) -> Result<(), Stop> {
         let link = self.private_link(state, side)?;
         state.lanes[side.index()].stateless = false;
         if !state.transaction.begun {
@@ -138,10 +156,22 @@ impl Sending<'_> {
         }
         state.transaction.begun = true;
         state.transaction.side = Some(side);
-        for key in self.class.keys.bytes(self.request.args) {
-            state.transaction.touch(Slot::of(key));
+        for _ in 0..std::mem::take(&mut state.transaction.kept_back) {
+            self.enqueue_as(state, &link, 0, Role::Own, STAND_IN);
         }
-        self.enqueue(state, &link, Role::Queued, self.request.bytes);
+        self.enqueue(state, &link, Role::Queued, bytes);
+        state.transaction.queued += 1;
+        Ok(())
+    }
+
+    /// Queues what stands for a command that the proxy answers. It decides no side: while there is none it is kept back.
+    pub(super) fn queue_stand_in(&self, state: &mut State) -> Result<(), Stop> {
+        if let Some(side) = state.transaction.side {
+            return self.queue_on(state, side, STAND_IN);
+        }
+        state.transaction.kept_back += 1;
+        state.transaction.queued += 1;
+        answer(state, None, b"+QUEUED\r\n");
         Ok(())
     }
 
@@ -149,21 +179,29 @@ impl Sending<'_> {
         let given_up = match &state.transaction {
             transaction if transaction.lost => Some(transaction.lost_reply()),
             transaction if transaction.refused => Some(Refusal::ExecAbortErrors.line()),
-            transaction if transaction.side.is_none() => Some(b"*0\r\n".to_vec()),
+            transaction if transaction.side.is_none() && transaction.topics.is_empty() => {
+                Some(b"*0\r\n".to_vec())
+            }
             _ => None,
         };
         if let Some(reply) = given_up {
             self.abandon(state);
+            self.session.leave_entry(state);
             answer(state, None, &reply);
             return Ok(());
         }
-        let side = state.transaction.side.unwrap_or(Side::Old);
+        self.enter(state)?;
+        let Some(side) = state.transaction.side else {
+            self.exec_alone(state);
+            return Ok(());
+        };
         let link = self.private_link(state, side)?;
         if !state.transaction.begun {
             // Keys are watched and nothing was queued: the server says whether they have changed.
             self.enqueue_as(state, &link, 0, Role::Own, MULTI);
         }
         self.enqueue(state, &link, Role::Exec, self.request.bytes);
+        state.entry_sent();
         self.end(state);
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod blocking;
 mod dispatch;
 mod drive;
+mod entry;
 mod exec;
 mod hold;
 mod input;
@@ -10,6 +11,7 @@ mod lane;
 mod local;
 mod merge;
 mod output;
+mod queued_topics;
 mod replay;
 mod replies;
 mod split;

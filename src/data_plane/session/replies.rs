@@ -82,6 +82,23 @@ impl Replies {
         }
     }
 
+    /// The number that the next slot will have.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.first + self.slots.len() as u64
+    }
+
+    /// The subscriptions of request number `since` were never made.
+    pub(crate) fn forget_messages(&mut self, since: u64) {
+        let held = &mut self.held;
+        self.messages.retain(|(of, message)| {
+            let stays = *of != since;
+            if !stays {
+                *held -= message.len();
+            }
+            stays
+        });
+    }
+
     /// Number of the newest slot.
     pub(crate) fn last_number(&self) -> u64 {
         (self.first + self.slots.len() as u64).saturating_sub(1)

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::entry::Entry;
 use super::lane::Lane;
 use super::replay::{Replay, Returned};
 use super::replies::Replies;
@@ -61,6 +62,8 @@ pub(crate) struct State {
     /// The snapshot the session last sent by.
     pub(crate) seen: (Epoch, Weight),
     pub(crate) subscriptions: Subscriptions,
+    /// A transaction that subscribes is being executed.
+    pub(crate) entry: Option<Box<Entry>>,
     /// Since when more than the soft limit waits for a client with subscriptions.
     pub(super) slow_since: Option<Instant>,
     /// It did not keep up with its messages: its connection is closed.
@@ -206,6 +209,9 @@ impl Session {
         }
         let mut state = self.state.borrow_mut();
         match ticket.role {
+            Role::Exec if state.is_entry(ticket) => {
+                state.take_entry_piece(bytes, self.route.limits().output_buffer_bytes);
+            }
             Role::Whole | Role::Blocking | Role::Queued | Role::Exec => {
                 state.replies.piece(ticket.number, bytes)
             }
@@ -234,6 +240,7 @@ impl Session {
                 state.blocked = None;
                 state.replies.finish(ticket.number, bytes);
             }
+            Role::Exec if state.is_entry(ticket) => self.finish_entry(&mut state, bytes),
             Role::Exec if whole => {
                 let bytes = state.transaction.exec_reply(bytes);
                 state.replies.finish(ticket.number, &bytes);
@@ -265,6 +272,7 @@ impl Session {
         }
         let mut state = self.state.borrow_mut();
         state.lanes[ticket.side.index()].done_one(ticket.sequence);
+        self.leave_entry_with(&mut state, &ticket);
         state.take_back(ticket, bytes);
         drop(state);
         self.wake.wake();
@@ -278,6 +286,7 @@ impl Session {
         let mut state = self.state.borrow_mut();
         let side = ticket.side;
         state.lanes[side.index()].done_one(ticket.sequence);
+        self.leave_entry_with(&mut state, &ticket);
         match ticket.role {
             Role::Unblock => state.unblocked(ticket.number, true),
             Role::Own => state.transaction.connection_lost(),

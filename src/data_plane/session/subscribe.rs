@@ -30,18 +30,13 @@ impl Sending<'_> {
         let number = state.replies.open();
         let (mut reply, mut joined, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for name in names() {
-            let topic = route.hub.topic(route, kind, name);
-            if !state.subscriptions.contains(&topic) {
-                let place = route.hub.join(&topic, session, number);
-                state.subscriptions.add(&topic, place);
-                route.stats.subscriptions.fetch_add(1, Ordering::Relaxed);
+            let (topic, is_new) = self.listen(state, kind, name, number);
+            if is_new {
                 joined.push(Rc::clone(&topic));
             }
             let count = state.subscriptions.count(kind);
             confirmation(&mut reply, kind, true, Some(name), count);
-            if route.hub.is_confirmed(route, &topic) {
-                route.hub.confirm(route, &topic);
-            } else {
+            if !route.hub.confirm_if_ready(route, &topic) {
                 missing.push(topic);
             }
         }
@@ -55,10 +50,34 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// All of them or none.
-    fn has_room_for<'n>(&self, state: &State, names: impl Iterator<Item = &'n [u8]>) -> Result<(), Refusal> {
+    /// The client listens to one topic more, from the reply to request `number` on; `false`: it did already.
+    pub(super) fn listen(
+        &self,
+        state: &mut State,
+        kind: TopicKind,
+        name: &[u8],
+        number: u64,
+    ) -> (Rc<Topic>, bool) {
+        let route = &self.session.route;
+        let topic = route.hub.topic(route, kind, name);
+        let is_new = !state.subscriptions.contains(&topic);
+        if is_new {
+            let place = route.hub.join(&topic, self.session, number);
+            state.subscriptions.add(&topic, place);
+            route.stats.subscriptions.fetch_add(1, Ordering::Relaxed);
+        }
+        (topic, is_new)
+    }
+
+    /// All of them or none. What a transaction has queued counts as if it were there.
+    pub(super) fn has_room_for<'n>(
+        &self,
+        state: &State,
+        names: impl Iterator<Item = &'n [u8]>,
+    ) -> Result<(), Refusal> {
         let subscriptions = &state.subscriptions;
-        let (mut count, mut bytes) = (subscriptions.len(), subscriptions.bytes());
+        let queued = state.transaction.topics.size();
+        let (mut count, mut bytes) = (subscriptions.len() + queued.0, subscriptions.bytes() + queued.1);
         for name in names {
             if name.len() > TOPIC_BYTES_MAX {
                 return Err(Refusal::TooBig {
@@ -181,7 +200,7 @@ impl Sending<'_> {
         }
     }
 
-    fn wrong_arity(&self) -> Vec<u8> {
+    pub(super) fn wrong_arity(&self) -> Vec<u8> {
         let name = self.class.spec.map_or("", |spec| spec.name);
         format!("ERR wrong number of arguments for '{name}' command").into_bytes()
     }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::queued_topics::QueuedTopics;
 use crate::cluster::Side;
 use crate::data_plane::refusal::Refusal;
 use crate::routing::{Slot, Weight};
@@ -24,6 +25,11 @@ pub(crate) struct Transaction {
     pub(crate) refused: bool,
     /// Its connection is gone, or its slots have moved.
     pub(crate) lost: bool,
+    /// Commands it has queued, and those of them that the proxy answers.
+    pub(crate) queued: usize,
+    pub(crate) topics: QueuedTopics,
+    /// Of the former, how many are not on the server, as there is no side yet.
+    pub(crate) kept_back: usize,
     /// Bytes of the messages it publishes: they are published at once.
     pub(crate) published_bytes: usize,
     /// Lowest and highest rank of the slots it touches.
