@@ -184,6 +184,8 @@ mod tests {
         }
         assert_intent("json.get a", Intent::Unknown);
         assert_intent("config frob", Intent::Unknown);
+        // It only tells what there is, whatever its subcommand: any side's words will do.
+        assert_intent("pubsub frob", Intent::Forward);
         assert_intent("", Intent::Unknown);
     }
 

@@ -267,7 +267,7 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("psync", -3, ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, NO_KEY, Unsupported(reason::REPLICATION)),
     Spec::new("pttl", 2, READONLY | FAST, FIRST, Forward),
     Spec::new("publish", 3, PUBSUB | LOADING | STALE | FAST, Channel, Forward),
-    Spec::new("pubsub", -2, CONTAINER, NO_KEY, Unknown),
+    Spec::new("pubsub", -2, CONTAINER, NO_KEY, Forward),
     Spec::new("pubsub|channels", -2, PUBSUB | LOADING | STALE, NO_KEY, Everywhere(MergeKind::Union)),
     Spec::new("pubsub|help", 2, LOADING | STALE, NO_KEY, Forward),
     Spec::new("pubsub|numpat", 2, PUBSUB | LOADING | STALE, NO_KEY, Everywhere(MergeKind::Greatest)),
