@@ -177,6 +177,8 @@ pub const ROUTES_MAX: usize = 256;
 pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 /// Faults listed of one config; how many more there are is said. A binary file given by mistake has thousands.
 pub const FAULTS_MAX: usize = 100;
+/// Steps of a ramp: twelve times the default. Finer than this, `WEIGHT … OVER` is what is meant.
+pub const RAMP_STEPS_MAX: usize = 64;
 /// Bytes of a password, wherever it comes from; ACL passwords are hashed, so Redis has no bound of its own.
 pub const PASSWORD_BYTES_MAX: usize = 4 * 1024;
 /// Listen addresses of one route.

@@ -33,7 +33,7 @@ fn bounded(command: &Command) {
         Command::Status { route, .. } | Command::Health { route, .. } | Command::Topology { route, .. } => {
             route.iter().for_each(|route| is_name(route));
         }
-        Command::GetWeight { route } | Command::Arm { route } => is_name(route),
+        Command::GetWeight { route } | Command::Arm { route } | Command::Ramp { route, .. } => is_name(route),
         Command::Back { route, reason } => {
             is_name(route);
             reason.iter().for_each(|reason| is_reason(reason));

@@ -39,7 +39,7 @@ pub enum Command {
     Events(EventsArgs),
     /// Print a route's weight, or move it.
     Weight(WeightArgs),
-    /// Move a route by its planned steps.
+    /// Raise a route by its planned steps, each after a hold with both sides healthy.
     Ramp(RampArgs),
     /// All of a route's traffic back to 'old', at once; latches until `arm`.
     Back(BackArgs),
@@ -160,14 +160,26 @@ pub struct WeightArgs {
 /// What to do with a ramp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RampStep {
-    /// Begin.
+    /// Begin, with a hold at the present weight.
     Start,
-    /// Hold the present weight.
+    /// Stay at the present weight.
     Pause,
-    /// Go on.
+    /// Go on, with a hold.
     Resume,
-    /// Go back to 0.
+    /// End it; the weight stays.
     Abort,
+}
+
+impl RampStep {
+    /// The word the admin socket takes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "START",
+            Self::Pause => "PAUSE",
+            Self::Resume => "RESUME",
+            Self::Abort => "ABORT",
+        }
+    }
 }
 
 /// `ramp`.
@@ -310,6 +322,7 @@ mod tests {
             "switchback weight r 1 --over 0s",
             "switchback weight r 1 --over 25h",
             "switchback weight r 1 --over x",
+            "switchback ramp r",
             "switchback ramp r sideways",
             "switchback back",
             "switchback events --count 1001",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::args::{BackArgs, Command, EventsArgs, ListArgs, WeightArgs};
+use super::args::{BackArgs, Command, EventsArgs, ListArgs, RampArgs, WeightArgs};
 use super::client::{Client, ClientError};
 use super::output::{Failure, divider, print};
 use super::render;
@@ -30,7 +30,7 @@ pub(super) fn operate(command: &Command) -> Result<(), Failure> {
             let mut client = Client::connect(&args.socket.socket)?;
             say(&mut client, &["ARM", &args.route], Duration::ZERO)
         }
-        Command::Ramp(_) => Err(Failure::Unsupported("ramp is not supported by this version yet")),
+        Command::Ramp(args) => ramp(args),
         Command::Run(_) | Command::Check(_) | Command::Demo(_) | Command::Guard(_) => {
             Err(Failure::Unsupported("this command needs no running proxy"))
         }
@@ -130,6 +130,18 @@ fn weight(args: &WeightArgs) -> Result<(), Failure> {
         words.extend(["FORCE", reason]);
     }
     say(&mut client, &words, args.over.unwrap_or_default())
+}
+
+/// Says the answer, and how the ramp stands now.
+fn ramp(args: &RampArgs) -> Result<(), Failure> {
+    let mut client = Client::connect(&args.socket.socket)?;
+    say(
+        &mut client,
+        &["RAMP", &args.route, args.step.word()],
+        Duration::ZERO,
+    )?;
+    let status = client.text(&["STATUS", &args.route, "JSON"], Duration::ZERO)?;
+    print(&render::ramps(&parsed(&status)?))
 }
 
 fn back(args: &BackArgs) -> Result<(), Failure> {

@@ -3,11 +3,13 @@
 //! Pure: the admin socket's JSON to tables. Lenient: a missing field is a dash and an unknown one is not shown, because
 //! the proxy may be of another version than this program.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::table::Table;
 
-/// `STATUS`: the routes, then their sides.
+/// `STATUS`: the routes, what is under way on them, then their sides.
 pub(super) fn status(document: &Value) -> String {
     let mut routes = Table::new(&[
         "ROUTE", "STATE", "WEIGHT", "TARGET", "EPOCH", "LATCHED", "CLIENTS", "REASON",
@@ -32,7 +34,63 @@ pub(super) fn status(document: &Value) -> String {
             sides.row(cells);
         }
     }
-    format!("{}\n{}", routes.text(), sides.text())
+    let under_way = match ramps(document) {
+        text if text.is_empty() => text,
+        text => format!("\n{text}"),
+    };
+    format!("{}{under_way}\n{}", routes.text(), sides.text())
+}
+
+/// Of `STATUS`: the ramps and shifts under way. Nothing where there are none.
+pub(super) fn ramps(document: &Value) -> String {
+    let mut table = Table::new(&[
+        "ROUTE",
+        "STATE",
+        "WEIGHT",
+        "NEXT",
+        "HOLD_LEFT",
+        "STEP",
+        "STEPS",
+        "ESTIMATED_END",
+        "PAUSED",
+    ]);
+    let is_under_way = |route: &&Value| {
+        let state = route.get("state").and_then(Value::as_str);
+        matches!(state, Some("ramping" | "shifting"))
+    };
+    let mut routes = list(document).iter().filter(is_under_way).peekable();
+    if routes.peek().is_none() {
+        return String::new();
+    }
+    for route in routes {
+        let ramp = |name: &str| route.get("ramp").and_then(|ramp| ramp.get(name));
+        let steps = ramp("steps").and_then(Value::as_array);
+        let of_all = steps.map_or(String::new(), |steps| format!("/{}", steps.len()));
+        let mut cells = cells(route, &["route", "state"]);
+        cells.push(percent(route.get("weight")));
+        cells.push(percent(ramp("next").or_else(|| route.get("target"))));
+        cells.push(hold(ramp("hold_left_seconds")));
+        cells.push(format!("{}{of_all}", cell(ramp("step"))));
+        cells.push(steps.map_or_else(
+            || cell(None),
+            |steps| {
+                let steps: Vec<String> = steps.iter().map(|step| percent(Some(step))).collect();
+                steps.join(",")
+            },
+        ));
+        cells.extend(self::cells(route, &["estimated_end", "paused"]));
+        table.row(cells);
+    }
+    table.text()
+}
+
+/// Seconds as they would be written in the configuration.
+fn hold(value: Option<&Value>) -> String {
+    let seconds = value.and_then(Value::as_f64).map(f64::ceil);
+    match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        Some(left) => humantime::format_duration(left).to_string(),
+        None => cell(value),
+    }
 }
 
 /// `HEALTH`.
@@ -168,6 +226,26 @@ mod tests {
             status(&document),
             "one route comes without an array"
         );
+    }
+
+    #[test]
+    fn what_is_under_way_is_shown_and_only_that() {
+        let ramp = json!({"step": 2, "steps": [1.0, 2.5, 100.0], "next": 100.0, "hold_left_seconds": 61.2});
+        let document = json!([
+            {"route": "a", "state": "ramping", "weight": 2.5, "target": 100.0, "ramp": ramp, "paused": null,
+             "estimated_end": "2026-01-02T03:04:05.678Z"},
+            {"route": "b", "state": "shifting", "weight": 1.0, "target": 50.0, "ramp": null,
+             "paused": "rule=link_down node=none", "estimated_end": null},
+            {"route": "c", "state": "steady", "weight": 1.0, "target": 1.0},
+        ]);
+        assert_eq!(
+            ramps(&document),
+            "ROUTE  STATE     WEIGHT    NEXT  HOLD_LEFT  STEP  STEPS             ESTIMATED_END             PAUSED\n\
+             a      ramping     2.50  100.00  1m 2s      2/3   1.00,2.50,100.00  2026-01-02T03:04:05.678Z  -\n\
+             b      shifting    1.00   50.00  -          -     -                 -                         rule=link_down node=none\n"
+        );
+        assert!(status(&document).contains(&ramps(&document)));
+        assert_eq!(ramps(&document[2]), "");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::keys::Keys;
 use super::{Config, Surroundings, parse};
-use super::{file, guard, proxy, route, route_limits, secret};
+use super::{file, guard, proxy, ramp, route, route_limits, secret};
 use crate::control_plane::guard::Rule;
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
@@ -49,6 +49,8 @@ fn what_is_off_in_the_example_is_valid() {
     let new = config.routes[0].new.as_ref().unwrap();
     assert_eq!(new.node_auth.as_ref().unwrap().password.expose(), "change-me");
     assert!(new.sentinel_auth.is_some());
+    let window = config.routes[0].ramp.window;
+    assert_eq!(window, Some("20:00-06:00".parse().unwrap()));
 }
 
 /// The keys that stand under a header of the example, whether on or off.
@@ -78,11 +80,16 @@ fn every_known_key_stands_in_the_example_and_no_other() {
     };
     assert!(tables(file::FILE, &["proxy", "route"]).is_empty());
     expect("[proxy]", tables(proxy::PROXY, &[]), keys_under("[proxy]"));
-    let of_route = [&auths[..], &["guard", "limits"]].concat();
+    let of_route = [&auths[..], &["guard", "ramp", "limits"]].concat();
     expect(
         "[[route]]",
         tables(route::ROUTE, &of_route),
         keys_under("[[route]]"),
+    );
+    expect(
+        "[route.ramp]",
+        tables(ramp::RAMP, &[]),
+        keys_under("[route.ramp]"),
     );
     let limits = tables(route_limits::LIMITS, &[]);
     expect("[route.limits]", limits, keys_under("[route.limits]"));

@@ -6,7 +6,7 @@ use super::*;
 use crate::cluster::{Credentials, Secret};
 use crate::config::{OnUncertain, SubscribeTo};
 use crate::control_plane::guard::{Action, Rule};
-use crate::limits::FAULTS_MAX;
+use crate::limits::{FAULTS_MAX, RAMP_STEPS_MAX};
 
 /// A machine with two files and two variables.
 fn around() -> Surroundings<'static> {
@@ -108,6 +108,7 @@ fn what_is_said_is_what_holds() {
          guard.probe_interval = '1s'\nguard.stale_after = '5s'\nguard.tilt_for = '3s'\n\
          guard.resync_loop = { limit = 7, for = '1s', clear_for = '2s', window = '3s', action = 'warn' }\n\
          guard.offset_lag = { limit = '1500ms', action_old = 'off' }\n\
+         ramp = { steps = [2.5, 10], hold = '90s', window = '22:30-05:00' }\n\
          limits = { clients = 5, request_bytes = 2048, output_buffer_bytes = '64mb', in_flight = 6, \
          hold_commands = 0, hold_time = '9s', drain = '20ms' }",
     )
@@ -125,6 +126,17 @@ fn what_is_said_is_what_holds() {
     assert_eq!(seconds, [1, 2, 3]);
     let lag = route.guard.rules.get(Rule::OffsetLag);
     assert_eq!((lag.limit, lag.action), (1.5, [Action::Off, Action::Trip]));
+    assert_eq!(
+        route
+            .ramp
+            .steps
+            .iter()
+            .map(|step| step.steps())
+            .collect::<Vec<_>>(),
+        [250, 1_000]
+    );
+    assert_eq!(route.ramp.hold, Duration::from_secs(90));
+    assert_eq!(route.ramp.window, "22:30-05:00".parse().ok());
     let limits = &route.limits;
     assert_eq!(
         (limits.clients, limits.request_bytes, limits.in_flight),
@@ -167,6 +179,21 @@ fn rules_that_have_keys_of_their_own_are_read_with_them() {
     );
     let rising = guard.rules.get(Rule::TrafficRising);
     assert_eq!((rising.limit, rising.window.as_secs()), (50.0, 60));
+}
+
+#[test]
+fn a_ramp_has_as_many_steps_as_are_allowed_and_not_one_more() {
+    let steps = |count: usize| {
+        let steps: Vec<String> = (1..=count).map(|step| format!("{step}")).collect();
+        plain_with(&format!("ramp.steps = [{}]", steps.join(", ")))
+    };
+    assert_eq!(steps(RAMP_STEPS_MAX).unwrap().ramp.steps.len(), RAMP_STEPS_MAX);
+    assert!(fault(steps(RAMP_STEPS_MAX + 1)).contains("found 65 steps; allowed: an array of 1 to 64"));
+    let falling = fault(plain_with("ramp.steps = [1, 25, 5]"));
+    assert!(
+        falling.starts_with("route[a].ramp.steps[2] (line 5): found 5; allowed: a percentage above 25.00"),
+        "{falling}"
+    );
 }
 
 #[test]
@@ -314,7 +341,6 @@ fn every_fault_of_a_sides_credentials_is_reported() {
 #[test]
 fn what_is_not_built_yet_is_refused_as_such() {
     for more in [
-        "ramp.steps = [1, 5]",
         "tls.cert = 'x'",
         "data = 'linked'",
         "new = 'rediss://h:2'",
@@ -357,6 +383,18 @@ fn every_range_is_enforced_one_past_its_ends() {
             "guard.unreachable.window = '1s'",
         ),
         ("guard.offset_lag.for = '0s'", "guard.offset_lag.for = '-1s'"),
+        ("ramp.hold = '1s'", "ramp.hold = '999ms'"),
+        ("ramp.hold = '24h'", "ramp.hold = '24h 1ms'"),
+        ("ramp.steps = [0.01, 100]", "ramp.steps = [0.01, 100.01]"),
+        ("ramp.steps = [5, 25.5]", "ramp.steps = [5, 5]"),
+        ("ramp.steps = [100]", "ramp.steps = [0, 100]"),
+        ("ramp.steps = [1]", "ramp.steps = []"),
+        ("ramp.steps = [1, 2]", "ramp.steps = [1, '2']"),
+        ("ramp.window = '20:00-06:00'", "ramp.window = '20:00-24:00'"),
+        (
+            "ramp.window = '06:00-06:01'\nramp.hold = '59s'",
+            "ramp.window = '06:00-06:05'",
+        ),
         ("weight = 0", "weight = 0.001"),
         ("weight = -0.0", "weight = nan"),
         ("subscribe_to = 'master'", "subscribe_to = 'Master'"),
@@ -462,7 +500,7 @@ fn a_file_that_is_none_is_one_fault() {
 }
 
 /// Pieces that get past the TOML parser and into the readers.
-const PIECES: &str = r#"(\[proxy\]|\[\[route\]\]|\[route\.(guard|limits|old_auth|guard\.link_down)\]|(name|listen|old|new|weight|data|guard|limits|workers|for|limit|window|action|password|request_bytes|drain|"")(\.[a-z]{1,3})? = (-?[0-9]{1,25}(\.[0-9]{1,3})?|"\PC{0,12}"|"redis(\+sentinel)?://[a-z@:/,\[\]%?#0-9]{0,20}"|\["[0-9.:]{0,12}"\]|nan|true|\{\}|\[\[\]\]|1979-05-27|"[0-9]{1,20}[a-z]{1,2}"))
+const PIECES: &str = r#"(\[proxy\]|\[\[route\]\]|\[route\.(guard|limits|ramp|old_auth|guard\.link_down)\]|(name|listen|old|new|weight|data|guard|limits|workers|for|limit|window|action|steps|hold|password|request_bytes|drain|"")(\.[a-z]{1,3})? = (-?[0-9]{1,25}(\.[0-9]{1,3})?|"\PC{0,12}"|"redis(\+sentinel)?://[a-z@:/,\[\]%?#0-9]{0,20}"|\["[0-9.:]{0,12}"\]|nan|true|\{\}|\[\[\]\]|1979-05-27|"[0-9]{1,20}[a-z]{1,2}"))
 "#;
 
 proptest! {

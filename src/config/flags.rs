@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::fault::{Faults, Report};
-use super::model::{Config, GuardConfig, OnUncertain, ProxyConfig, RouteConfig, RouteLimits, SubscribeTo};
+use super::model::{
+    Config, GuardConfig, OnUncertain, ProxyConfig, RampConfig, RouteConfig, RouteLimits, SubscribeTo,
+};
 use super::proxy;
 use super::shown::shown;
 use super::side::endpoint_of_flag;
@@ -77,6 +79,7 @@ pub fn from_flags(flags: &Flags, around: &Surroundings<'_>) -> Result<Config, Fa
         uncertain: OnUncertain::Error,
         uncertain_publish: OnUncertain::Retry,
         guard: GuardConfig::default(),
+        ramp: RampConfig::default(),
         limits: RouteLimits::default(),
     });
     if let Some(route) = &route {

@@ -4,7 +4,7 @@
 //!    [`Config`] that needs no further check, or [`Faults`]: not the first fault but all, each with its key path, its
 //!    line, what was found and what is allowed. The admin reply, the log and `switchback check` print them as they are.
 //! 2. A table is a [`section`] with its [`keys`]: unknown ones are reported with the nearest known one. A value is
-//!    [`found`] in it and read by kind and range. [`proxy`], [`route`], [`guard`] and [`route_limits`] say which keys there are and what they
+//!    [`found`] in it and read by kind and range. [`proxy`], [`route`], [`guard`], [`ramp`] and [`route_limits`] say which keys there are and what they
 //!    default to; the numbers are the `Default`s of [`model`] and of [`crate::control_plane::guard::RuleTable`], and
 //!    `config/example.toml` lists them with their reasons.
 //! 3. A [`side`] is a [`url`] and, apart from it, credentials (a [`secret`]): in the URL, in a table, in a file or in the
@@ -12,7 +12,7 @@
 //!    [`shown`] masks them.
 //! 4. [`reloadable`] says whether a changed config may be applied without a restart.
 //!
-//! What is of the contract but not built yet (TLS, ramps, linked data, further rules) is refused as such, not ignored:
+//! What is of the contract but not built yet (TLS, linked data, further rules) is refused as such, not ignored:
 //! an operator who writes `action = "trip"` on a rule that does not exist would believe in it.
 
 mod fault;
@@ -23,6 +23,7 @@ mod guard;
 mod keys;
 mod model;
 mod proxy;
+mod ramp;
 mod reload;
 mod route;
 mod route_limits;
@@ -39,8 +40,8 @@ pub use fault::{Fault, Faults};
 pub use file::{load, parse};
 pub use flags::{Flags, from_flags};
 pub use model::{
-    Config, GuardConfig, HoldLimits, OnUncertain, ProxyConfig, PubSubOutput, RouteConfig, RouteLimits,
-    SubscribeTo,
+    Config, GuardConfig, HoldLimits, OnUncertain, ProxyConfig, PubSubOutput, RampConfig, RouteConfig,
+    RouteLimits, SubscribeTo,
 };
 pub use reload::reloadable;
 pub use surroundings::Surroundings;

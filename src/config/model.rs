@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::Endpoint;
 use crate::control_plane::guard::RuleTable;
+use crate::control_plane::shift::Window;
 use crate::routing::Weight;
 
 /// Everything one process runs.
@@ -89,6 +90,8 @@ pub struct RouteConfig {
     pub uncertain_publish: OnUncertain,
     /// What the guard measures and does.
     pub guard: GuardConfig,
+    /// By which steps, and when, its weight rises.
+    pub ramp: RampConfig,
     /// What one app, and all of them, may take.
     pub limits: RouteLimits,
 }
@@ -138,6 +141,38 @@ impl Default for GuardConfig {
             overflow_within: Duration::from_secs(3),
             memory_gap_floor: 64 * 1024 * 1024,
             rules: RuleTable::default(),
+        }
+    }
+}
+
+/// `[route.ramp]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RampConfig {
+    /// The weights of a ramp: at least one, rising, above 0. Default 1, 5, 25, 50 and 100 %.
+    pub steps: Vec<Weight>,
+    /// How long both sides must be healthy, without a break, before a ramp's next step. Default 5 m.
+    pub hold: Duration,
+    /// The hours in which a weight may rise, in whatever way; `None`: all. Open for longer than [`Self::hold`].
+    pub window: Option<Window>,
+}
+
+impl RampConfig {
+    /// Where a ramp ends.
+    pub fn last_step(&self) -> Weight {
+        self.steps.last().copied().unwrap_or(Weight::ZERO)
+    }
+}
+
+impl Default for RampConfig {
+    fn default() -> Self {
+        let percent = [1, 5, 25, 50, 100];
+        Self {
+            steps: percent
+                .iter()
+                .filter_map(|percent| Weight::from_steps(percent * 100))
+                .collect(),
+            hold: Duration::from_secs(300),
+            window: None,
         }
     }
 }

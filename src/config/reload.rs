@@ -2,7 +2,8 @@
 //!
 //! Pure. Every type is taken apart field by field, so that a new key does not compile until it is sorted in here.
 //!
-//! May change: `trace_dir` and `trace_bytes`, `[route.guard]`, `[route.limits]`, and `weight`, which only counts for a route nobody has heard of yet.
+//! May change: `trace_dir` and `trace_bytes`, `[route.guard]`, `[route.ramp]`, `[route.limits]`, and `weight`, which only
+//! counts for a route nobody has heard of yet.
 //! Everything else is built into sockets, links and threads at start: it needs a restart.
 
 use super::fault::{Faults, Report};
@@ -65,6 +66,7 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
         uncertain,
         uncertain_publish,
         guard: _,
+        ramp: _,
         limits: _,
     } = old;
     let differs = [

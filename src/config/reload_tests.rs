@@ -24,10 +24,10 @@ old = 'redis://h:1'
 ";
 
 #[test]
-fn guard_limits_and_the_first_weight_may_change() {
+fn guard_ramp_limits_and_the_first_weight_may_change() {
     let after = BEFORE.replace(
         "name = 'a'",
-        "name = 'a'\nweight = 5\nlimits.clients = 7\nguard.link_down.action = 'off'\nguard.tilt_for = '5s'",
+        "name = 'a'\nweight = 5\nlimits.clients = 7\nguard.link_down.action = 'off'\nguard.tilt_for = '5s'\nramp.hold = '9s'",
     );
     assert_eq!(reloadable(&read(BEFORE), &read(&after)), Ok(()));
 }

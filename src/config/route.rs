@@ -11,7 +11,7 @@ use super::section::Section;
 use super::surroundings::Surroundings;
 use super::taken::Taken;
 use super::text::{ADDRESS_ALLOWED, NAME_ALLOWED, address, is_name, weight};
-use super::{guard, route_limits, side};
+use super::{guard, ramp, route_limits, side};
 use crate::cluster::Side;
 use crate::limits::LISTEN_MAX;
 use crate::routing::Weight;
@@ -33,9 +33,10 @@ pub(super) const ROUTE: Keys = Keys {
         "uncertain",
         "uncertain_publish",
         "guard",
+        "ramp",
         "limits",
     ],
-    later: &["ramp", "tls"],
+    later: &["tls"],
 };
 
 const UNCERTAIN: [(&str, OnUncertain); 2] = [("error", OnUncertain::Error), ("retry", OnUncertain::Retry)];
@@ -66,6 +67,7 @@ pub(super) fn read(route: &Section<'_>, around: &Surroundings<'_>, taken: &mut T
         uncertain: uncertain("uncertain", OnUncertain::Error),
         uncertain_publish: uncertain("uncertain_publish", OnUncertain::Retry),
         guard: guard::read(route.section("guard", guard::GUARD).as_ref()),
+        ramp: ramp::read(route.section("ramp", ramp::RAMP).as_ref()),
         limits: route_limits::read(route.section("limits", route_limits::LIMITS).as_ref()),
         name: name?,
         listen: listen?,

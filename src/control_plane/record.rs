@@ -3,18 +3,19 @@
 //! Pure: a small JSON document a route. The topology is in it so that a restart that finds the same nodes goes on with
 //! the same epoch: nothing has changed.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::shift::Latch;
+use super::shift::{Latch, Plan, Standing};
 use crate::cluster::{NodeAddr, Topology};
 use crate::routing::{Epoch, Weight};
 
 /// A route as it was when something last changed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Record {
-    pub(super) weight: Weight,
+    pub(super) standing: Standing,
     pub(super) epoch: Epoch,
-    pub(super) latch: Option<Latch>,
     /// By side.
     pub(super) topology: [Topology; 2],
 }
@@ -27,8 +28,18 @@ struct Document {
     weight: String,
     epoch: u64,
     latch: Option<Latch>,
+    /// Files of versions without plans have none.
+    #[serde(default)]
+    plan: Option<PlanDocument>,
     old: Nodes,
     new: Nodes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PlanDocument {
+    Ramp { paused_by_operator: bool },
+    Shift { to: String, left_ms: u64 },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,9 +73,10 @@ impl Record {
         let [old, new] = &self.topology;
         let document = Document {
             route: route.to_owned(),
-            weight: self.weight.to_string(),
+            weight: self.standing.weight.to_string(),
             epoch: self.epoch.0,
-            latch: self.latch.clone(),
+            latch: self.standing.latch.clone(),
+            plan: self.standing.plan.map(PlanDocument::of),
             old: Nodes::of(old),
             new: Nodes::of(new),
         };
@@ -77,12 +89,41 @@ impl Record {
         if document.route != route {
             return Err(RecordError::Route(document.route));
         }
-        let weight = document.weight.parse();
         Ok(Self {
-            weight: weight.map_err(|_| RecordError::Weight(document.weight))?,
+            standing: Standing {
+                weight: weight(document.weight)?,
+                latch: document.latch,
+                plan: document.plan.map(PlanDocument::plan).transpose()?,
+            },
             epoch: Epoch(document.epoch),
-            latch: document.latch,
             topology: [document.old.topology(), document.new.topology()],
+        })
+    }
+}
+
+fn weight(text: String) -> Result<Weight, RecordError> {
+    text.parse().map_err(|_| RecordError::Weight(text))
+}
+
+impl PlanDocument {
+    fn of(plan: Plan) -> Self {
+        match plan {
+            Plan::Ramp { paused_by_operator } => Self::Ramp { paused_by_operator },
+            Plan::Shift { to, left } => Self::Shift {
+                to: to.to_string(),
+                // At most a day.
+                left_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            },
+        }
+    }
+
+    fn plan(self) -> Result<Plan, RecordError> {
+        Ok(match self {
+            Self::Ramp { paused_by_operator } => Plan::Ramp { paused_by_operator },
+            Self::Shift { to, left_ms } => Plan::Shift {
+                to: weight(to)?,
+                left: Duration::from_millis(left_ms),
+            },
         })
     }
 }
@@ -122,12 +163,15 @@ mod tests {
 
     fn record() -> Record {
         Record {
-            weight: Weight::from_steps(2_505).unwrap(),
+            standing: Standing {
+                weight: Weight::from_steps(2_505).unwrap(),
+                latch: Some(Latch {
+                    cause: "resync_loop".to_owned(),
+                    reason: "rule=resync_loop node=[::1]:1".to_owned(),
+                }),
+                plan: None,
+            },
             epoch: Epoch(17),
-            latch: Some(Latch {
-                cause: "resync_loop".to_owned(),
-                reason: "rule=resync_loop node=[::1]:1".to_owned(),
-            }),
             topology: [
                 Topology {
                     master: Some(NodeAddr::new("::1", 6379)),
@@ -140,7 +184,24 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        assert_eq!(Record::from_text("r", &record().to_text("r")).unwrap(), record());
+        let shift = Plan::Shift {
+            to: Weight::FULL,
+            left: Duration::from_millis(61_001),
+        };
+        let ramp = |paused_by_operator| Plan::Ramp { paused_by_operator };
+        for plan in [None, Some(shift), Some(ramp(true)), Some(ramp(false))] {
+            let mut record = record();
+            record.standing.plan = plan;
+            assert_eq!(Record::from_text("r", &record.to_text("r")).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_version_without_plans_is_read() {
+        let text = record().to_text("r");
+        let earlier = text.replace("  \"plan\": null,\n", "");
+        assert_ne!(earlier, text);
+        assert_eq!(Record::from_text("r", &earlier).unwrap(), record());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Pure: from what the control loop holds to replies. Field names are the contract's; see docs of the admin socket.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,16 +11,20 @@ use super::admin::Reply;
 use super::guard::{RuleVerdict, Verdict};
 use super::ledger::Messages;
 use super::route::RouteControl;
+use super::shift::{Now, RampProgress};
 use crate::cluster::{Discovery, Endpoint, Side, Topology};
 use crate::routing::Weight;
 
 /// `STATUS` of one route.
-pub(super) fn status(route: &RouteControl) -> Reply {
+pub(super) fn status(route: &RouteControl, now: Now) -> Reply {
     let stats = &route.shared.stats;
     let controller = &route.controller;
     let latch_reason = controller
         .latch()
         .map(|latch| format!("{}: {}", latch.cause, latch.reason));
+    let progress = controller.progress(now);
+    let end = progress.as_ref().and_then(|progress| progress.time_to_end);
+    let paused = progress.as_ref().and_then(|progress| progress.paused.clone());
     Reply::Map(vec![
         ("route", text(route.name())),
         ("state", text(controller.state_name())),
@@ -28,12 +32,33 @@ pub(super) fn status(route: &RouteControl) -> Reply {
         ("target", percent(controller.target())),
         ("epoch", Reply::Integer(route.epoch().0 as i64)),
         ("latched", Reply::Boolean(controller.latch().is_some())),
+        ("paused", optional(paused)),
+        ("estimated_end", optional(end.map(time_from_now))),
+        (
+            "ramp",
+            progress
+                .and_then(|progress| progress.ramp)
+                .map_or(Reply::Null, ramp),
+        ),
         ("reason", optional(latch_reason.or_else(|| route.reason.clone()))),
         ("clients", count(stats.clients.load(Ordering::Relaxed))),
         ("held", count(stats.held.load(Ordering::Relaxed))),
         ("old", side_status(route, Side::Old)),
         ("new", side_status(route, Side::New)),
         ("pubsub", pubsub(route)),
+    ])
+}
+
+/// Where a ramp is: `step` of the `steps` are behind it, `next` is due when `hold_left_seconds` have passed.
+fn ramp(ramp: RampProgress) -> Reply {
+    Reply::Map(vec![
+        ("step", count(ramp.steps_taken)),
+        (
+            "steps",
+            Reply::Array(ramp.steps.into_iter().map(percent).collect()),
+        ),
+        ("next", ramp.next.map_or(Reply::Null, percent)),
+        ("hold_left_seconds", Reply::Double(ramp.hold_left.as_secs_f64())),
     ])
 }
 
@@ -134,6 +159,13 @@ pub(super) fn topology(route: &RouteControl) -> Vec<Reply> {
 fn wall_time(moment: Instant, now: Instant) -> String {
     let ago = SignedDuration::try_from(now.saturating_duration_since(moment)).unwrap_or(SignedDuration::ZERO);
     let wall = Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH);
+    format!("{wall:.3}")
+}
+
+/// The wall-clock time after a while, RFC 3339.
+fn time_from_now(wait: Duration) -> String {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
+    let wall = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
     format!("{wall:.3}")
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::guard::{self, Observation, Rule, RuleVerdict, Rules, Verdict};
 use super::ledger::{Ledger, Messages};
 use super::record::Record;
-use super::shift::{Change, ChangeKind, Controller, Health, Input, Refused};
+use super::shift::{Change, ChangeKind, Controller, Health, Input, Now, Refused, Standing, TimeOfDay};
 use super::store::{Progress, Store};
 use super::trace::{self, Header, Moved, Observed, Place, Reconfigured, Relearned, Tape, What};
 use crate::cluster::{NodeAddr, Side, Topology};
@@ -29,8 +29,12 @@ pub(super) enum Saved {
     Ok,
     /// It is on disk again, after it could not be saved.
     Again,
-    /// It cannot be saved; why. A raise is taken back, which wants publishing.
-    Failed(String),
+    /// It cannot be saved. A raise is taken back, which wants publishing.
+    Failed {
+        why: String,
+        /// Where the ramp was that has ended by it.
+        ended_ramp: Option<String>,
+    },
 }
 
 /// One route.
@@ -71,20 +75,23 @@ impl RouteControl {
     ) -> Self {
         let config = &shared.config;
         let has_new = config.new.is_some();
-        let (weight, latch) = match &left {
-            Some(record) => (record.weight, record.latch.clone()),
-            None => (config.weight, None),
+        let standing = match &left {
+            Some(record) => record.standing.clone(),
+            None => Standing::at(config.weight),
         };
         let epoch = match &left {
             Some(record) if record.topology == found => record.epoch,
             Some(record) => record.epoch.next(),
             None => Epoch(1),
         };
-        let reason = latch.as_ref().map(|latch| latch.reason.clone());
-        let controller = Controller::new(&config.name, has_new, weight, latch);
+        let reason = standing.latch.as_ref().map(|latch| latch.reason.clone());
+        let now = Instant::now();
+        let controller = Controller::new(&config.name, has_new, config.ramp.clone(), standing, now);
         let first = snapshot(epoch, controller.weight(), &found, has_new, false);
         let progress = Progress {
-            weight: left.as_ref().map_or(Weight::ZERO, |record| record.weight),
+            weight: left
+                .as_ref()
+                .map_or(Weight::ZERO, |record| record.standing.weight),
             ..Progress::default()
         };
         let mut route = Self {
@@ -106,7 +113,6 @@ impl RouteControl {
             save_again: None,
             shared,
         };
-        let now = Instant::now();
         for (side, topology) in Side::BOTH.into_iter().zip(found) {
             route.learn(side, topology, now);
         }
@@ -232,11 +238,16 @@ impl RouteControl {
         if let Some(tape) = &mut self.tape {
             tape.look(now);
         }
+        // Paused or not: what holds a ramp up must not cease to because of that.
+        let raise_left = self.controller.raise_left(now);
         let verdicts: Vec<RuleVerdict> = self
             .rules
             .iter_mut()
             .flatten()
-            .flat_map(|rules| rules.verdicts(now))
+            .flat_map(|rules| {
+                rules.horizon(raise_left);
+                rules.verdicts(now)
+            })
             .collect();
         let before = std::mem::replace(&mut self.verdicts, verdicts);
         guard::changed(&before, &self.verdicts)
@@ -245,7 +256,7 @@ impl RouteControl {
     /// Asks the controller, with the verdicts of the last look.
     pub(super) fn decide(&mut self, input: Input, now: Instant) -> Result<Option<Change>, Refused> {
         let health = Health::of(&self.verdicts);
-        let change = self.controller.handle(input, &health, now)?;
+        let change = self.controller.handle(input, &health, both_clocks(now))?;
         if let Some(change) = &change {
             self.record_change(change, now);
             self.reason = Some(change.reason.clone());
@@ -305,9 +316,8 @@ impl RouteControl {
     /// Has the present state saved under `epoch`.
     pub(super) fn save(&mut self, epoch: Epoch, store: &Store) {
         let record = Record {
-            weight: self.controller.weight(),
+            standing: self.controller.standing(),
             epoch,
-            latch: self.controller.latch().cloned(),
             topology: self.topology.clone(),
         };
         self.last_save = epoch;
@@ -328,14 +338,14 @@ impl RouteControl {
         };
         self.save_again = Some(now + SAVE_AGAIN);
         let before = self.controller.weight();
-        self.controller.fall_back_to(progress.weight);
-        let text = format!("state could not be saved: {why}");
-        if self.controller.weight() < before {
-            self.reason = Some(text.clone());
+        let ended_ramp = self.controller.fall_back_to(progress.weight);
+        let why = format!("state could not be saved: {why}");
+        if self.controller.weight() < before || ended_ramp.is_some() {
+            self.reason = Some(why.clone());
         } else if was_failing {
             return Saved::Ok;
         }
-        Saved::Failed(text)
+        Saved::Failed { why, ended_ramp }
     }
 
     /// Tries again to save what could not be saved, when it is time.
@@ -366,6 +376,14 @@ impl RouteControl {
             .cloned()
             .collect();
         guard::worst(&of_side)
+    }
+}
+
+/// A moment on the monotonic clock that has just been read, with the time of day it was.
+pub(super) fn both_clocks(now: Instant) -> Now {
+    Now {
+        instant: now,
+        time_of_day: TimeOfDay::of(Timestamp::now()),
     }
 }
 

@@ -15,7 +15,7 @@ use super::admin::{Command, Reply, Request};
 use super::guard::{RuleVerdict, Verdict};
 use super::journal::{Entry, Journal};
 use super::report;
-use super::route::{RouteControl, Saved};
+use super::route::{RouteControl, Saved, both_clocks};
 use super::shift::{Change, ChangeKind, Input};
 use super::store::{Progress, Store};
 use super::trace::Place;
@@ -113,7 +113,11 @@ impl Control {
             route.controller.weight(),
             route.controller.state_name()
         );
+        let taken_up = route.controller.taken_up();
         self.note(at, None, "started", reason);
+        if let Some(change) = taken_up {
+            self.note(at, None, change.kind.name(), change.reason);
+        }
     }
 
     /// A grace period when somebody wants the end.
@@ -239,11 +243,21 @@ impl Control {
                 route.open_ledger("weight");
                 route.ledger.end(decided);
             }
+            // A step is a transition; the hold before the next one is not.
+            ChangeKind::RampStep => {
+                route.open_ledger("ramp_step");
+                route.ledger.end(decided);
+            }
             ChangeKind::ShiftDone => route.ledger.end(decided),
             ChangeKind::ShiftStep
             | ChangeKind::Armed
             | ChangeKind::ShiftPaused
             | ChangeKind::ShiftResumed
+            | ChangeKind::RampStarted
+            | ChangeKind::RampDone
+            | ChangeKind::RampPaused { .. }
+            | ChangeKind::RampResumed { .. }
+            | ChangeKind::RampAborted
             | ChangeKind::TripWithheld => {}
         }
         let epoch = match change.kind.is_published() {
@@ -257,6 +271,9 @@ impl Control {
                 let back = measure.await;
                 let _ = events.send(Event::RoutedBack(back)).await;
             });
+        }
+        if let Some(ended) = &change.ended_ramp {
+            self.note(at, None, ChangeKind::RampAborted.name(), ended.clone());
         }
         self.note(at, None, change.kind.name(), change.reason.clone());
         epoch
@@ -295,7 +312,12 @@ impl Control {
         match saved {
             Saved::Ok => {}
             Saved::Again => self.note(at, None, "state_saved", "the state is on disk again".to_owned()),
-            Saved::Failed(why) => self.note(at, None, "state_not_saved", why),
+            Saved::Failed { why, ended_ramp } => {
+                self.note(at, None, "state_not_saved", why);
+                if let Some(ended) = ended_ramp {
+                    self.note(at, None, ChangeKind::RampAborted.name(), ended);
+                }
+            }
         }
     }
 
@@ -320,6 +342,9 @@ impl Control {
                 self.routes[at].reconfigure(&is.guard, now);
                 self.guards[at].send_replace(is.guard.clone());
             }
+            if was.ramp != is.ramp {
+                self.routes[at].controller.reconfigure(is.ramp.clone());
+            }
         }
         let recorded = Place::of(&self.config.proxy);
         self.config = next;
@@ -327,12 +352,12 @@ impl Control {
             self.record();
         }
         for at in 0..self.routes.len() {
-            self.note(
-                at,
-                None,
-                "config_reloaded",
-                "the changed file is in force".to_owned(),
-            );
+            let goes_on = match self.routes[at].controller.state_name() {
+                "ramping" => "; the ramp goes on with the steps above its weight",
+                _ => "",
+            };
+            let reason = format!("the changed file is in force{goes_on}");
+            self.note(at, None, "config_reloaded", reason);
             self.look(at, now);
             // A rule that is off now has no verdict, and is not bad any more.
             self.gauges.judged(at, &self.routes[at].verdicts);
@@ -352,7 +377,10 @@ impl Control {
     fn answer(&mut self, request: Request) -> Option<Duration> {
         let Request { command, reply } = request;
         let answer = match command {
-            Command::Status { route, .. } => self.about(route, |route| vec![report::status(route)], true),
+            Command::Status { route, .. } => {
+                let now = both_clocks(Instant::now());
+                self.about(route, |route| vec![report::status(route, now)], true)
+            }
             Command::Health { route, .. } => {
                 let now = Instant::now();
                 self.about(route, |route| report::health(route, now), false)
@@ -382,6 +410,10 @@ impl Control {
             }
             Command::Arm { route } => {
                 self.order(&route, Input::Arm, reply);
+                return None;
+            }
+            Command::Ramp { route, order } => {
+                self.order(&route, Input::Ramp(order), reply);
                 return None;
             }
             Command::ConfigReload => match self.reload() {

@@ -207,7 +207,7 @@ fn write_all(directory: &Path, tray: &Tray) {
         for job in jobs.into_values() {
             match write(directory, &job.route, &job.record) {
                 Ok(()) => job.progress.send_modify(|progress| {
-                    (progress.saved, progress.weight) = (job.record.epoch, job.record.weight);
+                    (progress.saved, progress.weight) = (job.record.epoch, job.record.standing.weight);
                 }),
                 Err(error) => fail(&job, &error.to_string()),
             }
@@ -245,12 +245,12 @@ fn file_of(directory: &Path, route: &str) -> PathBuf {
 mod tests {
     use super::*;
     use crate::cluster::Topology;
+    use crate::control_plane::shift::Standing;
 
     fn record(epoch: u64) -> Record {
         Record {
-            weight: Weight::FULL,
+            standing: Standing::at(Weight::FULL),
             epoch: Epoch(epoch),
-            latch: None,
             topology: [Topology::default(), Topology::default()],
         }
     }

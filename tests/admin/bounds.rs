@@ -122,8 +122,8 @@ fn unknown_commands_are_named_and_known_ones_reach_the_loop() {
         "-ERR unknown command 'GET', with args beginning with: 'key' \r\n"
     );
     assert_eq!(
-        client.ask("RAMP r START"),
-        "-ERR ramps are not supported by this version yet\r\n"
+        client.ask("RAMP r BEGIN"),
+        "-ERR RAMP takes START, PAUSE, RESUME or ABORT\r\n"
     );
     assert_eq!(client.ask("ARM nowhere"), "-ERR no such route 'nowhere'\r\n");
     assert_eq!(

@@ -5,6 +5,7 @@ use std::process::{Command as Process, Output, Stdio};
 use std::time::Duration;
 
 use switchback::control_plane::admin::Command;
+use switchback::control_plane::shift::RampOrder;
 
 use crate::stand_in::StandIn;
 
@@ -109,14 +110,31 @@ fn going_back_and_arming_say_ok() {
         }
     );
     assert_eq!(stdout(&stand_in.switchback(&["arm", "r"])), "OK\n");
-    let ramp = failure(&stand_in.switchback(&["ramp", "r", "start"]));
+}
+
+#[test]
+fn a_ramp_is_ordered_and_shown_as_it_stands() {
+    let stand_in = StandIn::start();
     assert_eq!(
-        ramp,
-        (
-            1,
-            "switchback: ramp is not supported by this version yet".to_owned()
-        )
+        stdout(&stand_in.switchback(&["ramp", "ramping", "start"])),
+        "OK\n\
+         ROUTE    STATE    WEIGHT    NEXT  HOLD_LEFT  STEP  STEPS        ESTIMATED_END             PAUSED\n\
+         ramping  ramping    5.00  100.00  1m 2s      1/2   5.00,100.00  2026-01-02T03:04:05.678Z  -\n"
     );
+    for (word, order) in [
+        ("start", RampOrder::Start),
+        ("pause", RampOrder::Pause),
+        ("resume", RampOrder::Resume),
+        ("abort", RampOrder::Abort),
+    ] {
+        let stand_in = StandIn::start();
+        let said = stdout(&stand_in.switchback(&["ramp", "r", word]));
+        assert_eq!(said, "OK\n", "nothing is under way");
+        let route = "r".to_owned();
+        assert_eq!(stand_in.asked(), Command::Ramp { route, order });
+    }
+    let unknown = failure(&stand_in.switchback(&["ramp", "nowhere", "start"]));
+    assert_eq!(unknown, (1, "switchback: no such route 'nowhere'".to_owned()));
 }
 
 #[test]

@@ -139,13 +139,16 @@ async fn run(
 }
 
 fn answer(command: &Command, kind: Loop, sinks: &mut Vec<mpsc::Sender<String>>) -> Reply {
-    let known = |route: &str| route == "r";
+    let known = |route: &str| route == "r" || (route == "ramping" && matches!(command, Command::Ramp { .. }));
     let unknown = |route: &str| Reply::Error(format!("ERR no such route '{route}'"));
     match command {
         Command::Status { route: None, .. } => Reply::Array(vec![status()]),
         Command::Status {
             route: Some(route), ..
         } if known(route) => status(),
+        Command::Status {
+            route: Some(route), ..
+        } if route == "ramping" => ramping(),
         Command::Health { .. } => Reply::Array(vec![health()]),
         Command::Topology { .. } => Reply::Array(vec![topology()]),
         Command::Events { count, .. } => {
@@ -162,7 +165,10 @@ fn answer(command: &Command, kind: Loop, sinks: &mut Vec<mpsc::Sender<String>>) 
         } if known(route) => {
             Reply::Error("FROZEN rule=link_down node=127.0.0.1:1 measured=1.000 limit=1".to_owned())
         }
-        Command::SetWeight { route, .. } | Command::Back { route, .. } | Command::Arm { route }
+        Command::SetWeight { route, .. }
+        | Command::Back { route, .. }
+        | Command::Arm { route }
+        | Command::Ramp { route, .. }
             if known(route) =>
         {
             for sink in &*sinks {
@@ -176,7 +182,8 @@ fn answer(command: &Command, kind: Loop, sinks: &mut Vec<mpsc::Sender<String>>) 
         | Command::GetWeight { route }
         | Command::SetWeight { route, .. }
         | Command::Back { route, .. }
-        | Command::Arm { route } => unknown(route),
+        | Command::Arm { route }
+        | Command::Ramp { route, .. } => unknown(route),
         Command::SubscribeEvents { sink } => {
             if kind == Loop::Floods {
                 // Kept although it is full: the socket has to notice by itself.
@@ -213,6 +220,28 @@ fn status() -> Reply {
         ("clients", Reply::Integer(2)),
         ("old", side(1)),
         ("new", side(2)),
+    ])
+}
+
+/// Of another route, in the middle of a ramp.
+fn ramping() -> Reply {
+    let weights = |weights: &[f64]| Reply::Array(weights.iter().copied().map(Reply::Double).collect());
+    Reply::Map(vec![
+        ("route", text("ramping")),
+        ("state", text("ramping")),
+        ("weight", Reply::Double(5.0)),
+        ("target", Reply::Double(100.0)),
+        ("paused", Reply::Null),
+        ("estimated_end", text("2026-01-02T03:04:05.678Z")),
+        (
+            "ramp",
+            Reply::Map(vec![
+                ("step", Reply::Integer(1)),
+                ("steps", weights(&[5.0, 100.0])),
+                ("next", Reply::Double(100.0)),
+                ("hold_left_seconds", Reply::Double(61.2)),
+            ]),
+        ),
     ])
 }
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use switchback::cluster::{Discovery, Endpoint, NodeAddr, Side};
-use switchback::config::{GuardConfig, OnUncertain, RouteConfig, RouteLimits, SubscribeTo};
+use switchback::config::{GuardConfig, OnUncertain, RampConfig, RouteConfig, RouteLimits, SubscribeTo};
 use switchback::data_plane::{RouteShared, Seat, bind, start};
 use switchback::lab::{Directory, Process, free_port};
 use switchback::resp::ReplyScanner;
@@ -234,6 +234,7 @@ impl Proxied {
             uncertain: OnUncertain::Error,
             uncertain_publish: OnUncertain::Retry,
             guard: GuardConfig::default(),
+            ramp: RampConfig::default(),
             limits: RouteLimits::default(),
         };
         change(&mut config);

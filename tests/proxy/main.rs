@@ -6,6 +6,7 @@
 mod ending;
 mod failures;
 mod operating;
+mod ramps;
 mod restart;
 #[path = "../support/running.rs"]
 #[allow(dead_code, reason = "shared with tests and benches that need more of it")]

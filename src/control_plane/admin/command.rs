@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::model::Command;
+use crate::control_plane::shift::RampOrder;
 use crate::limits::{ADMIN_DURATION_MAX, ADMIN_REASON_BYTES_MAX, EVENTS_KEPT, SHUTDOWN_GRACE};
 use crate::resp::Args;
 use crate::routing::{ParseWeightError, Weight};
@@ -53,8 +54,8 @@ pub enum CommandError {
     /// A reason that is not one line.
     #[error("ERR a reason has at most {ADMIN_REASON_BYTES_MAX} bytes")]
     LongReason,
-    /// RAMP is an issue of its own.
-    #[error("ERR ramps are not supported by this version yet")]
+    /// Not what can be wanted of a ramp.
+    #[error("ERR RAMP takes START, PAUSE, RESUME or ABORT")]
     Ramp,
 }
 
@@ -80,7 +81,7 @@ pub fn parse(args: Args<'_>) -> Result<Command, CommandError> {
             [name] => Ok(Command::Arm { route: route(name)? }),
             _ => Err(CommandError::Arity("arm")),
         },
-        b"RAMP" => Err(CommandError::Ramp),
+        b"RAMP" => ramp(rest),
         b"CONFIG" => config(rest),
         b"SHUTDOWN" => shutdown(rest),
         _ => Err(unknown(name, rest)),
@@ -159,6 +160,23 @@ fn back(rest: &[&[u8]]) -> Result<Command, CommandError> {
         }),
         _ => Err(CommandError::Syntax),
     }
+}
+
+fn ramp(rest: &[&[u8]]) -> Result<Command, CommandError> {
+    let [name, word] = rest else {
+        return Err(CommandError::Arity("ramp"));
+    };
+    let order = match word.to_ascii_uppercase().as_slice() {
+        b"START" => RampOrder::Start,
+        b"PAUSE" => RampOrder::Pause,
+        b"RESUME" => RampOrder::Resume,
+        b"ABORT" => RampOrder::Abort,
+        _ => return Err(CommandError::Ramp),
+    };
+    Ok(Command::Ramp {
+        route: route(name)?,
+        order,
+    })
 }
 
 fn config(rest: &[&[u8]]) -> Result<Command, CommandError> {
@@ -402,6 +420,32 @@ mod tests {
     }
 
     #[test]
+    fn a_ramp_is_started_paused_resumed_or_aborted() {
+        let ramp = |order| {
+            Ok(Command::Ramp {
+                route: "r".to_owned(),
+                order,
+            })
+        };
+        assert_eq!(line("RAMP r START"), ramp(RampOrder::Start));
+        assert_eq!(line("ramp r pause"), ramp(RampOrder::Pause));
+        assert_eq!(line("RAMP r Resume"), ramp(RampOrder::Resume));
+        assert_eq!(line("RAMP r ABORT"), ramp(RampOrder::Abort));
+        for bad in ["RAMP", "RAMP r", "RAMP r START now"] {
+            assert_eq!(
+                error(bad),
+                "ERR wrong number of arguments for 'ramp' command",
+                "{bad}"
+            );
+        }
+        assert_eq!(
+            error("RAMP r sideways"),
+            "ERR RAMP takes START, PAUSE, RESUME or ABORT"
+        );
+        assert_eq!(error("RAMP a/b START"), "ERR no such route 'a/b'");
+    }
+
+    #[test]
     fn a_reason_is_one_line_and_bounded() {
         let reason = |words: &[&str]| with_args(&[&["BACK", "r", "REASON"], words].concat(), parse);
         assert_eq!(
@@ -440,10 +484,6 @@ mod tests {
         );
         assert_eq!(line("CONFIG reload"), Ok(Command::ConfigReload));
         assert_eq!(error("CONFIG GET"), "ERR unknown subcommand 'GET'. Try HELP.");
-        assert_eq!(
-            error("RAMP r START"),
-            "ERR ramps are not supported by this version yet"
-        );
         assert_eq!(error("ARM a/b"), "ERR no such route 'a/b'");
         assert!(line(&format!("ARM {}", "x".repeat(64))).is_ok());
         assert!(line(&format!("ARM {}", "x".repeat(65))).is_err());
@@ -452,10 +492,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_arguments_panic_and_no_error_breaks_its_line(
-            name in proptest::sample::select(vec!["STATUS", "WEIGHT", "BACK", "EVENTS", "CONFIG", "SHUTDOWN", "ARM", "X"]),
+            name in proptest::sample::select(vec!["STATUS", "WEIGHT", "BACK", "EVENTS", "CONFIG", "SHUTDOWN", "ARM", "RAMP", "X"]),
             rest in proptest::collection::vec(
                 prop_oneof![
-                    proptest::sample::select(vec!["r", "JSON", "OVER", "FORCE", "COUNT", "GRACE", "REASON", "25", "1.5"])
+                    proptest::sample::select(vec!["r", "JSON", "OVER", "FORCE", "COUNT", "GRACE", "REASON", "START", "25", "1.5"])
                         .prop_map(|word| word.as_bytes().to_vec()),
                     proptest::collection::vec(any::<u8>(), 0..200),
                 ],

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control_plane::shift::RampOrder;
 use crate::routing::Weight;
 
 /// A command that the control loop answers. PING, HELP, HELLO, QUIT and the like are answered by the socket itself.
@@ -33,6 +34,13 @@ pub enum Command {
         over: Option<Duration>,
         /// Raise although a rule freezes, for this reason. Never overrides a latch.
         force: Option<String>,
+    },
+    /// `RAMP route START|PAUSE|RESUME|ABORT`
+    Ramp {
+        /// The route.
+        route: String,
+        /// What is wanted.
+        order: RampOrder,
     },
     /// `BACK route [REASON text]`
     Back {
@@ -91,6 +99,7 @@ impl Command {
             | Self::Events { json, .. } => *json,
             Self::GetWeight { .. }
             | Self::SetWeight { .. }
+            | Self::Ramp { .. }
             | Self::Back { .. }
             | Self::Arm { .. }
             | Self::SubscribeEvents { .. }

@@ -220,7 +220,7 @@ fn help() -> Reply {
     Reply::Array(HELP.iter().map(|&line| Reply::Simple(line)).collect())
 }
 
-const HELP: [&str; 26] = [
+const HELP: [&str; 28] = [
     "switchback admin commands. Names are case-insensitive; [] is optional.",
     "STATUS [route] [JSON]",
     "    State, weight, epoch and both sides of every route, or of one.",
@@ -228,6 +228,8 @@ const HELP: [&str; 26] = [
     "    The share of the route's traffic on 'new', in percent.",
     "WEIGHT route PERCENT [OVER seconds] [FORCE reason]",
     "    Move it there; evenly OVER that long; although a rule freezes, with FORCE.",
+    "RAMP route START|PAUSE|RESUME|ABORT",
+    "    Raise it by its configured steps, each after a hold with both sides healthy. ABORT leaves it where it is.",
     "BACK route [REASON text]",
     "    All traffic back to 'old', at once. Latches.",
     "ARM route",
@@ -334,6 +336,7 @@ mod tests {
         for name in [
             "STATUS",
             "WEIGHT",
+            "RAMP",
             "BACK",
             "ARM",
             "HEALTH",

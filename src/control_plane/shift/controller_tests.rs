@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::cluster::Side;
 use crate::control_plane::guard::{Action, Evidence, Rule, RuleVerdict, Verdict};
+use crate::control_plane::shift::TimeOfDay;
 
-fn weight(percent: u16) -> Weight {
+pub(super) fn weight(percent: u16) -> Weight {
     Weight::from_steps(percent * 100).unwrap()
 }
 
@@ -26,7 +27,7 @@ fn bad(rule: Rule, side: Side, action: Action) -> RuleVerdict {
     }
 }
 
-fn tripping() -> Health {
+pub(super) fn tripping() -> Health {
     let verdict = bad(Rule::ResyncLoop, Side::New, Action::Trip);
     Health {
         trip: Some(verdict.clone()),
@@ -35,14 +36,14 @@ fn tripping() -> Health {
     }
 }
 
-fn freezing() -> Health {
+pub(super) fn freezing() -> Health {
     Health {
         freeze: Some(bad(Rule::OffsetLag, Side::Old, Action::Freeze)),
         ..Health::default()
     }
 }
 
-fn set(percent: u16) -> Input {
+pub(super) fn set(percent: u16) -> Input {
     Input::SetWeight {
         weight: weight(percent),
         over: None,
@@ -50,13 +51,27 @@ fn set(percent: u16) -> Input {
     }
 }
 
+/// No window is configured here, so that one time of day does for all.
+fn noon(instant: Instant) -> Now {
+    Now {
+        instant,
+        time_of_day: TimeOfDay::of("2026-01-01T12:00:00Z".parse().unwrap()),
+    }
+}
+
 fn at(percent: u16) -> Controller {
-    Controller::new("r", true, weight(percent), None)
+    Controller::new(
+        "r",
+        true,
+        RampConfig::default(),
+        Standing::at(weight(percent)),
+        Instant::now(),
+    )
 }
 
 #[test]
 fn a_raise_needs_evidence_and_a_lower_weight_never_does() {
-    let now = Instant::now();
+    let now = noon(Instant::now());
     let mut controller = at(25);
     let refused = controller.handle(set(50), &freezing(), now).unwrap_err();
     assert!(
@@ -81,7 +96,7 @@ fn a_raise_needs_evidence_and_a_lower_weight_never_does() {
 
 #[test]
 fn force_overrides_a_freezing_rule_and_says_so_but_neither_a_tripping_one_nor_a_latch() {
-    let now = Instant::now();
+    let now = noon(Instant::now());
     let forced = || Input::SetWeight {
         weight: weight(50),
         over: None,
@@ -107,7 +122,7 @@ fn force_overrides_a_freezing_rule_and_says_so_but_neither_a_tripping_one_nor_a_
 
 #[test]
 fn a_tripping_rule_routes_back_and_latches_until_the_operator_arms() {
-    let now = Instant::now();
+    let now = noon(Instant::now());
     let mut controller = at(50);
     let change = controller.handle(Input::Look, &tripping(), now).unwrap().unwrap();
     assert_eq!(
@@ -146,7 +161,7 @@ fn a_tripping_rule_routes_back_and_latches_until_the_operator_arms() {
 
 #[test]
 fn arming_is_refused_while_a_rule_that_trips_is_bad_latched_or_not() {
-    let now = Instant::now();
+    let now = noon(Instant::now());
     let mut controller = at(0);
     let refused = controller.handle(Input::Arm, &tripping(), now);
     assert!(matches!(refused, Err(Refused::Frozen(_))), "{refused:?}");
@@ -157,7 +172,7 @@ fn arming_is_refused_while_a_rule_that_trips_is_bad_latched_or_not() {
 fn a_tripping_rule_at_weight_zero_has_nothing_to_bring_back() {
     let mut controller = at(0);
     assert_eq!(
-        controller.handle(Input::Look, &tripping(), Instant::now()),
+        controller.handle(Input::Look, &tripping(), noon(Instant::now())),
         Ok(None)
     );
     assert_eq!(controller.latch(), None);
@@ -165,7 +180,7 @@ fn a_tripping_rule_at_weight_zero_has_nothing_to_bring_back() {
 
 #[test]
 fn without_an_old_master_a_trip_is_withheld_told_once_and_made_up_for() {
-    let now = Instant::now();
+    let now = noon(Instant::now());
     let mut controller = at(50);
     let nowhere = Health {
         old_is_unreachable: true,
@@ -187,7 +202,7 @@ fn without_an_old_master_a_trip_is_withheld_told_once_and_made_up_for() {
 #[test]
 fn a_shift_pauses_while_a_rule_freezes_and_trips_when_one_trips() {
     let start = Instant::now();
-    let at_second = |second| start + Duration::from_secs(second);
+    let at_second = |second| noon(start + Duration::from_secs(second));
     let mut controller = at(0);
     let over = Input::SetWeight {
         weight: weight(100),
@@ -200,7 +215,7 @@ fn a_shift_pauses_while_a_rule_freezes_and_trips_when_one_trips() {
         kinds.extend(change.map(|change| change.kind));
         kinds.dedup();
     };
-    controller.handle(over, &Health::default(), start).unwrap();
+    controller.handle(over, &Health::default(), noon(start)).unwrap();
     assert_eq!(controller.target(), weight(100));
     (1..=10).for_each(|second| look(&mut controller, &Health::default(), second));
     assert_eq!(controller.weight(), weight(10));
@@ -219,14 +234,14 @@ fn a_shift_pauses_while_a_rule_freezes_and_trips_when_one_trips() {
 #[test]
 fn a_forced_shift_does_not_go_on_over_a_trip_that_is_withheld() {
     let start = Instant::now();
-    let at_second = |second| start + Duration::from_secs(second);
+    let at_second = |second| noon(start + Duration::from_secs(second));
     let mut controller = at(10);
     let forced = Input::SetWeight {
         weight: weight(100),
         over: Some(Duration::from_secs(10)),
         force: Some("known".to_owned()),
     };
-    controller.handle(forced, &freezing(), start).unwrap();
+    controller.handle(forced, &freezing(), noon(start)).unwrap();
     controller
         .handle(Input::Look, &freezing(), at_second(1))
         .unwrap()
@@ -248,8 +263,14 @@ fn a_forced_shift_does_not_go_on_over_a_trip_that_is_withheld() {
 
 #[test]
 fn a_route_without_new_has_nowhere_to_go() {
-    let now = Instant::now();
-    let mut controller = Controller::new("r", false, Weight::ZERO, None);
+    let now = noon(Instant::now());
+    let mut controller = Controller::new(
+        "r",
+        false,
+        RampConfig::default(),
+        Standing::at(Weight::ZERO),
+        now.instant,
+    );
     assert!(matches!(
         controller.handle(set(1), &Health::default(), now),
         Err(Refused::NoNewSide(_))
@@ -282,11 +303,11 @@ proptest! {
     fn only_an_operator_ever_raises_the_weight_and_never_while_it_is_latched(
         inputs in prop::collection::vec(any_input(), 1..60),
     ) {
-        let mut now = Instant::now();
+        let mut now = noon(Instant::now());
         let mut controller = at(0);
         let mut target = Weight::ZERO;
         for (input, trip, freeze, nowhere) in inputs {
-            now += Duration::from_secs(3);
+            now.instant += Duration::from_secs(3);
             let mut health = if trip { tripping() } else if freeze { freezing() } else { Health::default() };
             health.old_is_unreachable = nowhere;
             let (before, latched) = (controller.weight(), controller.latch().is_some());

@@ -2,8 +2,9 @@
 //!
 //! Pure: data. Operators' orders, and the passing of time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::TimeOfDay;
 use crate::routing::Weight;
 
 /// What happens to a route.
@@ -18,6 +19,8 @@ pub enum Input {
         /// Why a freezing rule does not matter.
         force: Option<String>,
     },
+    /// `RAMP`.
+    Ramp(RampOrder),
     /// `BACK`.
     Back {
         /// The operator's words.
@@ -27,4 +30,26 @@ pub enum Input {
     Arm,
     /// Time has passed, or the guard has new evidence.
     Look,
+}
+
+/// What an operator wants of a ramp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RampOrder {
+    /// Begin.
+    Start,
+    /// Stay at the present weight until `RESUME`.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End it; the weight stays.
+    Abort,
+}
+
+/// This moment, on both clocks that decide: one that never jumps, and the wall's.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// What durations are measured by.
+    pub instant: Instant,
+    /// What a window is open by.
+    pub time_of_day: TimeOfDay,
 }

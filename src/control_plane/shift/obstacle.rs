@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::Health;
+use super::{Health, TimeOfDay, Window};
 use crate::control_plane::guard::{Action, RuleVerdict, Verdict};
 
 /// Something that forbids a higher weight. Its text is what `-FROZEN` and events say.
@@ -13,13 +13,25 @@ use crate::control_plane::guard::{Action, RuleVerdict, Verdict};
 pub enum Obstacle {
     /// A rule is bad, or has no evidence.
     Rule(RuleVerdict),
+    /// It is not the time of day for it.
+    Window {
+        /// When it would be.
+        window: Window,
+        /// What time it is.
+        time: TimeOfDay,
+    },
+    /// What is under way was so when the proxy was started, and nothing has been seen of the sides since.
+    Restart,
 }
 
 impl Obstacle {
-    /// What stands in the way of a raise now, the worst first.
-    pub(super) fn to_raise(health: &Health) -> Option<Self> {
-        let rule = health.trip.as_ref().or(health.freeze.as_ref());
-        rule.cloned().map(Self::Rule)
+    /// What stands in the way of a raise now, what weighs most first.
+    pub(super) fn to_raise(health: &Health, window: Option<&Window>, time: TimeOfDay) -> Option<Self> {
+        if let Some(rule) = health.trip.as_ref().or(health.freeze.as_ref()) {
+            return Some(Self::Rule(rule.clone()));
+        }
+        let window = *window.filter(|window| !window.is_open(time))?;
+        Some(Self::Window { window, time })
     }
 
     /// Whether an operator's `FORCE` is stronger. A tripping rule would take the raise back at once: to force one, its
@@ -27,6 +39,7 @@ impl Obstacle {
     pub(super) fn can_be_forced(&self) -> bool {
         match self {
             Self::Rule(verdict) => verdict.verdict != Verdict::Bad || verdict.action != Action::Trip,
+            Self::Window { .. } | Self::Restart => true,
         }
     }
 }
@@ -35,6 +48,10 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rule(verdict) => verdict.fmt(f),
+            Self::Window { window, time } => {
+                write!(f, "rule=window node=none measured={time} limit={window}")
+            }
+            Self::Restart => f.write_str("the proxy was restarted and has no evidence yet"),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::{Obstacle, TimeOfDay, Window};
 use crate::routing::Weight;
 
 /// Least time between two weights of one shift: each is a published change with an epoch and a write to disk.
@@ -13,7 +14,7 @@ const STEP: Duration = Duration::from_millis(250);
 const GAP_MAX: Duration = Duration::from_secs(1);
 
 /// A shift under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Shifting {
     from: Weight,
     pub(super) to: Weight,
@@ -22,7 +23,8 @@ pub(super) struct Shifting {
     passed: Duration,
     looked_at: Instant,
     last_step: Instant,
-    pub(super) paused: bool,
+    /// What it waits for to be gone.
+    pub(super) paused: Option<Obstacle>,
     /// An operator has said that freezing rules do not hold it back.
     pub(super) forced: bool,
 }
@@ -36,9 +38,32 @@ impl Shifting {
             passed: Duration::ZERO,
             looked_at: now,
             last_step: now,
-            paused: false,
+            paused: None,
             forced,
         }
+    }
+
+    /// What is left of a shift after a restart.
+    pub(super) fn left(from: Weight, to: Weight, left: Duration, now: Instant) -> Self {
+        Self {
+            paused: Some(Obstacle::Restart),
+            ..Self::new(from, to, left, false, now)
+        }
+    }
+
+    pub(super) fn time_left(&self) -> Duration {
+        self.over.saturating_sub(self.passed)
+    }
+
+    /// The same, hours in which the window is shut included. `None` while a rule stands in the way.
+    pub(super) fn time_to_end(&self, window: Option<&Window>, time: TimeOfDay) -> Option<Duration> {
+        match &self.paused {
+            None | Some(Obstacle::Window { .. }) => {}
+            Some(Obstacle::Rule(_) | Obstacle::Restart) => return None,
+        }
+        let window = window.filter(|_| self.raises() && !self.forced);
+        let left = self.time_left();
+        Some(window.map_or(left, |window| window.time_to_run(left, time)))
     }
 
     pub(super) fn raises(&self) -> bool {
@@ -47,12 +72,12 @@ impl Shifting {
 
     /// Lets time pass; a weight when one is due.
     pub(super) fn advance(&mut self, now: Instant) -> Option<Weight> {
-        if !self.paused {
+        if self.paused.is_none() {
             self.passed += now.saturating_duration_since(self.looked_at).min(GAP_MAX);
         }
         self.looked_at = now;
         let is_due = self.passed >= self.over || now.saturating_duration_since(self.last_step) >= STEP;
-        if self.paused || !is_due {
+        if self.paused.is_some() || !is_due {
             return None;
         }
         self.last_step = now;
@@ -115,9 +140,9 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut shift = Shifting::new(weight(0), weight(1_000), Duration::from_secs(10), false, start);
         assert_eq!(pass(&mut shift, start, 0, 2), Some(weight(200)));
-        shift.paused = true;
+        shift.paused = Some(Obstacle::Restart);
         assert_eq!(shift.advance(at(60)), None);
-        shift.paused = false;
+        shift.paused = None;
         assert_eq!(shift.advance(at(61)), Some(weight(300)));
     }
 

@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::line::{Entry, Header, Line, Moved, Observed, What};
 use crate::cluster::Side;
-use crate::config::GuardConfig;
+use crate::config::{GuardConfig, RampConfig};
 use crate::control_plane::guard::{self, Observation, RuleVerdict, Rules};
-use crate::control_plane::shift::{Change, ChangeKind, Controller, Health, Input};
+use crate::control_plane::shift::{Change, ChangeKind, Controller, Health, Input, Now, Standing, TimeOfDay};
 use crate::routing::Weight;
 
 /// How far the base is from now, so that times before a trace's beginning exist on every clock.
@@ -207,7 +207,7 @@ impl Stretch {
             began: header.began,
             base,
             now: base,
-            controller: Controller::new(&header.route, header.new.is_some(), Weight::ZERO, None),
+            controller: steady(&header.route, header.new.is_some(), Weight::ZERO, base),
             rules,
             verdicts: Vec::new(),
             is_frozen: false,
@@ -219,7 +219,7 @@ impl Stretch {
     /// From now on so much is on `new`, or on its way there; and the route is armed.
     fn weigh(&mut self, weight: Weight) {
         let has_new = self.rules[Side::New.index()].is_some();
-        self.controller = Controller::new(&self.route, has_new, weight, None);
+        self.controller = steady(&self.route, has_new, weight, self.now);
     }
 
     fn apply(&mut self, what: What, assumed: &Assumed, time: Timestamp) -> Vec<Said> {
@@ -279,13 +279,18 @@ impl Stretch {
         let health = Health::of(&self.verdicts);
         self.tell_freeze(&health, time, said);
         // A look asks for nothing, so nothing is refused.
-        let Ok(Some(change)) = self.controller.handle(Input::Look, &health, self.now) else {
+        let now = Now {
+            instant: self.now,
+            time_of_day: TimeOfDay::of(time),
+        };
+        let Ok(Some(change)) = self.controller.handle(Input::Look, &health, now) else {
             return Ok(None);
         };
         let Change {
             kind,
             reason,
             evidence,
+            ended_ramp: _,
         } = change;
         said.push(Said::Would {
             time,
@@ -315,6 +320,12 @@ impl Stretch {
         let since = since.map_err(|_| ReplayError::NoTime)?;
         self.began.checked_add(since).map_err(|_| ReplayError::NoTime)
     }
+}
+
+/// How a weight comes about is recorded: nothing is under way here.
+fn steady(route: &str, has_new: bool, weight: Weight, now: Instant) -> Controller {
+    let ramp = RampConfig::default();
+    Controller::new(route, has_new, ramp, Standing::at(weight), now)
 }
 
 #[cfg(test)]
