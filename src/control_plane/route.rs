@@ -13,7 +13,7 @@ use super::ledger::{Ledger, Messages};
 use super::record::Record;
 use super::shift::{Change, ChangeKind, Controller, Health, Input, Now, Refused, Standing, TimeOfDay};
 use super::store::{Progress, Store};
-use super::trace::{self, Header, Moved, Observed, Place, Reconfigured, Relearned, Tape, What};
+use super::trace::{self, Ahead, Header, Moved, Observed, Place, Reconfigured, Relearned, Tape, What};
 use crate::cluster::{NodeAddr, Side, Topology};
 use crate::config::GuardConfig;
 use crate::data_plane::RouteShared;
@@ -55,6 +55,8 @@ pub(super) struct RouteControl {
     tape: Option<Tape>,
     /// `new` was tripped as unreachable: what it has in flight is not waited for.
     is_new_abandoned: bool,
+    /// How far ahead the rules look.
+    ahead: Ahead,
     /// By side: the last master there was.
     last_master: [Option<NodeAddr>; 2],
     progress: watch::Sender<Progress>,
@@ -107,6 +109,7 @@ impl RouteControl {
             reason,
             ledger: Ledger::default(),
             is_new_abandoned: false,
+            ahead: Ahead::default(),
             last_master: [None, None],
             progress: watch::Sender::new(progress),
             last_save: epoch,
@@ -133,6 +136,7 @@ impl RouteControl {
             guard: guard.clone(),
             weight: self.controller.weight(),
             target: self.controller.target(),
+            ahead: self.ahead,
             old,
             new: self.has(Side::New).then_some(new),
         };
@@ -235,17 +239,20 @@ impl RouteControl {
 
     /// Judges both sides. Returns the verdicts that have changed since the last look.
     pub(super) fn judge(&mut self, now: Instant) -> Vec<RuleVerdict> {
-        if let Some(tape) = &mut self.tape {
-            tape.look(now);
-        }
         // Paused or not: what holds a ramp up must not cease to because of that.
-        let raise_left = self.controller.raise_left(now);
+        let ahead = Ahead::of(self.controller.raise_left(now));
+        let is_another = std::mem::replace(&mut self.ahead, ahead) != ahead;
+        match &mut self.tape {
+            Some(tape) if is_another => tape.add(now, What::Ahead(ahead)),
+            Some(tape) => tape.look(now),
+            None => {}
+        }
         let verdicts: Vec<RuleVerdict> = self
             .rules
             .iter_mut()
             .flatten()
             .flat_map(|rules| {
-                rules.horizon(raise_left);
+                rules.horizon(ahead.time());
                 rules.verdicts(now)
             })
             .collect();

@@ -6,6 +6,7 @@ use serde_json::Value;
 use switchback::cluster::Secret;
 use switchback::lab::{Group, GroupOptions, wait_for};
 
+use crate::operating::{server, url};
 use crate::running::{Running, SOON, program, stderr};
 
 const GUARD: &str = "[route.guard]\nhealthy_before = \"500ms\"\n";
@@ -209,4 +210,21 @@ fn a_file_that_is_no_trace_is_refused_with_file_and_line_and_bad_settings_with_t
         "--route",
         "other",
     ]);
+}
+
+#[test]
+fn a_trace_has_how_far_ahead_the_rules_looked_while_a_ramp_was_under_way() {
+    let (old, new) = (server(), server());
+    let ramp = "[route.ramp]\nsteps = [10, 20]\nhold = \"6s\"\n";
+    let running = Running::start_with(RECORDING, &url(&old), Some(&url(&new)), ramp);
+    wait_for("the ramp to be allowed", SOON, || {
+        running.say(&["RAMP", "r", "START"]) == "OK"
+    })
+    .unwrap();
+    let trace = running.path("traces/r.trace");
+    let has = |line: &str| std::fs::read_to_string(&trace).unwrap_or_default().contains(line);
+    wait_for("twelve seconds ahead", SOON, || has("{\"ahead\":{\"secs\":20}}")).unwrap();
+    assert_eq!(running.say(&["RAMP", "r", "ABORT"]), "OK");
+    wait_for("nothing ahead", SOON, || has("{\"ahead\":{}}")).unwrap();
+    replay(&[&trace.display().to_string()]);
 }

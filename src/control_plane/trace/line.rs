@@ -48,6 +48,9 @@ pub struct Header {
     /// The share it is on its way to.
     #[serde(default)]
     pub target: Weight,
+    /// What a raise under way still takes.
+    #[serde(default)]
+    pub ahead: Ahead,
     /// The nodes of `old`.
     #[serde(default)]
     pub old: Topology,
@@ -77,6 +80,8 @@ pub enum What {
     Topology(Relearned),
     /// Other settings are in force.
     Guard(Reconfigured),
+    /// Another time is to be looked ahead for.
+    Ahead(Ahead),
     /// Something was decided about the weight. No input: what the live guard and its operator did.
     Moved(Moved),
 }
@@ -109,6 +114,29 @@ pub struct Relearned {
 pub struct Reconfigured {
     /// All of them.
     pub config: Box<GuardConfig>,
+}
+
+/// What a raise under way still takes: how far ahead a rule looks that asks where the load is going.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// In whole tens of seconds, so that it is another one seldom; `None`: none is under way.
+    #[serde(default)]
+    pub secs: Option<u64>,
+}
+
+impl Ahead {
+    /// Of what is left exactly. Rounded up: what ends soon does not end now.
+    pub fn of(left: Option<Duration>) -> Self {
+        let tens = |left: Duration| left.as_secs_f64() / 10.0;
+        Self {
+            secs: left.map(|left| tens(left).ceil() as u64 * 10),
+        }
+    }
+
+    /// As the rules take it.
+    pub fn time(self) -> Option<Duration> {
+        self.secs.map(Duration::from_secs)
+    }
 }
 
 /// A change of the controller's.
@@ -160,6 +188,7 @@ impl Header {
                 Side::New => self.new = Some(nodes.clone()),
             },
             What::Guard(Reconfigured { config }) => self.guard.clone_from(config),
+            What::Ahead(ahead) => self.ahead = *ahead,
             What::Moved(moved) => (self.weight, self.target) = (moved.weight, moved.target),
         }
     }
@@ -253,6 +282,7 @@ mod tests {
             guard: GuardConfig::default(),
             weight: "25.05".parse().unwrap(),
             target: Weight::FULL,
+            ahead: Ahead { secs: Some(20) },
             old: Topology {
                 master: Some(NodeAddr::new("::1", 6379)),
                 replicas: vec![NodeAddr::new("redis-2", 1)],
@@ -299,6 +329,8 @@ mod tests {
             What::Guard(Reconfigured {
                 config: Box::default(),
             }),
+            What::Ahead(Ahead { secs: Some(1_200) }),
+            What::Ahead(Ahead { secs: None }),
             What::Moved(Moved {
                 kind: "trip".to_owned(),
                 weight: Weight::ZERO,
@@ -322,6 +354,16 @@ mod tests {
         for entry in entries() {
             assert_eq!(read(&entry.text()), Line::Entry(Box::new(entry)));
         }
+    }
+
+    #[test]
+    fn what_lies_ahead_is_another_one_every_ten_seconds_at_most() {
+        let ahead = |millis| Ahead::of(Some(Duration::from_millis(millis))).secs;
+        assert_eq!(
+            [0, 1, 10_000, 10_001].map(ahead),
+            [Some(0), Some(10), Some(10), Some(20)]
+        );
+        assert_eq!(Ahead::of(None).time(), None);
     }
 
     #[test]

@@ -12,7 +12,9 @@ mod tape;
 mod writer;
 
 pub(super) use line::nanos;
-pub use line::{Entry, Header, Line, LineError, Moved, Observed, Reconfigured, Relearned, VERSION, What};
+pub use line::{
+    Ahead, Entry, Header, Line, LineError, Moved, Observed, Reconfigured, Relearned, VERSION, What,
+};
 pub use read::{ReadError, Reader};
 pub use replay::{Assumed, Replay, ReplayError, Said, Tripped};
 pub(super) use tape::{Place, Tape};

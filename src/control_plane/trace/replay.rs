@@ -199,6 +199,7 @@ impl Stretch {
         let rules = Side::BOTH.map(|side| {
             let nodes = sides[side.index()]?;
             let mut rules = Rules::new(config.clone(), side);
+            rules.horizon(header.ahead.time());
             rules.topology(nodes, base);
             Some(rules)
         });
@@ -226,6 +227,10 @@ impl Stretch {
         match what {
             What::Look => self.rules.iter_mut().flatten().for_each(|rules| {
                 rules.tick(self.now);
+            }),
+            What::Ahead(ahead) => self.rules.iter_mut().flatten().for_each(|rules| {
+                rules.tick(self.now);
+                rules.horizon(ahead.time());
             }),
             What::Observed(observed) => self.observe(observed),
             What::Topology(relearned) => {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cluster::{NodeAddr, Topology};
 use crate::control_plane::guard::{NodeInfo, ObservationKind, ReplicaLine, Rule, Verdict};
-use crate::control_plane::trace::{Reconfigured, Relearned};
+use crate::control_plane::trace::{Ahead, Reconfigured, Relearned};
 
 const STEP: Duration = Duration::from_millis(50);
 
@@ -23,6 +23,7 @@ fn header(has_new: bool) -> Header {
         guard: GuardConfig::default(),
         weight: "50".parse().unwrap(),
         target: "50".parse().unwrap(),
+        ahead: Ahead::default(),
         old: nodes.clone(),
         new: has_new.then_some(nodes),
     }

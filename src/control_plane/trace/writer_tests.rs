@@ -16,6 +16,7 @@ fn header(lost: u64) -> Message {
         guard: GuardConfig::default(),
         weight: Default::default(),
         target: Default::default(),
+        ahead: Default::default(),
         old: Default::default(),
         new: None,
     }))
