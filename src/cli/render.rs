@@ -38,7 +38,18 @@ pub(super) fn status(document: &Value) -> String {
         text if text.is_empty() => text,
         text => format!("\n{text}"),
     };
-    format!("{}{under_way}\n{}", routes.text(), sides.text())
+    let advice = list(document)
+        .iter()
+        .filter_map(|route| advice(route, &["route"]));
+    let (routes, sides) = (routes.text(), sides.text());
+    format!("{routes}{under_way}\n{sides}{}", advice.collect::<String>())
+}
+
+/// What is to be done, below the tables: it has commands in it, and is too long for a column.
+fn advice(entry: &Value, names: &[&str]) -> Option<String> {
+    let advice = entry.get("advice").and_then(Value::as_str)?;
+    let name = cells(entry, names).join(" ");
+    Some(format!("\n{name}: {}\n", plain(advice)))
 }
 
 /// Of `STATUS`: the ramps and shifts under way. Nothing where there are none.
@@ -95,12 +106,16 @@ fn hold(value: Option<&Value>) -> String {
 
 /// `HEALTH`.
 pub(super) fn health(document: &Value) -> String {
-    simple(
+    let table = simple(
         document,
         &[
             "route", "side", "rule", "verdict", "action", "node", "measured", "limit", "unit", "since",
         ],
-    )
+    );
+    let advice = list(document)
+        .iter()
+        .filter_map(|rule| advice(rule, &["route", "side", "rule"]));
+    table + &advice.collect::<String>()
 }
 
 /// `TOPOLOGY`.
@@ -246,6 +261,15 @@ mod tests {
         );
         assert!(status(&document).contains(&ramps(&document)));
         assert_eq!(ramps(&document[2]), "");
+    }
+
+    #[test]
+    fn what_is_to_be_done_stands_below_the_tables() {
+        let document =
+            json!([{"route": "r", "advice": "detach h:1: redis-cli -h h"}, {"route": "s", "advice": null}]);
+        assert!(status(&document).ends_with("\n\nr: detach h:1: redis-cli -h h\n"));
+        let document = json!([{"route": "r", "side": "new", "rule": "link_down", "advice": "look"}]);
+        assert!(health(&document).ends_with("\n\nr new link_down: look\n"));
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::{Strategy, any, prop_assert, proptest};
 
 use super::*;
-use crate::cluster::{Credentials, Secret};
+use crate::cluster::{Credentials, NodeAddr, Secret};
 use crate::config::{OnUncertain, SubscribeTo};
 use crate::control_plane::guard::{Action, Rule};
 use crate::limits::{FAULTS_MAX, RAMP_STEPS_MAX};
@@ -194,6 +194,37 @@ fn a_ramp_has_as_many_steps_as_are_allowed_and_not_one_more() {
         falling.starts_with("route[a].ramp.steps[2] (line 5): found 5; allowed: a percentage above 25.00"),
         "{falling}"
     );
+}
+
+#[test]
+fn what_is_done_at_a_trip_needs_the_nodes_it_is_done_to() {
+    let guard = |text: &str| plain_with(&format!("[route.guard]\n{text}"));
+    assert!(!guard("").unwrap().guard.detaches_on_trip);
+    assert!(!guard("on_trip = []").unwrap().guard.detaches_on_trip);
+    let read = guard("on_trip = ['detach_new_replicas']\ndetach = ['h:1', '[::1]:6379']")
+        .unwrap()
+        .guard;
+    let nodes = vec![NodeAddr::new("h", 1), NodeAddr::new("::1", 6379)];
+    assert_eq!((read.detaches_on_trip, read.detach), (true, nodes));
+    assert!(!guard("detach = ['h:1']").unwrap().guard.detaches_on_trip);
+    for (text, says) in [
+        ("on_trip = ['detach_new_replicas']", "without `detach`"),
+        (
+            "on_trip = ['detach_new_replicas']\ndetach = []",
+            "without `detach`",
+        ),
+        ("on_trip = ['detach_all']", "allowed: \"detach_new_replicas\""),
+        ("on_trip = true", "allowed: []"),
+        ("detach = ['h']", "allowed: host:port"),
+        ("detach = 'h:1'", "allowed: an array"),
+        ("detach = ['h:1', 'h:1']", "twice"),
+    ] {
+        let fault = fault(guard(text));
+        assert!(fault.contains(says), "{text}: {fault}");
+    }
+    let many: Vec<String> = (1..=65).map(|port| format!("'h:{port}'")).collect();
+    assert!(guard(&format!("detach = [{}]", many[..64].join(","))).is_ok());
+    assert!(fault(guard(&format!("detach = [{}]", many.join(",")))).contains("found 65 nodes"));
 }
 
 #[test]

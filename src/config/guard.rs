@@ -10,6 +10,7 @@ use super::found::Found;
 use super::keys::Keys;
 use super::model::GuardConfig;
 use super::section::Section;
+use super::url;
 use crate::cluster::Side;
 use crate::control_plane::guard::{Action, Rule, RuleSetting};
 use crate::limits::NODES_MAX;
@@ -29,6 +30,8 @@ pub(super) const GUARD: Keys = Keys {
         "bandwidth_mbit",
         "bandwidth_mbit_old",
         "bandwidth_mbit_new",
+        "on_trip",
+        "detach",
         "unreachable",
         "heartbeat_delay",
         "link_down",
@@ -162,8 +165,47 @@ pub(super) fn read(section: Option<&Section<'_>>) -> GuardConfig {
             read_own(&section, rule, &mut guard);
         }
     }
+    read_on_trip(section, &mut guard);
     check_staleness(section, &guard);
     guard
+}
+
+/// What may be done at a trip beside the route back, and to whom.
+fn read_on_trip(section: &Section<'_>, guard: &mut GuardConfig) {
+    let allowed = format!("an array of at most {NODES_MAX} nodes, as in [\"10.0.1.2:6379\"], each once");
+    let nodes = section.get("detach");
+    let items = nodes
+        .as_ref()
+        .and_then(|found| found.items(&allowed))
+        .unwrap_or_default();
+    if items.len() > NODES_MAX {
+        let count = items.len();
+        nodes
+            .iter()
+            .for_each(|found| found.fault(format!("found {count} nodes; allowed: {allowed}")));
+    }
+    for item in &items {
+        let Some(node) = item.parsed("host:port, as in \"10.0.1.2:6379\"", |text| url::node(text).ok())
+        else {
+            continue;
+        };
+        match guard.detach.contains(&node) {
+            true => item.fault(format!("found {node} twice; allowed: {allowed}")),
+            false => guard.detach.push(node),
+        }
+    }
+    let Some(on_trip) = section.get("on_trip") else {
+        return;
+    };
+    let words = on_trip
+        .items("[] or [\"detach_new_replicas\"]")
+        .unwrap_or_default();
+    for word in words {
+        guard.detaches_on_trip |= word.word(&[("detach_new_replicas", true)]).unwrap_or_default();
+    }
+    if guard.detaches_on_trip && items.is_empty() {
+        on_trip.fault("\"detach_new_replicas\" without `detach`; allowed: it with the nodes it may detach");
+    }
 }
 
 /// Evidence that is stale before the next can arrive leaves every rule `unknown`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::Endpoint;
+use crate::cluster::{Endpoint, NodeAddr};
 use crate::control_plane::guard::RuleTable;
 use crate::control_plane::shift::Window;
 use crate::routing::Weight;
@@ -123,6 +123,10 @@ pub struct GuardConfig {
     pub overflow_within: Duration,
     /// [`crate::control_plane::guard::Rule::MemoryGap`] does not look at less than this between master and replica, in bytes. Default 64 MiB.
     pub memory_gap_floor: usize,
+    /// Nodes that do not belong to `old`: advice counts them as such, and [`Self::detaches_on_trip`] is about them. Default: none.
+    pub detach: Vec<NodeAddr>,
+    /// At a trip, those of [`Self::detach`] that are replicas of old's master are told `REPLICAOF NO ONE`. Default: no.
+    pub detaches_on_trip: bool,
     /// Threshold, duration and action of every rule.
     pub rules: RuleTable,
 }
@@ -140,6 +144,8 @@ impl Default for GuardConfig {
             bandwidth_mbit: [None; 2],
             overflow_within: Duration::from_secs(3),
             memory_gap_floor: 64 * 1024 * 1024,
+            detach: Vec::new(),
+            detaches_on_trip: false,
             rules: RuleTable::default(),
         }
     }

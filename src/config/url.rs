@@ -131,7 +131,7 @@ fn sentinel(hosts: &str, path: Option<&str>) -> Result<Discovery, UrlFault> {
     })
 }
 
-fn node(text: &str) -> Result<NodeAddr, UrlFault> {
+pub(super) fn node(text: &str) -> Result<NodeAddr, UrlFault> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(UrlFault::Host)?;

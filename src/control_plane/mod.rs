@@ -2,7 +2,9 @@
 //! client. One thread, one loop over one event enum.
 
 pub mod admin;
+mod advice;
 mod client;
+mod detach;
 mod event;
 pub mod guard;
 mod journal;

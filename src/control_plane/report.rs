@@ -41,6 +41,7 @@ pub(super) fn status(route: &RouteControl, now: Now) -> Reply {
                 .map_or(Reply::Null, ramp),
         ),
         ("reason", optional(latch_reason.or_else(|| route.reason.clone()))),
+        ("advice", optional(route.advice())),
         ("clients", count(stats.clients.load(Ordering::Relaxed))),
         ("held", count(stats.held.load(Ordering::Relaxed))),
         ("old", side_status(route, Side::Old)),
@@ -123,6 +124,7 @@ pub(super) fn health(route: &RouteControl, now: Instant) -> Vec<Reply> {
             ("unit", text(verdict.rule.unit())),
             ("note", optional(verdict.evidence.note.clone())),
             ("since", text(wall_time(verdict.since, now))),
+            ("advice", optional(route.next_step(verdict))),
         ])
     };
     route.verdicts.iter().map(describe).collect()

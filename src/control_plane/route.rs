@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::guard::{self, Observation, Rule, RuleVerdict, Rules, Verdict};
+use super::advice::{Fed, Situation};
+use super::detach::Detach;
+use super::guard::{self, Observation, ObservationKind, Rule, RuleVerdict, Rules, Verdict};
 use super::ledger::{Ledger, Messages};
 use super::record::Record;
 use super::shift::{Change, ChangeKind, Controller, Health, Input, Now, Refused, Standing, TimeOfDay};
@@ -53,6 +55,12 @@ pub(super) struct RouteControl {
     rules: [Option<Rules>; 2],
     /// What the rules are given is also recorded here.
     tape: Option<Tape>,
+    /// The settings in force.
+    guard: GuardConfig,
+    /// Whom old's master feeds.
+    fed: Fed,
+    /// What tripped last, in this process.
+    tripped: Option<RuleVerdict>,
     /// `new` was tripped as unreachable: what it has in flight is not waited for.
     is_new_abandoned: bool,
     /// How far ahead the rules look.
@@ -103,6 +111,9 @@ impl RouteControl {
                 has_side.then(|| Rules::new(config.guard.clone(), side))
             }),
             tape: None,
+            guard: config.guard.clone(),
+            fed: Fed::default(),
+            tripped: None,
             controller,
             topology: Default::default(),
             verdicts: Vec::new(),
@@ -122,8 +133,8 @@ impl RouteControl {
         route
     }
 
-    /// Records what the rules are given from now on, or nothing any more. `guard`: the settings in force.
-    pub(super) fn record(&mut self, place: Option<&Place>, guard: &GuardConfig) {
+    /// Records what the rules are given from now on, or nothing any more.
+    pub(super) fn record(&mut self, place: Option<&Place>) {
         // The one before ends first: it may have the same file.
         self.tape = None;
         let [old, new] = self.topology.clone();
@@ -133,7 +144,7 @@ impl RouteControl {
             route: self.name().to_owned(),
             began: Timestamp::now(),
             lost: 0,
-            guard: guard.clone(),
+            guard: self.guard.clone(),
             weight: self.controller.weight(),
             target: self.controller.target(),
             ahead: self.ahead,
@@ -182,6 +193,9 @@ impl RouteControl {
             let nodes = topology.clone();
             tape.add(now, What::Topology(Relearned { side, nodes }));
         }
+        if side == Side::Old && topology.master != self.topology[side.index()].master {
+            self.fed.forget();
+        }
         let last = &mut self.last_master[side.index()];
         let is_another = topology.master.is_some() && last.is_some() && topology.master != *last;
         if topology.master.is_some() {
@@ -203,6 +217,13 @@ impl RouteControl {
         if let Some(rules) = &mut self.rules[side.index()] {
             rules.observe(&observation);
         }
+        let old_master = self.topology[Side::Old.index()].master.as_ref();
+        if let ObservationKind::Info(info) = &observation.kind
+            && side == Side::Old
+            && old_master == Some(&observation.node)
+        {
+            self.fed.listed(&observation.node, info);
+        }
         if let Some(tape) = &mut self.tape {
             let Observation { node, at, kind } = observation;
             let age = trace::nanos(now.saturating_duration_since(at));
@@ -221,6 +242,7 @@ impl RouteControl {
     /// Other thresholds from now on. What is known stays known: a reload must neither blind the guard at weight 50 nor
     /// be a way round "no `ARM` while a rule is bad".
     pub(super) fn reconfigure(&mut self, guard: &GuardConfig, now: Instant) {
+        self.guard.clone_from(guard);
         for rules in self.rules.iter_mut().flatten() {
             rules.reconfigure(guard.clone());
         }
@@ -266,6 +288,9 @@ impl RouteControl {
         let change = self.controller.handle(input, &health, both_clocks(now))?;
         if let Some(change) = &change {
             self.record_change(change, now);
+            if change.kind == ChangeKind::Trip {
+                self.tripped.clone_from(&change.evidence);
+            }
             self.reason = Some(change.reason.clone());
             self.is_new_abandoned = match change.kind {
                 ChangeKind::Trip => change.rule() == Some(Rule::Unreachable),
@@ -274,6 +299,66 @@ impl RouteControl {
             };
         }
         Ok(change)
+    }
+
+    /// What else is to be done, while the route is latched.
+    pub(super) fn advice(&self) -> Option<String> {
+        self.controller.latch()?;
+        self.situation().advice()
+    }
+
+    /// What a verdict asks for, while it is bad.
+    pub(super) fn next_step(&self, verdict: &RuleVerdict) -> Option<String> {
+        (verdict.verdict == Verdict::Bad).then(|| self.situation().next_step(verdict))
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        let config = &self.shared.config;
+        Situation {
+            route: self.name(),
+            cause: self.latched_by(),
+            topology: &self.topology,
+            old: &config.old,
+            new: config.new.as_ref(),
+            guard: &self.guard,
+            fed: &self.fed,
+        }
+    }
+
+    /// The rule behind the latch, the side and the node; `None`: an operator is behind it, or there is none.
+    fn latched_by(&self) -> Option<(Rule, Side, Option<&NodeAddr>)> {
+        let latch = self.controller.latch()?;
+        if let Some(verdict) = self
+            .tripped
+            .as_ref()
+            .filter(|verdict| verdict.rule.name() == latch.cause)
+        {
+            return Some((verdict.rule, verdict.side, verdict.evidence.node.as_ref()));
+        }
+        // Tripped before a restart: what was measured is kept as text.
+        let rule = Rule::ALL.into_iter().find(|rule| rule.name() == latch.cause)?;
+        let is_old = latch.reason.contains(" side=old");
+        Some((rule, if is_old { Side::Old } else { Side::New }, None))
+    }
+
+    /// Whom the configuration has detached at a trip.
+    pub(super) fn detaches(&self) -> Vec<Detach> {
+        if !self.guard.detaches_on_trip {
+            return Vec::new();
+        }
+        let config = &self.shared.config;
+        let mut auths = vec![config.old.node_auth.clone()];
+        if let Some(new) = &config.new
+            && new.node_auth != config.old.node_auth
+        {
+            auths.insert(0, new.node_auth.clone());
+        }
+        let detach = |node: &NodeAddr| Detach {
+            node: node.clone(),
+            master: self.topology[Side::Old.index()].master.clone(),
+            auths: auths.clone(),
+        };
+        self.guard.detach.iter().map(detach).collect()
     }
 
     fn record_change(&mut self, change: &Change, now: Instant) {

@@ -276,7 +276,31 @@ impl Control {
             self.note(at, None, ChangeKind::RampAborted.name(), ended.clone());
         }
         self.note(at, None, change.kind.name(), change.reason.clone());
+        if change.kind == ChangeKind::Trip {
+            self.follow_up(at);
+        }
         epoch
+    }
+
+    /// The traffic is on its way back: says what else is to be done, and does what the configuration asks for.
+    fn follow_up(&mut self, at: usize) {
+        if let Some(advice) = self.routes[at].advice() {
+            self.note(at, None, "trip_advice", advice);
+        }
+        for detach in self.routes[at].detaches() {
+            let events = self.events.clone();
+            tokio::task::spawn_local(async move {
+                let (kind, text) = detach.run().await;
+                let _ = events
+                    .send(Event::Notice {
+                        route: at,
+                        side: Side::Old,
+                        kind,
+                        text,
+                    })
+                    .await;
+            });
+        }
     }
 
     fn routed_back(&mut self, back: RoutedBack) {
@@ -368,8 +392,8 @@ impl Control {
     /// Has what every guard sees recorded where the configuration says, from now on.
     fn record(&mut self) {
         let place = Place::of(&self.config.proxy);
-        for (route, config) in self.routes.iter_mut().zip(&self.config.routes) {
-            route.record(place.as_ref(), &config.guard);
+        for route in &mut self.routes {
+            route.record(place.as_ref());
         }
     }
 

@@ -3,6 +3,7 @@
 // Clippy knows functions that are tests, not the functions those are made of.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod advice;
 mod ending;
 mod failures;
 mod operating;
