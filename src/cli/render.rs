@@ -110,6 +110,7 @@ pub(super) fn health(document: &Value) -> String {
         document,
         &[
             "route", "side", "rule", "verdict", "action", "node", "measured", "limit", "unit", "since",
+            "note",
         ],
     );
     let advice = list(document)

@@ -396,7 +396,7 @@ fn every_range_is_enforced_one_past_its_ends() {
         ("limits.hold_time = '10m'", "limits.hold_time = '10m 1ms'"),
         ("limits.drain = '10ms'", "limits.drain = '9ms'"),
         ("guard.probe_interval = '10ms'", "guard.probe_interval = '0s'"),
-        ("guard.stale_after = '500ms'", "guard.stale_after = '499ms'"),
+        ("guard.stale_after = '200ms'", "guard.stale_after = '199ms'"),
         ("guard.probe_interval = '1s'", "guard.probe_interval = '1001ms'"),
         ("guard.tilt_for = '10m'", "guard.tilt_for = '10 years'"),
         ("guard.link_down.limit = 64", "guard.link_down.limit = 65"),

@@ -100,7 +100,7 @@ pub struct RouteConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GuardConfig {
-    /// How often every node is asked for INFO and ROLE. Default 250 ms.
+    /// How often every node is asked for INFO and ROLE. Default 100 ms.
     pub probe_interval: Duration,
     /// How often a heartbeat is published on each master. Default 100 ms.
     pub heartbeat_interval: Duration,
@@ -134,7 +134,7 @@ pub struct GuardConfig {
 impl Default for GuardConfig {
     fn default() -> Self {
         Self {
-            probe_interval: Duration::from_millis(250),
+            probe_interval: Duration::from_millis(100),
             heartbeat_interval: Duration::from_millis(100),
             stale_after: Duration::from_secs(2),
             tilt_after: Duration::from_millis(500),

@@ -76,8 +76,15 @@ impl Client {
 
     /// Sends a command and does not wait.
     pub(crate) async fn send(&mut self, words: &[&[u8]]) -> Result<(), ClientError> {
+        self.send_all(&[words]).await
+    }
+
+    /// Sends several commands in one write and does not wait.
+    pub(crate) async fn send_all(&mut self, commands: &[&[&[u8]]]) -> Result<(), ClientError> {
         let mut request = Vec::new();
-        write_command(&mut request, words);
+        for words in commands {
+            write_command(&mut request, words);
+        }
         Ok(self.stream.write_all(&request).await?)
     }
 

@@ -269,15 +269,10 @@ impl RouteControl {
             Some(tape) => tape.look(now),
             None => {}
         }
-        let verdicts: Vec<RuleVerdict> = self
-            .rules
-            .iter_mut()
-            .flatten()
-            .flat_map(|rules| {
-                rules.horizon(ahead.time());
-                rules.verdicts(now)
-            })
-            .collect();
+        for rules in self.rules.iter_mut().flatten() {
+            rules.horizon(ahead.time());
+        }
+        let verdicts = guard::verdicts(&mut self.rules, now);
         let before = std::mem::replace(&mut self.verdicts, verdicts);
         guard::changed(&before, &self.verdicts)
     }

@@ -15,8 +15,9 @@ pub(super) enum Level {
     Unknown,
     /// Below the limit.
     Below,
-    /// At or above it; evidence from this time shows it.
-    Reached(Instant),
+    /// At or above it; evidence from the first time shows it, and still does at the second: what is read off one report
+    /// has lasted no longer than the reports say, however long the next one takes.
+    Reached(Instant, Instant),
 }
 
 /// One rule's state.
@@ -55,10 +56,10 @@ impl Hysteresis {
                 (self.reached, self.below) = (None, None);
                 self.turn(Verdict::Unknown, now);
             }
-            Level::Reached(at) => {
+            Level::Reached(at, seen) => {
                 self.below = None;
                 let first = *self.reached.get_or_insert(at);
-                if lasted(first, setting.bad_for, now) {
+                if lasted(first, setting.bad_for, seen) {
                     self.recovering = true;
                     self.turn(Verdict::Bad, first);
                 }
@@ -109,11 +110,17 @@ mod tests {
             (rule.verdict(), rule.since(at(millis)))
         };
         assert_eq!(judge(Level::Below, 0), (Verdict::Ok, at(0)));
-        assert_eq!(judge(Level::Reached(at(90)), 100).0, Verdict::Ok);
-        assert_eq!(judge(Level::Reached(at(280)), 289).0, Verdict::Ok);
-        assert_eq!(judge(Level::Reached(at(280)), 290), (Verdict::Bad, at(90)));
+        assert_eq!(judge(Level::Reached(at(90), at(100)), 100).0, Verdict::Ok);
+        assert_eq!(judge(Level::Reached(at(280), at(289)), 289).0, Verdict::Ok);
+        assert_eq!(
+            judge(Level::Reached(at(280), at(290)), 290),
+            (Verdict::Bad, at(90))
+        );
         assert_eq!(judge(Level::Below, 300).0, Verdict::Bad);
-        assert_eq!(judge(Level::Reached(at(400)), 400), (Verdict::Bad, at(90)));
+        assert_eq!(
+            judge(Level::Reached(at(400), at(400)), 400),
+            (Verdict::Bad, at(90))
+        );
         assert_eq!(judge(Level::Below, 500).0, Verdict::Bad);
         assert_eq!(judge(Level::Below, 2_499).0, Verdict::Bad);
         assert_eq!(judge(Level::Below, 2_500), (Verdict::Ok, at(2_500)));
@@ -125,9 +132,9 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         let mut rule = Hysteresis::new();
         for (level, millis) in [
-            (Level::Reached(at(0)), 0),
+            (Level::Reached(at(0), at(0)), 0),
             (Level::Below, 150),
-            (Level::Reached(at(199)), 200),
+            (Level::Reached(at(199), at(200)), 200),
         ] {
             rule.judge(level, &setting(), at(millis));
         }
@@ -135,11 +142,23 @@ mod tests {
     }
 
     #[test]
+    fn one_report_is_no_duration_however_late_the_next_one_is() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut rule = Hysteresis::new();
+        rule.judge(Level::Reached(at(0), at(0)), &setting(), at(0));
+        rule.judge(Level::Reached(at(0), at(0)), &setting(), at(900));
+        assert_ne!(rule.verdict(), Verdict::Bad);
+        rule.judge(Level::Reached(at(0), at(910)), &setting(), at(910));
+        assert_eq!((rule.verdict(), rule.since(at(910))), (Verdict::Bad, at(0)));
+    }
+
+    #[test]
     fn silence_is_unknown_at_once_and_does_not_shorten_a_recovery() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut rule = Hysteresis::new();
-        rule.judge(Level::Reached(at(0)), &setting(), at(200));
+        rule.judge(Level::Reached(at(0), at(200)), &setting(), at(200));
         rule.judge(Level::Unknown, &setting(), at(300));
         assert_eq!(rule.verdict(), Verdict::Unknown);
         rule.judge(Level::Below, &setting(), at(400));
@@ -158,7 +177,7 @@ mod tests {
                 let now = start + Duration::from_millis(50) * u32::try_from(step).unwrap();
                 let before = rule.verdict();
                 reached = if level == 2 { reached + 1 } else { 0 };
-                rule.judge([Level::Unknown, Level::Below, Level::Reached(now)][usize::from(level)], &setting(), now);
+                rule.judge([Level::Unknown, Level::Below, Level::Reached(now, now)][usize::from(level)], &setting(), now);
                 if before != Verdict::Bad && rule.verdict() == Verdict::Bad {
                     prop_assert!(reached >= 5, "reached for {} steps of 50 ms", reached);
                 }

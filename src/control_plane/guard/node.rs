@@ -5,7 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{NodeInfo, ReplicaLine};
+use super::rate::Rate;
+use super::tally::Tally;
+use super::{NodeDetails, NodeInfo, ReplicaLine};
 use crate::cluster::NodeAddr;
 
 /// A condition that must hold for some time once; from then on it is remembered.
@@ -45,12 +47,16 @@ pub(super) struct Report {
     pub(super) info: NodeInfo,
 }
 
+/// Details are asked for once a second: two may be late.
+const DETAILS_LIFETIME: Duration = Duration::from_secs(3);
+
 /// One node.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Node {
     /// When it last answered anything.
     pub(super) answered: Option<Instant>,
     pub(super) report: Option<Report>,
+    pub(super) details: Option<(Instant, NodeDetails)>,
     pub(super) beat: Option<Beat>,
     /// Seconds behind its master, by its last report.
     pub(super) behind: Option<f64>,
@@ -62,6 +68,12 @@ pub(super) struct Node {
     pub(super) listed: bool,
     /// It was healthy before a failover and is to be attached to the new master from then on.
     pub(super) expected_by: Option<Instant>,
+    /// Bytes it has sent.
+    pub(super) sent: Rate,
+    /// Bytes of the stream it has written, or applied.
+    pub(super) stream: Rate,
+    /// New entries of its slowlog.
+    pub(super) slow: Tally,
     /// Since when the topology does not name it any more.
     pub(super) gone_since: Option<Instant>,
 }
@@ -80,6 +92,13 @@ impl Node {
             .filter(|report| now.saturating_duration_since(report.at) <= stale_after)
     }
 
+    /// The last details, unless they are old.
+    pub(super) fn fresh_details(&self, now: Instant, stale_after: Duration) -> Option<&NodeDetails> {
+        let lifetime = stale_after.max(DETAILS_LIFETIME);
+        let (at, details) = self.details.as_ref()?;
+        (now.saturating_duration_since(*at) <= lifetime).then_some(details)
+    }
+
     /// The last heartbeat, unless it is older than `stale_after`.
     pub(super) fn fresh_beat(&self, now: Instant, stale_after: Duration) -> Option<Beat> {
         self.beat
@@ -95,6 +114,7 @@ impl Node {
     pub(super) fn forget_health(&mut self) {
         (self.steady, self.beating) = (Earned::default(), Earned::default());
         (self.beat, self.behind, self.expected_by) = (None, None, None);
+        self.stream.clear();
     }
 }
 

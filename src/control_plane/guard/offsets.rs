@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// Samples kept; at 250 ms a probe over a minute. A replica further behind is this far behind "at least".
-const SAMPLES_MAX: usize = 256;
+/// Samples kept; at 100 ms a probe over 50 s. A replica further behind is this far behind "at least".
+const SAMPLES_MAX: usize = 512;
 
 /// The master's offsets, rising.
 #[derive(Debug, Default)]

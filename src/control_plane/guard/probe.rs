@@ -1,23 +1,24 @@
 //! How is one node?
 //!
-//! Shell: one kept connection, INFO and ROLE in one write every interval, an observation for each try. It judges nothing, and
+//! Shell: one kept connection, one question in one write every interval, an observation for each try. It judges nothing, and
 //! runs until it is dropped or nobody listens. A node that is slow has one question open, never more.
+//!
+//! A question takes a node some 65 µs (redis-server 7.0.15), and 20 µs more for every 4,000 clients: CLIENT
+//! LIST looks at each of them.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::question::{Asking, NoAnswer, Part};
 use super::redial::Redial;
-use super::{NodeInfo, Observation, ObservationKind, parse_info};
+use super::{Observation, ObservationKind};
 use crate::cluster::{Credentials, NodeAddr, Side};
 use crate::control_plane::Event;
 use crate::control_plane::client::{Client, ClientError};
 use crate::limits::PROBE_TIMEOUT;
 use crate::resp::Value;
-
-/// What INFO is asked for; commands are counted under `stats`.
-const SECTIONS: [&[u8]; 5] = [b"INFO", b"server", b"memory", b"replication", b"stats"];
 
 /// Where a shell's observations go: the control loop, with the route and the side they are of.
 #[derive(Clone, Debug)]
@@ -58,6 +59,7 @@ impl Sink {
 /// Asks `node` every `interval`, for ever.
 pub(super) async fn probe(sink: Sink, node: NodeAddr, auth: Option<Credentials>, every: Duration) {
     let mut redial = Redial::default();
+    let mut asking = Asking::default();
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -66,7 +68,7 @@ pub(super) async fn probe(sink: Sink, node: NodeAddr, auth: Option<Credentials>,
             Client::connect(&node, auth.as_ref(), "switchback-probe"),
         );
         let reason = match connected.await {
-            Ok(Ok(client)) => match ask(&sink, &node, client, &mut ticks, &mut redial).await {
+            Ok(Ok(client)) => match ask(&sink, &node, client, &mut asking, &mut ticks, &mut redial).await {
                 Some(reason) => reason,
                 None => return,
             },
@@ -86,43 +88,47 @@ async fn ask(
     sink: &Sink,
     node: &NodeAddr,
     mut client: Client,
+    asking: &mut Asking,
     ticks: &mut tokio::time::Interval,
     redial: &mut Redial,
 ) -> Option<String> {
-    let mut sections = &SECTIONS[..];
     // A new connection is a new chance: what has changed is worth knowing before the next tick.
     ticks.reset_immediately();
     loop {
         ticks.tick().await;
-        let kind = match timeout(PROBE_TIMEOUT, question(&mut client, sections)).await {
-            Ok(Ok(info)) => {
-                redial.worked();
-                ObservationKind::Info(Box::new(info))
-            }
-            // Before Redis 7, INFO takes one section: then it is asked for all.
-            Ok(Err(ClientError::Refused(text))) if sections.len() > 1 && text.contains("syntax") => {
-                sections = &SECTIONS[..1];
-                continue;
-            }
-            Ok(Err(ClientError::Refused(reason))) => ObservationKind::NoAnswer { reason },
+        let asked = Instant::now();
+        let parts = asking.next(asked);
+        let replies = match timeout(PROBE_TIMEOUT, question(&mut client, &parts)).await {
+            Ok(Ok(replies)) => replies,
             Ok(Err(error)) => return Some(error.to_string()),
             Err(_) => return Some("timed out".to_owned()),
+        };
+        let kind = match asking.read(&parts, &replies, asked.elapsed()) {
+            Ok((info, refused)) => {
+                redial.worked();
+                for what in refused {
+                    sink.notice("probe_refused", format!("{node} refuses {what}"))
+                        .await?;
+                }
+                ObservationKind::Info(Box::new(info))
+            }
+            Err(None) => {
+                ticks.reset_immediately();
+                continue;
+            }
+            Err(Some(NoAnswer(reason))) => ObservationKind::NoAnswer { reason },
         };
         sink.observe(node, kind).await?;
     }
 }
 
-async fn question(client: &mut Client, sections: &[&[u8]]) -> Result<NodeInfo, ClientError> {
-    let asked = Instant::now();
-    client.send(sections).await?;
-    client.send(&[b"ROLE"]).await?;
-    // Both are read before either is judged, or a refusal of the first would leave the second in the connection.
-    let (info, role) = (client.receive().await?, client.receive().await?);
-    for reply in [&info, &role] {
-        if let Value::Error(text) = reply {
-            return Err(ClientError::Refused(text.clone()));
-        }
+/// All replies are read before any is judged, or a refusal of one would leave the others in the connection.
+async fn question(client: &mut Client, parts: &[Part]) -> Result<Vec<Value>, ClientError> {
+    let commands: Vec<_> = parts.iter().map(|part| part.words()).collect();
+    client.send_all(&commands).await?;
+    let mut replies = Vec::with_capacity(parts.len());
+    for _ in parts {
+        replies.push(client.receive().await?);
     }
-    let info = parse_info(&info, &role, asked.elapsed());
-    info.map_err(|error| ClientError::Refused(error.to_string()))
+    Ok(replies)
 }

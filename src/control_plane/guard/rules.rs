@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::evidence::SideEvidence;
+use super::evidence::reports::COMMANDS_OVER;
 use super::hysteresis::{Hysteresis, Level};
 use super::measure::{Measure, Reading};
 use super::tilt::Tilt;
@@ -16,6 +17,9 @@ use crate::config::GuardConfig;
 
 /// How far ahead [`Rule::TrafficRising`] looks while nobody says: what a look at both sides before a shift is good for.
 const HORIZON: Duration = Duration::from_secs(600);
+
+/// Commands in one question of a probe to a master.
+const OWN_COMMANDS: f64 = 3.0;
 
 /// What metrics and reports show of one node.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +44,8 @@ pub struct Rules {
     tilt: Tilt,
     states: [Hysteresis; Rule::ALL.len()],
     horizon: Duration,
+    /// Commands a second of the other side, where there is one.
+    beside: Option<Option<f64>>,
 }
 
 impl Rules {
@@ -51,6 +57,7 @@ impl Rules {
             evidence: SideEvidence::new(config),
             states: [const { Hysteresis::new() }; Rule::ALL.len()],
             horizon: HORIZON,
+            beside: None,
         }
     }
 
@@ -65,6 +72,35 @@ impl Rules {
         self.evidence.config = config;
     }
 
+    /// What the other side's [`Self::commands_per_second`] are, to be told before each look: traffic that moves between the
+    /// sides does not rise. Never told: there is no other side.
+    pub(super) fn beside(&mut self, commands_per_second: Option<f64>) {
+        self.beside = Some(commands_per_second);
+    }
+
+    /// Commands the side's master executes a second, without the guard's own; `None` without fresh evidence.
+    pub(super) fn commands_per_second(&self, now: Instant) -> Option<f64> {
+        let config = &self.evidence.config;
+        let (rate, at) = self.evidence.commands.per_second(COMMANDS_OVER)?;
+        let is_fresh = now.saturating_duration_since(at) <= config.stale_after;
+        let every = |interval: Duration| 1.0 / interval.as_secs_f64();
+        let own = OWN_COMMANDS * every(config.probe_interval) + every(config.heartbeat_interval);
+        is_fresh.then_some((rate - own).max(0.0))
+    }
+
+    fn add_up_traffic(&mut self, now: Instant) {
+        let own = self.commands_per_second(now);
+        let both = match self.beside {
+            None => own,
+            Some(other) => own.zip(other).map(|(own, other)| own + other),
+        };
+        if let Some(both) = both.filter(|_| !self.tilt.is_tilted(now)) {
+            let window = self.evidence.config.rules.get(Rule::TrafficRising).window;
+            self.evidence.traffic.push(now, both, window);
+            self.evidence.traffic_at = Some(now);
+        }
+    }
+
     /// The side's master and replicas are these from `now` on.
     pub fn topology(&mut self, topology: &Topology, now: Instant) {
         self.tilt.tick(now);
@@ -75,6 +111,7 @@ impl Rules {
     pub fn observe(&mut self, observation: &Observation) {
         let at = observation.at;
         self.tilt.tick(at);
+        self.evidence.dates_badly = self.tilt.is_tilted(at);
         let began = |span: Duration| at.checked_sub(span).unwrap_or(at);
         let kind = match observation.kind {
             // It proves that the node is alive, and not how late it was.
@@ -110,6 +147,7 @@ impl Rules {
     pub fn verdicts(&mut self, now: Instant) -> Vec<RuleVerdict> {
         self.tilt.tick(now);
         self.evidence.drop_lost(now);
+        self.add_up_traffic(now);
         let mut verdicts = Vec::with_capacity(Rule::ALL.len());
         for rule in Rule::ALL {
             if self.action(rule) != Action::Off {
@@ -145,13 +183,15 @@ impl Rules {
 
     fn judge(&mut self, rule: Rule, now: Instant) -> Option<RuleVerdict> {
         let measure = Measure {
+            side: self.side,
             tilt: &self.tilt,
+            horizon: self.horizon,
             now,
         };
         let reading = measure.rule(rule, &mut self.evidence)?;
         let setting = self.evidence.config.rules.get(rule);
-        let level = match reading.level(setting.limit) {
-            Level::Reached(_) if is_timed(rule) && self.tilt.is_tilted(now) => Level::Unknown,
+        let level = match reading.level(setting.limit, now) {
+            Level::Reached(..) if is_timed(rule) && self.tilt.is_tilted(now) => Level::Unknown,
             level => level,
         };
         let state = &mut self.states[rule as usize];
@@ -165,6 +205,16 @@ impl Rules {
             since: state.since(now),
         })
     }
+}
+
+/// The verdicts of a route's sides, by [`Side::index`], each told how much the other has to do.
+pub fn verdicts(sides: &mut [Option<Rules>; 2], now: Instant) -> Vec<RuleVerdict> {
+    if let [Some(old), Some(new)] = sides {
+        old.beside(new.commands_per_second(now));
+        new.beside(old.commands_per_second(now));
+    }
+    let sides = sides.iter_mut().flatten();
+    sides.flat_map(|rules| rules.verdicts(now)).collect()
 }
 
 /// Whether the rule measures by this process's clock. The others read what nodes say of themselves, stalled or not.
@@ -195,6 +245,6 @@ fn evidence(reading: Reading, verdict: Verdict, limit: f64) -> Evidence {
             Verdict::Ok | Verdict::Bad => reading.value.unwrap_or(0.0),
         },
         limit,
-        note: None,
+        note: reading.note,
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Entries kept of each kind; at 250 ms a probe that is over four minutes. Beyond it the newest entry takes the count, so that
+/// Entries kept of each kind; at 100 ms a probe that is over a minute and a half. Beyond it the newest entry takes the count, so that
 /// nothing is forgotten, only dated later.
 const ENTRIES_MAX: usize = 1_024;
 /// How long after an event its credit may come: a restarted replica is probed again within the longest redial wait and

@@ -14,7 +14,7 @@ use super::{Finding, Stated, Traffic};
 use crate::cluster::{Side, Topology};
 use crate::config::RouteConfig;
 use crate::control_plane::Event;
-use crate::control_plane::guard::{RuleVerdict, Rules, Verdict};
+use crate::control_plane::guard::{self, RuleVerdict, Rules, Verdict};
 use crate::control_plane::start::watch_route;
 use crate::limits::CONTROL_QUEUE_MAX;
 
@@ -101,9 +101,7 @@ impl Look {
     }
 
     fn verdicts(&mut self) -> Vec<RuleVerdict> {
-        let now = Instant::now();
-        let rules = self.rules.iter_mut().flatten();
-        rules.flat_map(|rules| rules.verdicts(now)).collect()
+        guard::verdicts(&mut self.rules, Instant::now())
     }
 
     fn known(&mut self, route: &RouteConfig, now: Instant) -> [Option<Known>; 2] {

@@ -274,8 +274,7 @@ impl Stretch {
 
     /// Judges both sides, as the control loop does, and returns the trip that comes of it.
     fn look(&mut self, time: Timestamp, said: &mut Vec<Said>) -> Result<Option<Tripped>, ReplayError> {
-        let rules = self.rules.iter_mut().flatten();
-        let verdicts: Vec<RuleVerdict> = rules.flat_map(|rules| rules.verdicts(self.now)).collect();
+        let verdicts = guard::verdicts(&mut self.rules, self.now);
         let before = std::mem::replace(&mut self.verdicts, verdicts);
         for verdict in guard::changed(&before, &self.verdicts) {
             let since = self.time(verdict.since)?;

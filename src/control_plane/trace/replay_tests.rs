@@ -1,6 +1,8 @@
 use super::*;
 use crate::cluster::{NodeAddr, Topology};
-use crate::control_plane::guard::{NodeInfo, ObservationKind, ReplicaLine, Rule, Verdict};
+use crate::control_plane::guard::{
+    NodeDetails, NodeInfo, ObservationKind, ReplicaClient, ReplicaLine, Rule, Verdict,
+};
 use crate::control_plane::trace::{Ahead, Reconfigured, Relearned};
 
 const STEP: Duration = Duration::from_millis(50);
@@ -37,6 +39,12 @@ fn info(port: u16, offset: u64) -> ObservationKind {
         offset,
         lag_seconds: 0,
     };
+    let client = ReplicaClient {
+        id: 1,
+        addr: addr(40_000),
+        age_seconds: 0,
+        omem_bytes: 0,
+    };
     ObservationKind::Info(Box::new(NodeInfo {
         is_master,
         run_id: Some(port.to_string()),
@@ -46,6 +54,13 @@ fn info(port: u16, offset: u64) -> ObservationKind {
         follows: (!is_master).then(|| addr(1)),
         link_up: (!is_master).then_some(true),
         sync_full: Some(1),
+        dataset: Some(1),
+        evicted_keys: Some(0),
+        replica_clients: is_master.then(|| vec![client]),
+        details: Some(Box::new(NodeDetails {
+            slowlog_entries: Some(0),
+            ..NodeDetails::default()
+        })),
         ..NodeInfo::default()
     }))
 }
@@ -135,25 +150,30 @@ fn kinds(said: &[Said]) -> Vec<&str> {
 fn what_the_live_rules_said_is_said_again_at_the_same_times() {
     let (header, entries) = (header(true), entries(8, Some(Side::New)));
     let base = Instant::now();
-    let mut rules = Side::BOTH.map(|side| Rules::new(header.guard.clone(), side));
-    for (rules, nodes) in rules.iter_mut().zip(header.sides()) {
+    let mut rules = Side::BOTH.map(|side| Some(Rules::new(header.guard.clone(), side)));
+    for (rules, nodes) in rules.iter_mut().flatten().zip(header.sides()) {
         rules.topology(nodes.unwrap(), base);
     }
     let (mut before, mut live) = (Vec::new(), Vec::new());
     for entry in &entries {
         let now = base + Duration::from_nanos(entry.now);
         match &entry.what {
-            What::Look => rules.iter_mut().for_each(|rules| {
+            What::Look => rules.iter_mut().flatten().for_each(|rules| {
                 rules.tick(now);
             }),
-            What::Observed(observed) => rules[observed.side.index()].observe(&Observation {
-                node: observed.node.clone(),
-                at: now - Duration::from_nanos(observed.age),
-                kind: observed.kind.clone(),
-            }),
+            What::Observed(observed) => {
+                rules[observed.side.index()]
+                    .as_mut()
+                    .unwrap()
+                    .observe(&Observation {
+                        node: observed.node.clone(),
+                        at: now - Duration::from_nanos(observed.age),
+                        kind: observed.kind.clone(),
+                    })
+            }
             _ => unreachable!(),
         }
-        let verdicts: Vec<RuleVerdict> = rules.iter_mut().flat_map(|rules| rules.verdicts(now)).collect();
+        let verdicts = guard::verdicts(&mut rules, now);
         let changed = guard::changed(&before, &verdicts);
         live.extend(
             changed

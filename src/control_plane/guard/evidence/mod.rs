@@ -1,7 +1,7 @@
 //! What does all that was observed of a side amount to?
 //!
-//! Pure: takes observations and topologies in, keeps one [`Node`] each, the master's offsets and the tallies of what it
-//! counts. [`super::measure`] reads it.
+//! Pure: takes observations ([`reports`]) and topologies in, keeps one [`Node`] each, the master's offsets and the tallies
+//! of what it counts. [`super::measure`] reads it.
 //!
 //! A side's own failover is recognised by what the nodes say of themselves, before Sentinel tells: a replica that becomes a
 //! master, or that follows another one than before, begins a *handover*. While it lasts, nothing is known of the side's
@@ -9,13 +9,18 @@
 //! earned anew under it: each node has credit for one resync and one attachment, and each replica that was healthy
 //! must be attached again within [`REATTACH`].
 
-use std::collections::BTreeMap;
+pub(super) mod reports;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::node::{Beat, Node};
+use super::buffers::Buffers;
+use super::node::Node;
 use super::offsets::Offsets;
+use super::rate::Rate;
 use super::tally::Tally;
-use super::{NodeInfo, Observation, ObservationKind, Rule};
+use super::trend::Trend;
+use super::usual::Usual;
 use crate::cluster::{NodeAddr, Topology};
 use crate::config::GuardConfig;
 use crate::limits::NODES_MAX;
@@ -45,6 +50,19 @@ pub(super) struct SideEvidence {
     pub(super) offsets: Offsets,
     pub(super) resyncs: Tally,
     pub(super) changes: Tally,
+    /// Keys evicted and commands refused by a master at its cap.
+    pub(super) at_cap: Tally,
+    pub(super) buffers: Buffers,
+    pub(super) usual: Usual,
+    /// The master's commands.
+    pub(super) commands: Rate,
+    /// Commands of both sides, as the rules' owner adds them up, and when it did last.
+    pub(super) traffic: Trend,
+    pub(super) traffic_at: Option<Instant>,
+    /// This process was stalled lately: what it read is not dated well enough for a rate.
+    pub(super) dates_badly: bool,
+    /// Replicas its master has listed and the topology has not named yet: Sentinel asks a master every ten seconds.
+    strangers: BTreeSet<NodeAddr>,
     handover: Option<Handover>,
 }
 
@@ -65,6 +83,14 @@ impl SideEvidence {
             offsets: Offsets::default(),
             resyncs: Tally::default(),
             changes: Tally::default(),
+            at_cap: Tally::default(),
+            buffers: Buffers::default(),
+            usual: Usual::default(),
+            commands: Rate::default(),
+            traffic: Trend::default(),
+            traffic_at: None,
+            dates_badly: false,
+            strangers: BTreeSet::new(),
             handover: None,
         }
     }
@@ -87,6 +113,11 @@ impl SideEvidence {
     pub(super) fn replicas(&self) -> impl Iterator<Item = (&NodeAddr, &Node)> {
         let master = self.master.as_ref();
         self.nodes.iter().filter(move |(addr, _)| Some(*addr) != master)
+    }
+
+    /// The replicas the topology names.
+    pub(super) fn present(&self) -> impl Iterator<Item = (&NodeAddr, &Node)> {
+        self.replicas().filter(|(_, node)| node.gone_since.is_none())
     }
 
     /// What the side consists of from now on.
@@ -122,8 +153,8 @@ impl SideEvidence {
             return;
         }
         self.nodes.insert(addr.clone(), Node::default());
-        // Those that are there from the start are attached already.
-        if self.had_replicas {
+        // Those that are there from the start are attached already, and a stranger has had its credit.
+        if !self.strangers.remove(addr) && self.had_replicas {
             self.resyncs.credit(now, 1);
             self.changes.credit(now, 1);
         }
@@ -145,6 +176,10 @@ impl SideEvidence {
         self.offsets.clear();
         self.resyncs.clear();
         self.changes.clear();
+        self.at_cap.clear();
+        self.buffers.clear();
+        self.commands.clear();
+        self.strangers.clear();
         let others = self.replicas().count() as u64;
         self.resyncs.credit(now, others);
         self.changes.credit(now, others);
@@ -163,136 +198,11 @@ impl SideEvidence {
         });
     }
 
-    /// Takes one observation in; of a node that is not the side's, nothing is kept.
-    pub(super) fn observe(&mut self, observation: &Observation) {
-        let (addr, at) = (&observation.node, observation.at);
-        if !self.nodes.contains_key(addr) {
-            return;
-        }
-        match &observation.kind {
-            ObservationKind::Info(info) if self.master.as_ref() == Some(addr) => {
-                self.master_reports(addr, at, info);
-            }
-            ObservationKind::Info(info) => self.replica_reports(addr, at, info),
-            // It is the silence that is measured, see `measure`; why it is silent is told by the shell.
-            ObservationKind::NoAnswer { .. } => {}
-            ObservationKind::Heartbeat { delay } => {
-                self.beat(addr, at, *delay);
-                self.answered(addr, at);
-            }
-            ObservationKind::HeartbeatOutstanding { age } => self.beat(addr, at, *age),
-        }
-    }
-
-    /// The node is alive.
-    pub(super) fn answered(&mut self, addr: &NodeAddr, at: Instant) {
-        if let Some(node) = self.nodes.get_mut(addr) {
-            node.answered = node.answered.max(Some(at));
-        }
-    }
-
-    fn beat(&mut self, addr: &NodeAddr, at: Instant, delay: Duration) {
-        let limit = self.config.rules.get(Rule::HeartbeatDelay).limit;
-        if let Some(node) = self.nodes.get_mut(addr) {
-            node.beat = Some(Beat { at, delay });
-            let in_time = delay.as_secs_f64() < limit;
-            node.beating.holds(in_time, at, self.config.healthy_before);
-        }
-    }
-
-    fn master_reports(&mut self, addr: &NodeAddr, at: Instant, info: &NodeInfo) {
-        let before = self.nodes.get(addr).and_then(|node| node.report.clone());
-        if let Some(before) = before {
-            if before.info.is_master && !info.is_master {
-                self.sign_of_handover(at);
-            }
-            if restarted(&before.info, info) {
-                self.start_anew(at);
-            } else {
-                // A refused partial resync is answered by the full one in the same command: not two events.
-                let resyncs = risen(before.info.sync_full, info.sync_full)
-                    .max(risen(before.info.sync_partial_err, info.sync_partial_err));
-                self.resyncs.event(at, resyncs);
-                let replicas = (before.info.connected_replicas, info.connected_replicas);
-                if let (Some(before), Some(now)) = replicas {
-                    self.changes.event(at, u64::from(before.abs_diff(now)));
-                }
-            }
-        }
-        if let Some(offset) = info.repl_offset.filter(|_| info.is_master) {
-            self.offsets.push(at, offset);
-        }
-        self.had_replicas |= info.connected_replicas.is_some_and(|count| count > 0);
-        for line in &info.replicas {
-            if let Some(node) = self.nodes.get_mut(&line.addr) {
-                node.listed = true;
-            }
-        }
-        if let Some(node) = self.nodes.get_mut(addr) {
-            node.report(at, info.clone());
-        }
-    }
-
-    fn replica_reports(&mut self, addr: &NodeAddr, at: Instant, info: &NodeInfo) {
-        let asked = at.checked_sub(info.took).unwrap_or(at);
-        let behind = info
-            .repl_offset
-            .and_then(|offset| self.offsets.behind(asked, offset));
-        let keeps_up = behind.is_none_or(|behind| behind < self.config.rules.get(Rule::OffsetLag).limit);
-        let (healthy_before, stale_after) = (self.config.healthy_before, self.config.stale_after);
-        let Some(node) = self.nodes.get_mut(addr) else {
-            return;
-        };
-        let was_silent = node.fresh(at, stale_after).is_none();
-        let before = node.report.take().map(|report| report.info);
-        node.report(at, info.clone());
-        node.behind = behind;
-        let in_sync = node.report.as_ref().is_some_and(|report| report.in_sync());
-        match before {
-            Some(before) if moved(&before, info) => {
-                let is_owed = node.is_owed() && !info.is_master;
-                node.forget_health();
-                node.expected_by = is_owed.then(|| at + REATTACH);
-                self.sign_of_handover(at);
-            }
-            Some(before) if restarted(&before, info) => {
-                node.forget_health();
-                self.resyncs.credit(at, 1);
-                self.changes.credit(at, 2);
-            }
-            Some(_) => node
-                .steady
-                .holds(in_sync && keeps_up && !was_silent, at, healthy_before),
-            None if !in_sync => {
-                self.resyncs.credit(at, 1);
-                self.changes.credit(at, 1);
-            }
-            None => node.steady.holds(keeps_up, at, healthy_before),
-        }
-    }
-
     fn sign_of_handover(&mut self, at: Instant) {
         let began = match self.handover {
             Some(handover) if self.is_handing_over(at) => handover.began,
             _ => at,
         };
         self.handover = Some(Handover { began, sign: at });
-    }
-}
-
-fn restarted(before: &NodeInfo, now: &NodeInfo) -> bool {
-    before.run_id.is_some() && now.run_id.is_some() && before.run_id != now.run_id
-}
-
-/// Whether a replica was promoted, or told to follow another master than before.
-fn moved(before: &NodeInfo, now: &NodeInfo) -> bool {
-    let promoted = now.is_master && !before.is_master;
-    promoted || (before.follows.is_some() && now.follows.is_some() && before.follows != now.follows)
-}
-
-fn risen(before: Option<u64>, now: Option<u64>) -> u64 {
-    match (before, now) {
-        (Some(before), Some(now)) => now.saturating_sub(before),
-        _ => 0,
     }
 }
