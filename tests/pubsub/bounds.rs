@@ -106,6 +106,70 @@ fn subscribe_to_patterns(count: usize) {
     .unwrap();
 }
 
+fn many_patterns(from: usize, to: usize) -> Vec<String> {
+    std::iter::once("PSUBSCRIBE".to_owned())
+        .chain((from..to).map(|number| format!("greedy:{number}:*")))
+        .collect()
+}
+
+fn patterns_on(server: &Server) -> i64 {
+    match server.call(&["PUBSUB", "NUMPAT"]).unwrap() {
+        Reply::Integer(count) => count,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_for_one_pattern_does_not_wait_behind_one_for_20_000() {
+    let old = server();
+    let running = Running::start(&url(&old), None, "");
+    let mut greedy = running.client();
+    greedy.send(&many_patterns(0, 20_000)).unwrap();
+    wait_for("the many to be asked for", SOON, || patterns_on(&old) > 100).unwrap();
+    // Some of them have the same worker.
+    for number in 0..10 {
+        let pattern = format!("modest:{number}:*");
+        running.client().ask(&["PSUBSCRIBE", &pattern]).unwrap();
+        let so_far = patterns_on(&old);
+        assert!(so_far < 20_000, "after {so_far} others");
+    }
+    for count in 1..=20_000 {
+        assert_eq!(greedy.receive().unwrap().elements()[2], Reply::Integer(count));
+    }
+}
+
+#[test]
+fn a_pattern_that_is_wanted_again_while_thousands_are_left_is_kept() {
+    let old = server();
+    let running = Running::start(&url(&old), None, "");
+    let mut greedy = running.client();
+    greedy.ask(&many_patterns(0, 5_000)).unwrap();
+    for _ in 1..5_000 {
+        greedy.receive().unwrap();
+    }
+    drop(greedy);
+    wait_for("the patterns to be left", SOON, || patterns_on(&old) < 5_000).unwrap();
+    let mut again: Vec<Client> = (1..=10)
+        .map(|number| {
+            let mut client = running.client();
+            client
+                .ask(&many_patterns(number * 499, number * 499 + 1))
+                .unwrap();
+            client
+        })
+        .collect();
+    let mut publish = |text: &str| {
+        for (client, number) in again.iter_mut().zip(1..) {
+            let channel = format!("greedy:{}:x", number * 499);
+            running.client().ask(&["PUBLISH", &channel, text]).unwrap();
+            assert_eq!(client.receive().unwrap().elements()[3].text().unwrap(), text);
+        }
+    };
+    publish("while others are left");
+    wait_for("the others to be left", SOON, || patterns_on(&old) == 10).unwrap();
+    publish("when they are");
+}
+
 /// A node that lets less wait for a subscriber than it does by default, so that less is too much.
 fn narrow(hard_bytes: usize) -> Server {
     let options = ServerOptions {

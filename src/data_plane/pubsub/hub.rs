@@ -28,7 +28,7 @@ use crate::data_plane::command::TopicKind;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::session::Session;
-use crate::limits::SUBSCRIPTION_LINGER;
+use crate::limits::{FORGOTTEN_A_TICK, SUBSCRIPTION_LINGER};
 use crate::routing::{Epoch, Slot, Snapshot, majority_owner};
 
 type Topics = HashMap<Rc<[u8]>, Rc<Topic>>;
@@ -39,6 +39,8 @@ pub(crate) struct Hub {
     pub(super) worker: usize,
     /// By kind. Names come from clients: the hash is a keyed one.
     topics: [RefCell<Topics>; 3],
+    /// Number of the last one made.
+    last_topic: Cell<u64>,
     /// Topics that are not local.
     upstream_topics: Cell<usize>,
     pub(super) feeds: [Feed; 2],
@@ -74,6 +76,7 @@ impl Hub {
         Self {
             worker,
             topics: Default::default(),
+            last_topic: Cell::new(0),
             upstream_topics: Cell::new(0),
             feeds: Side::BOTH.map(Feed::new),
             pending: RefCell::default(),
@@ -103,13 +106,13 @@ impl Hub {
         self.topics[at(kind)].borrow().get(name).map(Rc::clone)
     }
 
-    /// The topic of that name, subscribed to upstream if it was not.
-    pub(crate) fn topic(&self, route: &Rc<LocalRoute>, kind: TopicKind, name: &[u8]) -> Rc<Topic> {
+    /// The topic of that name, one of `of` in a request, subscribed to upstream if it was not.
+    pub(crate) fn topic(&self, route: &Rc<LocalRoute>, kind: TopicKind, name: &[u8], of: usize) -> Rc<Topic> {
         if let Some(topic) = self.find(kind, name) {
             return topic;
         }
         let is_local = kind == TopicKind::Channel && name == GAP_CHANNEL;
-        let topic = Topic::new(kind, name, is_local);
+        let topic = Topic::new(kind, name, is_local, self.next_topic());
         self.topics[at(kind)]
             .borrow_mut()
             .insert(Rc::clone(&topic.name), Rc::clone(&topic));
@@ -120,7 +123,10 @@ impl Hub {
             }
             for side in route.sides() {
                 match self.feed(side).ready() {
-                    Some(link) => self.ask(&link, &topic, false),
+                    Some(link) => {
+                        self.ask(&link, &topic, false, of);
+                        self.ask_for_patterns(route, &link);
+                    }
                     None => self.dial(route, side),
                 }
             }
@@ -129,8 +135,8 @@ impl Hub {
     }
 
     /// Has the node subscribe to a topic.
-    pub(super) fn ask(&self, link: &SubscriberLink, topic: &Rc<Topic>, is_first: bool) {
-        link.subscribe(topic, is_first);
+    pub(super) fn ask(&self, link: &SubscriberLink, topic: &Rc<Topic>, is_first: bool, of: usize) {
+        link.subscribe(topic, is_first, of);
         topic.set_stage(link.side, Stage::Asked);
     }
 
@@ -229,7 +235,7 @@ impl Hub {
         let expected = link.answered();
         let is_error = reply.first() == Some(&b'-');
         match expected.ok_or_else(|| garbage("an answer that nobody asked for"))? {
-            Expected::Unsubscribed => {}
+            Expected::Unsubscribed { is_pattern } => self.pattern_answered(route, link, is_pattern),
             Expected::Pong { number } => link.passed.set(link.passed.get().max(number)),
             Expected::Marks if is_error => {
                 return Err(garbage("the node refuses the channel of this worker's marks"));
@@ -246,12 +252,25 @@ impl Hub {
                 if is_first {
                     self.behind_less(route, link);
                 }
+                self.pattern_answered(route, link, topic.kind == TopicKind::Pattern);
             }
         }
         Ok(())
     }
 
-    fn behind_less(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
+    fn pattern_answered(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>, is_pattern: bool) {
+        if is_pattern {
+            link.wishes.borrow_mut().answered();
+            self.ask_for_patterns(route, link);
+        }
+    }
+
+    fn next_topic(&self) -> u64 {
+        self.last_topic.set(self.last_topic.get() + 1);
+        self.last_topic.get()
+    }
+
+    pub(super) fn behind_less(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
         let behind = link.behind.get().saturating_sub(1);
         link.behind.set(behind);
         if behind == 0 {
@@ -336,9 +355,9 @@ impl Hub {
         self.retarget(route, now);
     }
 
-    fn forget_idle(&self, route: &LocalRoute, now: Instant) {
+    fn forget_idle(&self, route: &Rc<LocalRoute>, now: Instant) {
         let count = self.lingering.borrow().len();
-        for _ in 0..count {
+        for _ in 0..count.min(FORGOTTEN_A_TICK) {
             let Some(topic) = self.lingering.borrow_mut().pop_front() else {
                 return;
             };
@@ -349,13 +368,15 @@ impl Hub {
                 {
                     self.forget(route, &topic);
                 }
-                Some(_) => self.lingering.borrow_mut().push_back(topic),
+                Some(_) if topic.is_wanted() => self.lingering.borrow_mut().push_back(topic),
+                // Those behind it have lingered for less, but for a few that it keeps a moment longer.
+                Some(_) => return self.lingering.borrow_mut().push_front(topic),
             }
         }
     }
 
     /// Nobody has listened for a while.
-    pub(super) fn forget(&self, route: &LocalRoute, topic: &Rc<Topic>) {
+    pub(super) fn forget(&self, route: &Rc<LocalRoute>, topic: &Rc<Topic>) {
         let mut topics = self.topics[at(topic.kind)].borrow_mut();
         // It may be gone already, and another one of that name there.
         let is_it = |other: &Rc<Topic>| Rc::ptr_eq(other, topic);
@@ -374,6 +395,7 @@ impl Hub {
                 && let Some(link) = feed.ready()
             {
                 link.unsubscribe(topic);
+                self.ask_for_patterns(route, &link);
             }
         }
     }

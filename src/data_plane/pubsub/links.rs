@@ -123,6 +123,7 @@ impl Hub {
     fn leave_link(&self, link: Rc<SubscriberLink>, epoch: Epoch, now: Instant) {
         let feed = self.feed(link.side);
         self.unconfirm(link.side);
+        link.wishes.borrow_mut().clear();
         let outage = feed.outage.get();
         if self.is_needed() {
             feed.misses(now.checked_sub(FOLLOW_INTERVAL).unwrap_or(now));
@@ -181,9 +182,11 @@ impl Hub {
             link.subscribe_marks(&self.mark_channel);
             behind += 1;
         }
-        for topic in self.all() {
+        let mut topics = self.all();
+        topics.sort_unstable_by_key(|topic| topic.number);
+        for topic in topics {
             if topic.is_wanted() {
-                self.ask(link, &topic, true);
+                self.ask(link, &topic, true, usize::MAX);
                 behind += 1;
             } else {
                 topic.set_stage(link.side, Stage::Absent);
@@ -191,6 +194,7 @@ impl Hub {
             }
         }
         link.behind.set(behind);
+        self.ask_for_patterns(route, link);
         if behind == 0 {
             self.caught_up(route, link);
         }

@@ -14,6 +14,7 @@ mod hub;
 mod large;
 mod links;
 mod marks;
+mod patterns;
 mod pending;
 pub(crate) mod settling;
 mod shared;

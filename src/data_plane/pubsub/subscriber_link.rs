@@ -23,6 +23,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::delivery::{Delivery, head};
 use super::large::ASK_ALLOWANCE;
+use super::patterns::Wishes;
 use super::topic::Topic;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::command::TopicKind;
@@ -57,7 +58,9 @@ pub(super) enum Expected {
         topic: Rc<Topic>,
         is_first: bool,
     },
-    Unsubscribed,
+    Unsubscribed {
+        is_pattern: bool,
+    },
     Pong {
         number: u64,
     },
@@ -76,6 +79,8 @@ pub(super) struct SubscriberLink {
     phase: Cell<Phase>,
     out: RefCell<Vec<u8>>,
     expected: RefCell<VecDeque<Expected>>,
+    /// Patterns it has yet to ask for.
+    pub(super) wishes: RefCell<Wishes>,
     /// Of what the link began with, how much is not confirmed.
     pub(super) behind: Cell<usize>,
     /// Everything it began with is confirmed: nothing is missed from here on.
@@ -106,6 +111,7 @@ impl SubscriberLink {
             phase: Cell::new(Phase::Dialling),
             out: RefCell::default(),
             expected: RefCell::default(),
+            wishes: RefCell::default(),
             behind: Cell::new(0),
             is_complete: Cell::new(false),
             is_muted: Cell::new(false),
@@ -134,7 +140,23 @@ impl SubscriberLink {
         self.wake.wake();
     }
 
-    pub(super) fn subscribe(&self, topic: &Rc<Topic>, is_first: bool) {
+    /// Has the node subscribe to a topic, which is one of `of` in a request; patterns in their turn.
+    pub(super) fn subscribe(&self, topic: &Rc<Topic>, is_first: bool, of: usize) {
+        match topic.kind {
+            TopicKind::Pattern => self.wishes.borrow_mut().subscribe(topic, is_first, of),
+            TopicKind::Channel | TopicKind::Shard => self.send_subscribe(topic, is_first),
+        }
+    }
+
+    /// Has the node leave it.
+    pub(super) fn unsubscribe(&self, topic: &Rc<Topic>) {
+        match topic.kind {
+            TopicKind::Pattern => self.wishes.borrow_mut().unsubscribe(topic),
+            TopicKind::Channel | TopicKind::Shard => self.send_unsubscribe(topic),
+        }
+    }
+
+    pub(super) fn send_subscribe(&self, topic: &Rc<Topic>, is_first: bool) {
         let word: &[u8] = match topic.kind {
             TopicKind::Channel => b"SUBSCRIBE",
             TopicKind::Pattern => b"PSUBSCRIBE",
@@ -145,13 +167,14 @@ impl SubscriberLink {
         self.send(&[word, &name], Expected::Subscribed { topic, is_first });
     }
 
-    pub(super) fn unsubscribe(&self, topic: &Topic) {
+    pub(super) fn send_unsubscribe(&self, topic: &Topic) {
         let word: &[u8] = match topic.kind {
             TopicKind::Channel => b"UNSUBSCRIBE",
             TopicKind::Pattern => b"PUNSUBSCRIBE",
             TopicKind::Shard => b"SUNSUBSCRIBE",
         };
-        self.send(&[word, &topic.name], Expected::Unsubscribed);
+        let is_pattern = topic.kind == TopicKind::Pattern;
+        self.send(&[word, &topic.name], Expected::Unsubscribed { is_pattern });
     }
 
     /// Asks what the node lets wait for a subscriber; not allowed once there is a subscription.

@@ -36,6 +36,8 @@ struct Listener {
 pub(crate) struct Topic {
     pub(crate) kind: TopicKind,
     pub(crate) name: Rc<[u8]>,
+    /// They are numbered as they are made.
+    pub(crate) number: u64,
     /// `None` for a pattern: it matches channels of any slot.
     pub(crate) slot: Option<Slot>,
     /// The proxy's own: no side is asked.
@@ -50,11 +52,12 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    pub(super) fn new(kind: TopicKind, name: &[u8], is_local: bool) -> Rc<Self> {
+    pub(super) fn new(kind: TopicKind, name: &[u8], is_local: bool, number: u64) -> Rc<Self> {
         let slot = (kind != TopicKind::Pattern).then(|| Slot::of(name));
         Rc::new(Self {
             kind,
             name: Rc::from(name),
+            number,
             slot,
             is_local,
             stages: [Stage::Absent, Stage::Absent].map(Cell::new),

@@ -61,9 +61,9 @@ impl Sending<'_> {
         let Outcome { replies, topics } = state.transaction.topics.outcome();
         let (hub, route) = (&self.session.route.hub, &self.session.route);
         let number = state.replies.next_number();
-        let mut missing = Vec::new();
+        let (mut missing, of) = (Vec::new(), topics.len());
         for (kind, name) in topics {
-            let (topic, _) = self.listen(state, kind, &name, number);
+            let (topic, _) = self.listen(state, kind, &name, number, of);
             if !hub.confirm_if_ready(route, &topic) {
                 missing.push(topic);
             }

@@ -26,11 +26,12 @@ impl Sending<'_> {
             return Err(Refusal::Redis(self.wrong_arity()).into());
         }
         self.has_room_for(state, names())?;
+        let of = self.request.args.len() - 1;
         let (session, route) = (self.session, &self.session.route);
         let number = state.replies.open();
         let (mut reply, mut joined, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for name in names() {
-            let (topic, is_new) = self.listen(state, kind, name, number);
+            let (topic, is_new) = self.listen(state, kind, name, number, of);
             if is_new {
                 joined.push(Rc::clone(&topic));
             }
@@ -50,16 +51,17 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// The client listens to one topic more, from the reply to request `number` on; `false`: it did already.
+    /// The client listens to one topic more, of as many in the request, from the reply to request `number` on; `false`: it did already.
     pub(super) fn listen(
         &self,
         state: &mut State,
         kind: TopicKind,
         name: &[u8],
         number: u64,
+        of: usize,
     ) -> (Rc<Topic>, bool) {
         let route = &self.session.route;
-        let topic = route.hub.topic(route, kind, name);
+        let topic = route.hub.topic(route, kind, name, of);
         let is_new = !state.subscriptions.contains(&topic);
         if is_new {
             let place = route.hub.join(&topic, self.session, number);

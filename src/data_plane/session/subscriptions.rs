@@ -79,14 +79,18 @@ impl Subscriptions {
         }
     }
 
-    /// All of one kind.
+    /// All of one kind, oldest first.
     pub(crate) fn of(&self, kind: TopicKind) -> Vec<Rc<Topic>> {
         let topics = self.topics.values().map(|(topic, _)| topic);
-        topics.filter(|topic| topic.kind == kind).map(Rc::clone).collect()
+        let mut of: Vec<Rc<Topic>> = topics.filter(|topic| topic.kind == kind).map(Rc::clone).collect();
+        of.sort_unstable_by_key(|topic| topic.number);
+        of
     }
 
-    /// All of them.
+    /// All of them, oldest first: in that order a node finds each pattern at the head of its list when it is left.
     pub(crate) fn all(&self) -> Vec<Rc<Topic>> {
-        self.topics.values().map(|(topic, _)| Rc::clone(topic)).collect()
+        let mut all: Vec<Rc<Topic>> = self.topics.values().map(|(topic, _)| Rc::clone(topic)).collect();
+        all.sort_unstable_by_key(|topic| topic.number);
+        all
     }
 }
