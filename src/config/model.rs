@@ -35,7 +35,7 @@ pub struct ProxyConfig {
     pub state_dir: PathBuf,
     /// Where what every route's guard sees is recorded; `None`: nowhere.
     pub trace_dir: Option<PathBuf>,
-    /// Bytes of one route's recordings. Default 512 MiB.
+    /// Bytes of one route's recordings. Default 1 GiB.
     pub trace_bytes: usize,
 }
 
@@ -47,7 +47,7 @@ impl ProxyConfig {
     /// `state_dir` when nothing is said.
     pub const STATE_DIR: &str = "/var/lib/switchback";
     /// `trace_bytes` when nothing is said: some hours of a route with two sides of three nodes.
-    pub const TRACE_BYTES: usize = 512 * 1024 * 1024;
+    pub const TRACE_BYTES: usize = 1024 * 1024 * 1024;
 }
 
 /// What is done with a command that was sent and never answered.
