@@ -26,9 +26,14 @@ struct Demo {
 
 impl Demo {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_switchback"))
             .arg("demo")
+            .args(arguments)
             .env("TMPDIR", temporary.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -43,10 +48,14 @@ impl Demo {
 
     /// Waits until all of both groups runs, and returns the process ids.
     fn groups(&self) -> Vec<u32> {
+        self.processes(PROCESSES)
+    }
+
+    fn processes(&self, count: usize) -> Vec<u32> {
         let mut found = Vec::new();
-        wait_for("both groups", SOON, || {
+        wait_for("all processes", SOON, || {
             found = children(self.process.id());
-            found.len() >= PROCESSES
+            found.len() >= count
         })
         .unwrap();
         found
@@ -102,6 +111,21 @@ fn ctrl_c_ends_everything_and_leaves_nothing_behind() {
         assert_eq!(demo.wait().code(), Some(1));
         assert!(groups.iter().all(|pid| !runs(*pid)));
         assert_eq!(entries(demo.temporary.path()), 0);
+    }
+}
+
+#[test]
+fn the_incident_in_full_leaves_nothing_behind_either_and_its_network_is_out_of_sight() {
+    let links = || fs::read_to_string("/proc/net/dev").unwrap().lines().count();
+    let before = links();
+    for signal in [Signal::SIGINT, Signal::SIGKILL] {
+        let mut demo = Demo::start_with(&["--incident"]);
+        let group = demo.processes(PROCESSES / 2);
+        assert_eq!(links(), before);
+        demo.signal(signal);
+        demo.wait();
+        wait_for("the servers to end", SOON, || group.iter().all(|pid| !runs(*pid))).unwrap();
+        assert!(signal == Signal::SIGKILL || entries(demo.temporary.path()) == 0);
     }
 }
 

@@ -254,7 +254,21 @@ pub struct ReplayArgs {
 
 /// `demo`.
 #[derive(Debug, clap::Args)]
-pub struct DemoArgs {}
+pub struct DemoArgs {
+    /// The incident in full, three times: as it was done, with Switchback and its guard off, with Switchback as shipped.
+    /// As root on links as narrow as then, otherwise with small output buffers only. Some four minutes.
+    #[arg(long)]
+    pub incident: bool,
+    /// Chooses sizes, rates and moments; the same ones for the three runs.
+    #[arg(long, value_name = "N", requires = "incident", default_value_t = 1)]
+    pub seed: u64,
+    /// Also draw the three runs over time into this file.
+    #[arg(long, value_name = "FILE", requires = "incident")]
+    pub svg: Option<PathBuf>,
+    /// Print one JSON document instead of the table; the story goes to stderr.
+    #[arg(long, requires = "incident")]
+    pub json: bool,
+}
 
 /// What the admin socket takes: it counts in milliseconds here, so less is nothing.
 fn over(text: &str) -> Result<Duration, String> {
@@ -300,6 +314,7 @@ mod tests {
             "switchback demo",
             "switchback guard replay r.trace",
             "switchback guard replay r.trace --config f.toml --route r --weight 25.5 --json",
+            "switchback demo --incident --seed 7 --svg f.svg --json",
         ] {
             assert!(accepted(line), "{line}");
         }
@@ -330,6 +345,8 @@ mod tests {
             "switchback guard",
             "switchback guard replay",
             "switchback guard replay r.trace --route r",
+            "switchback demo --seed 7",
+            "switchback demo --json",
         ] {
             assert!(!accepted(line), "{line}");
         }

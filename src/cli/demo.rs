@@ -5,7 +5,15 @@
 use std::process::ExitCode;
 
 use super::args::DemoArgs;
+use crate::demo::{self, IncidentOptions};
 
-pub(super) fn demo(DemoArgs {}: &DemoArgs) -> ExitCode {
-    crate::demo::run()
+pub(super) fn demo(args: &DemoArgs) -> ExitCode {
+    if !args.incident {
+        return demo::run();
+    }
+    demo::run_incident(&IncidentOptions {
+        seed: args.seed,
+        svg: args.svg.clone(),
+        json: args.json,
+    })
 }

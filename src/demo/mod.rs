@@ -6,6 +6,7 @@
 mod account;
 mod breakage;
 mod error;
+mod incident;
 mod interrupt;
 mod ledger;
 mod load;
@@ -16,6 +17,7 @@ mod script;
 mod verdict;
 mod witness;
 
+pub use incident::{IncidentOptions, run_incident};
 pub use ledger::{LATE_AFTER, Ledger, Outcome};
 pub use load::{Load, LoadOptions};
 pub use messages::{GAP_CHANNEL, Gap, History, MessageLedger, MessageOptions, Messages, Moment, Target};

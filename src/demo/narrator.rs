@@ -1,6 +1,6 @@
 //! How is it told?
 //!
-//! Shell: lines on stdout, each with the time since the start. A reader that has gone away changes nothing.
+//! Shell: lines on stdout, or on stderr where stdout is for something else, each with the time since the start. A reader that has gone away changes nothing.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,16 +10,34 @@ use super::verdict::Measured;
 
 /// Tells the story.
 #[derive(Debug)]
-pub(super) struct Narrator(Instant);
+pub(super) struct Narrator {
+    start: Instant,
+    is_aside: bool,
+}
 
 impl Narrator {
     pub(super) fn start() -> Self {
-        Self(Instant::now())
+        Self {
+            start: Instant::now(),
+            is_aside: false,
+        }
+    }
+
+    /// On stderr.
+    pub(super) fn start_aside() -> Self {
+        Self {
+            is_aside: true,
+            ..Self::start()
+        }
     }
 
     /// One line of progress.
     pub(super) fn say(&self, text: &str) {
-        write_line(&format!("{:5.1} s  {text}", self.0.elapsed().as_secs_f64()));
+        let line = format!("{:5.1} s  {text}", self.start.elapsed().as_secs_f64());
+        match self.is_aside {
+            true => drop(writeln!(std::io::stderr(), "{line}")),
+            false => write_line(&line),
+        }
     }
 
     /// The ledger, and whether the promise was kept.
@@ -125,6 +143,6 @@ pub(super) fn failures(failed: &BTreeMap<String, u64>) -> String {
     }
 }
 
-fn write_line(line: &str) {
+pub(super) fn write_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -6,6 +6,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 
 use super::error::DemoError;
 use crate::cluster::NodeAddr;
-use crate::lab::{Client, Directory, Group, LabError, Process, free_port, wait_for};
+use crate::lab::{Client, Directory, Group, Host, LabError, Process, free_port, wait_for};
 
 /// The demo's only route.
 pub(super) const ROUTE: &str = "demo";
@@ -46,6 +47,8 @@ pub(super) struct EventLine {
     time: String,
     pub(super) kind: String,
     #[serde(default)]
+    pub(super) side: Option<String>,
+    #[serde(default)]
     pub(super) reason: Option<String>,
 }
 
@@ -56,12 +59,34 @@ impl EventLine {
     }
 }
 
+/// One row of `check --preflight --json`.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct PreflightRow {
+    pub(super) check: String,
+    pub(super) side: String,
+    pub(super) measured: String,
+    pub(super) limit: String,
+    refuses: bool,
+    pub(super) advice: String,
+}
+
+/// What a proxy is started with besides its groups.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Setting<'a> {
+    /// Where it runs; `None` for where we are.
+    pub(super) host: Option<&'a Host>,
+    /// Further lines of the route's table, and tables below it.
+    pub(super) more: &'a str,
+}
+
 /// A running proxy. Ends on drop.
 #[derive(Debug)]
 pub(super) struct Proxy {
     // Before the directory: it writes there.
     process: Process,
     _directory: Directory,
+    program: PathBuf,
+    config: PathBuf,
     socket: PathBuf,
     addr: NodeAddr,
     metrics: NodeAddr,
@@ -69,19 +94,27 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// Runs `program run` with one route over both groups, and waits until it answers.
-    pub(super) fn start(program: &Path, old: &Group, new: &Group) -> Result<Self, DemoError> {
+    pub(super) fn start(
+        program: &Path,
+        old: &Group,
+        new: &Group,
+        setting: Setting<'_>,
+    ) -> Result<Self, DemoError> {
         let directory = Directory::create("demo")?;
         let socket = directory.path().join("admin.sock");
         let (addr, metrics) = (
             NodeAddr::new("127.0.0.1", free_port()?),
             NodeAddr::new("127.0.0.1", free_port()?),
         );
-        let config = config_text(directory.path(), &socket, &addr, &metrics, [old, new]);
+        let mut config = config_text(directory.path(), &socket, &addr, &metrics, [old, new]);
+        config.push_str(setting.more);
         let file = directory.write("switchback.toml", &config)?;
         let arguments = [Path::new("run"), Path::new("--config"), &file];
         let mut proxy = Self {
-            process: Process::start(program, &arguments, &directory.path().join("log"))?,
+            process: Process::start_on(setting.host, program, &arguments, &directory.path().join("log"))?,
             _directory: directory,
+            program: program.to_owned(),
+            config: file,
             socket,
             addr,
             metrics,
@@ -111,6 +144,18 @@ impl Proxy {
         &self.addr
     }
 
+    /// `check --preflight` as an operator runs it: the rows that refuse a raise from 0. Some seconds.
+    pub(super) fn preflight(&self) -> Result<Vec<PreflightRow>, DemoError> {
+        let output = Command::new(&self.program)
+            .args(["check", "--preflight", "--json", "--config"])
+            .arg(&self.config)
+            .output()
+            .map_err(LabError::io("running the pre-flight"))?;
+        let rows: Vec<PreflightRow> =
+            serde_json::from_slice(&output.stdout).map_err(|_| DemoError::Answer("check --preflight"))?;
+        Ok(rows.into_iter().filter(|row| row.refuses).collect())
+    }
+
     /// One admin command; an error reply is an error.
     fn admin(&self, words: &[&str]) -> Result<String, DemoError> {
         let reply = Client::connect_unix(&self.socket)?.ask(words)?;
@@ -127,9 +172,30 @@ impl Proxy {
         self.admin(&["WEIGHT", ROUTE, &percent.to_string()]).map(drop)
     }
 
+    /// The same, the proxy's reason not to being an answer; `force` is why it is to be done all the same.
+    pub(super) fn try_shift(
+        &self,
+        percent: u8,
+        force: Option<&str>,
+    ) -> Result<Result<(), String>, DemoError> {
+        let percent = percent.to_string();
+        let mut words = vec!["WEIGHT", ROUTE, &percent];
+        words.extend(force.iter().flat_map(|reason| ["FORCE", *reason]));
+        match self.admin(&words) {
+            Ok(_) => Ok(Ok(())),
+            Err(DemoError::Lab(LabError::Refused { reply, .. })) => Ok(Err(reply)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Everything back to old.
+    pub(super) fn back(&self) -> Result<(), DemoError> {
+        self.admin(&["BACK", ROUTE]).map(drop)
+    }
+
     /// Newest first.
     pub(super) fn events(&self) -> Result<Vec<EventLine>, DemoError> {
-        let json = self.admin(&["EVENTS", "JSON"])?;
+        let json = self.admin(&["EVENTS", "COUNT", "1000", "JSON"])?;
         serde_json::from_str(&json).map_err(|_| DemoError::Answer("EVENTS"))
     }
 

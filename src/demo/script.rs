@@ -14,7 +14,7 @@ use super::interrupt::Interrupt;
 use super::load::{Load, LoadOptions};
 use super::messages::{MessageOptions, Messages, Target};
 use super::narrator::{Narrator, failures};
-use super::proxy::{EventLine, Proxy, Status};
+use super::proxy::{EventLine, Proxy, Setting, Status};
 use super::verdict::Measured;
 use super::witness::Witness;
 use crate::lab::{Group, GroupOptions, LabError, Server};
@@ -100,7 +100,7 @@ impl<'a> Stage<'a> {
             masters[0].addr(),
             masters[1].addr()
         ));
-        let proxy = Proxy::start(program, old, new)?;
+        let proxy = Proxy::start(program, old, new, Setting::default())?;
         narrator.say(&format!(
             "proxy: apps connect to {}; waiting for evidence from both sides",
             proxy.addr()

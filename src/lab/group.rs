@@ -33,6 +33,8 @@ pub struct GroupOptions {
     pub password: Option<Secret>,
     /// The Sentinels' password.
     pub sentinel_password: Option<Secret>,
+    /// A master of another group whose data the first node copies, before it is made a master.
+    pub seeded_from: Option<NodeAddr>,
     /// Where nodes run, the master first; those that come after are on loopback.
     pub hosts: Vec<Host>,
     /// Where the Sentinels run; `None` for loopback.
@@ -54,6 +56,7 @@ impl GroupOptions {
             news_period: Duration::from_millis(500),
             password: None,
             sentinel_password: None,
+            seeded_from: None,
             hosts: Vec::new(),
             sentinel_host: None,
             config: Vec::new(),
@@ -81,7 +84,16 @@ impl Group {
             servers: Vec::new(),
             options,
         };
-        let master = Server::start(&group.node_options(group.host(0), None))?;
+        let seed = group.options.seeded_from.clone();
+        let master = Server::start(&group.node_options(group.host(0), seed.clone()))?;
+        if seed.is_some() {
+            wait_for("the data to be copied", SETTLE_PATIENCE, || {
+                master
+                    .info("replication", "master_link_status")
+                    .is_ok_and(|status| status == "up")
+            })?;
+            master.call(&["REPLICAOF", "NO", "ONE"])?;
+        }
         let address = master.addr();
         group.servers.push(master);
         for number in 1..=group.options.replicas {
@@ -285,7 +297,10 @@ impl Group {
     }
 
     /// The master all Sentinels that answer name and ROLE confirms.
-    fn agreed_master(&self) -> Result<NodeAddr, LabError> {
+    ///
+    /// # Errors
+    /// [`LabError::Reply`] where they do not; otherwise as [`Self::master`].
+    pub fn agreed_master(&self) -> Result<NodeAddr, LabError> {
         let master = self.master()?;
         if self
             .sentinels

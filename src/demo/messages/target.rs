@@ -58,14 +58,19 @@ impl Target {
     }
 
     /// The same, but for a master to one of its replicas that are linked to it: to the `turn`-th of them, and again from
-    /// the first on.
+    /// the first on. To the master where there is none, as client libraries do it.
     pub(super) async fn connect_to_replica(&self, turn: usize, patience: Duration) -> io::Result<Connection> {
         match self {
             Self::Sentinel {
                 sentinels,
                 master_name,
             } => {
-                let found = first_of(sentinels, |asked| replica(asked, master_name, turn));
+                let found = async {
+                    match first_of(sentinels, |asked| replica(asked, master_name, turn)).await {
+                        Ok(connection) => Ok(connection),
+                        Err(_) => first_of(sentinels, |asked| master(asked, master_name)).await,
+                    }
+                };
                 within(patience, found).await
             }
             Self::At(address) => Connection::open(address, patience).await,
