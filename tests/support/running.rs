@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use switchback::cluster::NodeAddr;
-use switchback::lab::{Client, Directory, Process, Reply, free_port, wait_for};
+use switchback::lab::{Client, Directory, Host, Process, Reply, free_port, wait_for};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_switchback");
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -18,6 +18,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// A running proxy with one route, `r`.
 pub(crate) struct Running {
     process: Process,
+    host: Option<Host>,
     directory: Directory,
     pub(crate) listen: NodeAddr,
     pub(crate) metrics: SocketAddr,
@@ -31,6 +32,17 @@ impl Running {
 
     /// The same, with further lines of `[proxy]`, where `{dir}` is the proxy's own directory.
     pub(crate) fn start_with(process: &str, old: &str, new: Option<&str>, more: &str) -> Self {
+        Self::start_on(None, process, old, new, more)
+    }
+
+    /// The same, on a host.
+    pub(crate) fn start_on(
+        host: Option<&Host>,
+        process: &str,
+        old: &str,
+        new: Option<&str>,
+        more: &str,
+    ) -> Self {
         let directory = Directory::create("proxy-test").unwrap();
         let (listen, metrics) = (free_port().unwrap(), free_port().unwrap());
         let path = |name: &str| directory.path().join(name).display().to_string();
@@ -43,9 +55,10 @@ impl Running {
             process.replace("{dir}", &directory.path().display().to_string()),
         );
         directory.write("switchback.toml", &config).unwrap();
-        let process = run(directory.path());
+        let process = run(host, directory.path());
         let running = Self {
             process,
+            host: host.cloned(),
             directory,
             listen: NodeAddr::new("127.0.0.1", listen),
             metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
@@ -66,9 +79,10 @@ impl Running {
             path("state"),
         );
         directory.write("switchback.toml", &config).unwrap();
-        let process = run(directory.path());
+        let process = run(None, directory.path());
         Self {
             process,
+            host: None,
             directory,
             listen: NodeAddr::new("127.0.0.1", listen),
             metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
@@ -84,7 +98,7 @@ impl Running {
     /// kill -9, then the same command again.
     pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
-        self.process = run(self.directory.path());
+        self.process = run(self.host.as_ref(), self.directory.path());
         self.wait_until_it_answers();
     }
 
@@ -93,7 +107,7 @@ impl Running {
     }
 
     pub(crate) fn restart(&mut self) {
-        self.process = run(self.directory.path());
+        self.process = run(self.host.as_ref(), self.directory.path());
         self.wait_until_it_answers();
     }
 
@@ -199,9 +213,10 @@ impl Running {
     }
 }
 
-fn run(directory: &Path) -> Process {
+fn run(host: Option<&Host>, directory: &Path) -> Process {
     let config = directory.join("switchback.toml").display().to_string();
-    Process::start(
+    Process::start_on(
+        host,
         Path::new(PROGRAM),
         &["run", "--config", &config],
         &directory.join("log"),
