@@ -32,6 +32,7 @@
 //! 2. Rules turn observations into [verdicts](control_plane::guard::RuleVerdict); the
 //!    [`Controller`](control_plane::shift::Controller) turns verdicts and orders into changes.
 //!    What the rules are given can be [recorded](control_plane::trace), and replayed under other settings.
+//!    An order that leaves 0 waits for [a look at both sides](control_plane::preflight) first.
 //! 3. The route's one [`Publisher`](routing::Publisher) puts a new snapshot in force and has it saved; an order is acknowledged once
 //!    every worker routes by it and it is on disk.
 

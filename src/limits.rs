@@ -133,6 +133,13 @@ pub const NOTICES_BURST: u32 = 40;
 pub const NOTICE_CHARS_MAX: usize = 300;
 /// How long pre-flight waits for one peer's connection, and again for all its answers. Two rounds of peers at most.
 pub const PREFLIGHT_ASK_TIMEOUT: Duration = Duration::from_millis(700);
+/// How long a look at both sides may take, whoever is silent.
+pub const PREFLIGHT_MAX: Duration = Duration::from_secs(4);
+/// How long an order waits for a look that came too early to be made again: two probes' time for a rate, or a failover's
+/// last moments.
+pub const PREFLIGHT_AGAIN_MAX: Duration = Duration::from_secs(1);
+/// How long a look at both sides lets a weight leave 0. A fault that comes later is the guard's to see.
+pub const PREFLIGHT_LIFETIME: Duration = Duration::from_secs(10);
 /// Users, libraries, modules and monitored masters of one peer that are read.
 pub const PREFLIGHT_ENTRIES_MAX: usize = 4_096;
 /// Longest text of one cell of pre-flight's table, in characters: peers' names and errors are in it.
@@ -223,6 +230,15 @@ const _: () = assert!(
 const _: () = assert!(
     DISCOVERY_WAIT.as_millis() < START_WAIT.as_millis(),
     "a start waits for what discovery finds"
+);
+const _: () = assert!(
+    4 * PREFLIGHT_ASK_TIMEOUT.as_millis() < PREFLIGHT_MAX.as_millis(),
+    "silent peers cost their own answers and not all of them"
+);
+const _: () = assert!(
+    PREFLIGHT_MAX.as_millis() + PREFLIGHT_AGAIN_MAX.as_millis() < PREFLIGHT_LIFETIME.as_millis() / 2 * 2
+        && PREFLIGHT_LIFETIME.as_millis() < ADMIN_REPLY_WAIT.as_millis(),
+    "a raise under way that looks again at half the time has an outcome before the last one ends"
 );
 const _: () = assert!(
     REPLY_LINE_BYTES_MAX < READ_BYTES,

@@ -149,7 +149,7 @@ pub struct WeightArgs {
     /// Move there evenly over this long ("90s", "5m") instead of at once.
     #[arg(long, value_name = "DURATION", requires = "percent", value_parser = over)]
     pub over: Option<Duration>,
-    /// Raise although a guard rule freezes; the reason is kept.
+    /// Raise although a guard rule or pre-flight freezes; the reason is kept.
     #[arg(long, value_name = "REASON", requires = "percent", value_parser = NonEmptyStringValueParser::new())]
     pub force: Option<String>,
     /// The proxy.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::cluster::{Side, Topology};
 use crate::control_plane::admin::Request;
 use crate::control_plane::guard::Observation;
+use crate::control_plane::preflight::Facts;
 use crate::data_plane::Gap;
 
 /// One input of the control loop. `route` is the route's index in the configuration.
@@ -44,6 +45,15 @@ pub enum Event {
         side: Side,
         /// The measurement.
         observation: Observation,
+    },
+    /// Both sides of a route have been looked at before its weight leaves 0.
+    Looked {
+        /// Route index.
+        route: usize,
+        /// Which look it was: an earlier one than the last is of no use.
+        number: u64,
+        /// What was seen.
+        facts: Box<Facts>,
     },
     /// A worker's subscribers may have missed messages.
     Gap {

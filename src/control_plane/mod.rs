@@ -10,6 +10,7 @@ pub mod guard;
 mod journal;
 mod ledger;
 pub mod preflight;
+mod raise;
 mod record;
 mod report;
 mod route;

@@ -12,6 +12,8 @@ use super::advice::{Fed, Situation};
 use super::detach::Detach;
 use super::guard::{self, Observation, ObservationKind, Rule, RuleVerdict, Rules, Verdict};
 use super::ledger::{Ledger, Messages};
+use super::preflight::{Known, LastLook, Traffic};
+use super::raise::PendingRaise;
 use super::record::Record;
 use super::shift::{Change, ChangeKind, Controller, Health, Input, Now, Refused, Standing, TimeOfDay};
 use super::store::{Progress, Store};
@@ -51,6 +53,15 @@ pub(super) struct RouteControl {
     pub(super) reason: Option<String>,
     /// What became of messages in transitions.
     pub(super) ledger: Ledger,
+    /// What a look at both sides came to.
+    pub(super) last_look: LastLook,
+    /// How many there were.
+    pub(super) looks: u64,
+    /// The number of the one that is under way.
+    pub(super) looking: Option<u64>,
+    /// The order that waits for it.
+    pub(super) pending: Option<PendingRaise>,
+    traffic: [Traffic; 2],
     publisher: Publisher,
     rules: [Option<Rules>; 2],
     /// What the rules are given is also recorded here.
@@ -119,6 +130,11 @@ impl RouteControl {
             verdicts: Vec::new(),
             reason,
             ledger: Ledger::default(),
+            last_look: LastLook::default(),
+            looks: 0,
+            looking: None,
+            pending: None,
+            traffic: Default::default(),
             is_new_abandoned: false,
             ahead: Ahead::default(),
             last_master: [None, None],
@@ -202,6 +218,7 @@ impl RouteControl {
             last.clone_from(&topology.master);
         }
         self.topology[side.index()] = topology;
+        self.last_look.forget();
         is_another
     }
 
@@ -224,6 +241,7 @@ impl RouteControl {
         {
             self.fed.listed(&observation.node, info);
         }
+        self.traffic[side.index()].observe(&observation);
         if let Some(tape) = &mut self.tape {
             let Observation { node, at, kind } = observation;
             let age = trace::nanos(now.saturating_duration_since(at));
@@ -237,6 +255,43 @@ impl RouteControl {
                 }),
             );
         }
+    }
+
+    /// Whether an order is to be decided only after a look at both sides: it would have the weight leave 0, and nothing
+    /// else forbids it now.
+    pub(super) fn needs_look(&self, input: &Input, now: Instant) -> bool {
+        let health = Health {
+            preflight: None,
+            ..self.health(now)
+        };
+        self.controller.weight() == Weight::ZERO
+            && input.leaves_zero()
+            && self
+                .controller
+                .clone()
+                .handle(input.clone(), &health, both_clocks(now))
+                .is_ok()
+    }
+
+    /// Whether a raise is under way that has not left 0 yet.
+    pub(super) fn waits_at_zero(&self) -> bool {
+        self.controller.weight() == Weight::ZERO && self.controller.target() > Weight::ZERO
+    }
+
+    /// Whom to look at, by side.
+    pub(super) fn known(&mut self) -> [Option<Known>; 2] {
+        let now = Instant::now();
+        let config = &self.shared.config;
+        let endpoints = [Some(config.old.clone()), config.new.clone()];
+        let mut known = [None, None];
+        for (side, endpoint) in Side::BOTH.into_iter().zip(endpoints) {
+            known[side.index()] = endpoint.map(|endpoint| Known {
+                endpoint,
+                topology: self.topology[side.index()].clone(),
+                stream: self.traffic[side.index()].bytes_per_second(now),
+            });
+        }
+        known
     }
 
     /// Other thresholds from now on. What is known stays known: a reload must neither blind the guard at weight 50 nor
@@ -277,9 +332,18 @@ impl RouteControl {
         guard::changed(&before, &self.verdicts)
     }
 
-    /// Asks the controller, with the verdicts of the last look.
+    /// What the verdicts of the last look come to, and the last look at both sides where it counts.
+    fn health(&self, now: Instant) -> Health {
+        let is_zero = self.controller.weight() == Weight::ZERO;
+        Health {
+            preflight: self.last_look.reservation(now).filter(|_| is_zero),
+            ..Health::of(&self.verdicts)
+        }
+    }
+
+    /// Asks the controller.
     pub(super) fn decide(&mut self, input: Input, now: Instant) -> Result<Option<Change>, Refused> {
-        let health = Health::of(&self.verdicts);
+        let health = self.health(now);
         let change = self.controller.handle(input, &health, both_clocks(now))?;
         if let Some(change) = &change {
             self.record_change(change, now);

@@ -94,6 +94,7 @@ impl Control {
                             self.note(route, None, kind, text);
                         }
                         self.look(route, now);
+                        self.keep_looking(route, now);
                         self.routes[route].save_again(now, &self.store);
                     }
                 }
@@ -153,6 +154,7 @@ impl Control {
                 control.observe(side, observation, now);
                 self.look(route, now);
             }
+            Event::Looked { route, number, facts } => self.looked(route, number, &facts),
             Event::Gap { route, gap } => {
                 if route < self.routes.len() {
                     self.note(route, Some(gap.side), "gap", gap.json());
@@ -456,9 +458,8 @@ impl Control {
         None
     }
 
-    /// Has an operator's order decided; `reply` is answered once it is in force and saved.
+    /// Has an operator's order decided, after a look at both sides where it would have the weight leave 0.
     fn order(&mut self, name: &str, input: Input, reply: oneshot::Sender<Reply>) {
-        let now = Instant::now();
         let at = match self.find(name) {
             Ok(at) => at,
             Err(error) => {
@@ -466,6 +467,16 @@ impl Control {
                 return;
             }
         };
+        self.overtake(at);
+        match self.routes[at].needs_look(&input, Instant::now()) {
+            true => self.look_before(at, input, reply),
+            false => self.decide_order(at, input, reply),
+        }
+    }
+
+    /// Has an operator's order decided; `reply` is answered once it is in force and saved.
+    pub(super) fn decide_order(&mut self, at: usize, input: Input, reply: oneshot::Sender<Reply>) {
+        let now = Instant::now();
         let epoch = match self.routes[at].decide(input, now) {
             Err(refused) => {
                 let _ = reply.send(Reply::Error(refused.to_string()));
@@ -520,7 +531,7 @@ impl Control {
             })
     }
 
-    fn note(&mut self, at: usize, side: Option<Side>, kind: &'static str, reason: String) {
+    pub(super) fn note(&mut self, at: usize, side: Option<Side>, kind: &'static str, reason: String) {
         let route = &self.routes[at];
         let is_latched = route.controller.latch().is_some();
         self.gauges

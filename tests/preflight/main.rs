@@ -5,6 +5,7 @@
 mod command;
 mod found;
 mod groups;
+mod raise;
 #[path = "../support/running.rs"]
 #[allow(dead_code, reason = "shared with tests and benches that need more of it")]
 mod running;

@@ -227,7 +227,7 @@ const HELP: [&str; 28] = [
     "WEIGHT route",
     "    The share of the route's traffic on 'new', in percent.",
     "WEIGHT route PERCENT [OVER seconds] [FORCE reason]",
-    "    Move it there; evenly OVER that long; although a rule freezes, with FORCE.",
+    "    Move it there; evenly OVER that long; although a rule or pre-flight freezes, with FORCE.",
     "RAMP route START|PAUSE|RESUME|ABORT",
     "    Raise it by its configured steps, each after a hold with both sides healthy. ABORT leaves it where it is.",
     "BACK route [REASON text]",

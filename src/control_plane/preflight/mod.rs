@@ -11,6 +11,7 @@ mod checks;
 mod collect;
 mod facts;
 mod finding;
+mod last_look;
 mod read_node;
 mod read_sentinel;
 mod stated;
@@ -25,6 +26,7 @@ pub use facts::{
     UserDigest,
 };
 pub use finding::{Finding, Grade, headline};
+pub use last_look::{LastLook, Reservation};
 pub use stated::Stated;
 pub use survey::survey;
 pub use traffic::Traffic;

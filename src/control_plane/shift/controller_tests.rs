@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cluster::Side;
 use crate::control_plane::guard::{Action, Evidence, Rule, RuleVerdict, Verdict};
+use crate::control_plane::preflight::{Reservation, of_rules};
 use crate::control_plane::shift::TimeOfDay;
 
 pub(super) fn weight(percent: u16) -> Weight {
@@ -32,13 +33,21 @@ pub(super) fn tripping() -> Health {
     Health {
         trip: Some(verdict.clone()),
         freeze: Some(verdict),
-        old_is_unreachable: false,
+        ..Health::default()
     }
 }
 
 pub(super) fn freezing() -> Health {
     Health {
         freeze: Some(bad(Rule::OffsetLag, Side::Old, Action::Freeze)),
+        ..Health::default()
+    }
+}
+
+fn unfit() -> Health {
+    let found = of_rules(&[bad(Rule::OffsetLag, Side::Old, Action::Freeze)], Instant::now());
+    Health {
+        preflight: Some(Reservation::Found(Box::new(found[0].clone()))),
         ..Health::default()
     }
 }
@@ -326,4 +335,57 @@ proptest! {
             prop_assert_eq!(controller.latch().is_some(), controller.state_name() == "tripped");
         }
     }
+}
+
+#[test]
+fn nothing_leaves_0_before_both_sides_are_fit_unless_it_is_forced() {
+    let now = noon(Instant::now());
+    let unseen = Health {
+        preflight: Some(Reservation::Unseen),
+        ..Health::default()
+    };
+    for health in [&unfit(), &unseen] {
+        let mut controller = at(0);
+        let refused = controller.handle(set(50), health, now).unwrap_err();
+        assert!(refused.to_string().starts_with("FROZEN rule="), "{refused}");
+        assert_eq!(controller.weight(), weight(0));
+        let forced = Input::SetWeight {
+            weight: weight(50),
+            over: None,
+            force: Some("known".to_owned()),
+        };
+        let change = controller.handle(forced, health, now).unwrap().unwrap();
+        assert!(change.reason.contains("forced over rule="), "{change:?}");
+        assert_eq!(controller.weight(), weight(50));
+    }
+}
+
+#[test]
+fn a_shift_that_has_not_left_0_yet_waits_for_a_fit_look() {
+    let now = noon(Instant::now());
+    let over = Input::SetWeight {
+        weight: weight(50),
+        over: Some(Duration::from_secs(100)),
+        force: None,
+    };
+    let mut controller = at(0);
+    controller.handle(over, &Health::default(), now).unwrap();
+    let later = noon(now.instant + Duration::from_secs(10));
+    let paused = controller.handle(Input::Look, &unfit(), later).unwrap().unwrap();
+    assert_eq!(paused.kind, ChangeKind::ShiftPaused);
+    assert_eq!(controller.weight(), weight(0));
+    let resumed = controller.handle(Input::Look, &Health::default(), later);
+    assert_eq!(resumed.unwrap().unwrap().kind, ChangeKind::ShiftResumed);
+}
+
+#[test]
+fn a_ramp_begins_with_a_fit_look_and_takes_its_first_step_with_one() {
+    let now = noon(Instant::now());
+    let mut controller = at(0);
+    let start = || Input::Ramp(RampOrder::Start);
+    assert!(controller.handle(start(), &unfit(), now).is_err());
+    controller.handle(start(), &Health::default(), now).unwrap();
+    let blocked = controller.handle(Input::Look, &unfit(), now).unwrap().unwrap();
+    assert!(blocked.reason.contains("rule=offset_lag"), "{blocked:?}");
+    assert_eq!(controller.weight(), weight(0));
 }

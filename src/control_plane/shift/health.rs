@@ -4,6 +4,7 @@
 
 use crate::cluster::Side;
 use crate::control_plane::guard::{self, Rule, RuleVerdict, Verdict};
+use crate::control_plane::preflight::Reservation;
 
 /// What the guard says of both sides, boiled down to what decides.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Health {
     pub trip: Option<RuleVerdict>,
     /// A rule that is bad or unknown, and freezes or trips.
     pub freeze: Option<RuleVerdict>,
+    /// Why the sides as they are do not let the weight leave 0; only where it is 0.
+    pub preflight: Option<Reservation>,
     /// The old master does not answer: there is nowhere to go back to.
     pub old_is_unreachable: bool,
 }
@@ -29,6 +32,8 @@ impl Health {
         Self {
             trip: guard::trip(verdicts).cloned(),
             freeze: guard::freeze(verdicts).cloned(),
+            // Not of the guard: who asks at weight 0 adds it.
+            preflight: None,
             old_is_unreachable: verdicts.iter().find(is_old).is_some_and(old_is_unreachable),
         }
     }

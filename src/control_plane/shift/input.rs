@@ -53,3 +53,24 @@ pub struct Now {
     /// What a window is open by.
     pub time_of_day: TimeOfDay,
 }
+
+impl Input {
+    /// Whether it would have a weight of 0 leave it.
+    pub fn leaves_zero(&self) -> bool {
+        match self {
+            Self::SetWeight { weight, .. } => *weight > Weight::ZERO,
+            Self::Ramp(RampOrder::Start) => true,
+            // What is under way is looked at all the time it stays at 0.
+            Self::Ramp(RampOrder::Pause | RampOrder::Resume | RampOrder::Abort) => false,
+            Self::Back { .. } | Self::Arm | Self::Look => false,
+        }
+    }
+
+    /// The operator's reason why an obstacle does not matter.
+    pub fn force(&self) -> Option<&str> {
+        match self {
+            Self::SetWeight { force, .. } => force.as_deref(),
+            Self::Ramp(_) | Self::Back { .. } | Self::Arm | Self::Look => None,
+        }
+    }
+}

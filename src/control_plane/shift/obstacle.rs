@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::{Health, TimeOfDay, Window};
 use crate::control_plane::guard::{Action, RuleVerdict, Verdict};
+use crate::control_plane::preflight::Reservation;
 
 /// Something that forbids a higher weight. Its text is what `-FROZEN` and events say.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub enum Obstacle {
         /// What time it is.
         time: TimeOfDay,
     },
+    /// The weight is 0, and both sides are not fit to begin, or have not been looked at.
+    Preflight(Reservation),
     /// What is under way was so when the proxy was started, and nothing has been seen of the sides since.
     Restart,
 }
@@ -30,8 +33,14 @@ impl Obstacle {
         if let Some(rule) = health.trip.as_ref().or(health.freeze.as_ref()) {
             return Some(Self::Rule(rule.clone()));
         }
-        let window = *window.filter(|window| !window.is_open(time))?;
-        Some(Self::Window { window, time })
+        if let Some(window) = window.filter(|window| !window.is_open(time)) {
+            return Some(Self::Window {
+                window: *window,
+                time,
+            });
+        }
+        // Last, because it takes a look: what is refused without one needs none.
+        health.preflight.clone().map(Self::Preflight)
     }
 
     /// Whether an operator's `FORCE` is stronger. A tripping rule would take the raise back at once: to force one, its
@@ -39,7 +48,7 @@ impl Obstacle {
     pub(super) fn can_be_forced(&self) -> bool {
         match self {
             Self::Rule(verdict) => verdict.verdict != Verdict::Bad || verdict.action != Action::Trip,
-            Self::Window { .. } | Self::Restart => true,
+            Self::Preflight(_) | Self::Window { .. } | Self::Restart => true,
         }
     }
 }
@@ -48,6 +57,7 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rule(verdict) => verdict.fmt(f),
+            Self::Preflight(reservation) => reservation.fmt(f),
             Self::Window { window, time } => {
                 write!(f, "rule=window node=none measured={time} limit={window}")
             }

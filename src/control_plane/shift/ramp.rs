@@ -166,7 +166,8 @@ impl Ramp {
     pub(super) fn time_to_end(&self, config: &RampConfig, weight: Weight, now: Now) -> Option<Duration> {
         match &self.state {
             State::Holding { .. } | State::Blocked(Obstacle::Window { .. }) => {}
-            State::Blocked(Obstacle::Rule(_) | Obstacle::Restart) | State::Paused => return None,
+            State::Blocked(Obstacle::Rule(_) | Obstacle::Preflight(_) | Obstacle::Restart)
+            | State::Paused => return None,
         }
         let Some(window) = &config.window else {
             return Some(self.time_left(config, weight, now.instant));

@@ -59,7 +59,7 @@ impl Shifting {
     pub(super) fn time_to_end(&self, window: Option<&Window>, time: TimeOfDay) -> Option<Duration> {
         match &self.paused {
             None | Some(Obstacle::Window { .. }) => {}
-            Some(Obstacle::Rule(_) | Obstacle::Restart) => return None,
+            Some(Obstacle::Rule(_) | Obstacle::Preflight(_) | Obstacle::Restart) => return None,
         }
         let window = window.filter(|_| self.raises() && !self.forced);
         let left = self.time_left();
