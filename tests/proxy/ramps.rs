@@ -237,8 +237,9 @@ fn a_shift_over_time_is_not_forgotten_by_kill_9_either() {
         (&status["state"], &status["target"]),
         (&json!("shifting"), &json!(50.0))
     );
+    // Steps are in force before they are on disk, and a busy machine's disk is some of them behind.
     assert!(
-        (10.0..50.0).contains(&status["weight"].as_f64().unwrap()),
+        (1.0..50.0).contains(&status["weight"].as_f64().unwrap()),
         "{status}"
     );
     running.wait_until("the end", |status| status["state"] == "steady");
