@@ -6,3 +6,4 @@ mod classic;
 mod early;
 mod harness;
 mod probing;
+mod quiet;

@@ -5,7 +5,8 @@ use switchback::lab::{Group, GroupOptions, Server, ServerOptions, wait_for};
 
 use crate::running::{Running, SOON};
 
-const GUARD: &str = "[route.guard]\nhealthy_before = \"500ms\"\n";
+/// A killed replica is lost for good sooner than a restart would be over.
+const GUARD: &str = "[route.guard]\nhealthy_before = \"500ms\"\nlink_down.for = \"1s\"\n";
 
 fn group(name: &str) -> Group {
     Group::start(GroupOptions::named(name)).unwrap()

@@ -9,7 +9,8 @@ use switchback::lab::{Group, GroupOptions, wait_for};
 use crate::operating::{server, url};
 use crate::running::{Running, SOON, program, stderr};
 
-const GUARD: &str = "[route.guard]\nhealthy_before = \"500ms\"\n";
+/// A killed replica is lost for good sooner than a restart would be over.
+const GUARD: &str = "[route.guard]\nhealthy_before = \"500ms\"\nlink_down.for = \"1s\"\n";
 const RECORDING: &str = "trace_dir = \"{dir}/traces\"";
 
 fn replay(arguments: &[&str]) -> String {

@@ -204,6 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn a_hard_limit_below_the_backlog_is_the_backlogs_size() {
+        let details = |hard_bytes, backlog_size| super::super::NodeDetails {
+            replica_buffer_limit: Some(BufferLimit { hard_bytes, ..LIMIT }),
+            backlog_size,
+            ..Default::default()
+        };
+        let hard = |details: super::super::NodeDetails| details.overflow().unwrap().hard_bytes;
+        assert_eq!(hard(details(4 << 20, Some(16 << 20))), 16 << 20);
+        assert_eq!(hard(details(4 << 20, Some(1 << 20))), 4 << 20);
+        assert_eq!(hard(details(4 << 20, None)), 4 << 20);
+        assert_eq!(hard(details(0, Some(16 << 20))), 0, "no limit");
+    }
+
+    #[test]
     fn a_little_a_moment_and_a_buffer_that_drains_are_no_beginning_of_an_overflow() {
         assert_eq!(filled(5_000, 11).overflows_in(&LIMIT), None, "little");
         assert_eq!(filled(100_000, 4).overflows_in(&LIMIT), None, "a moment");

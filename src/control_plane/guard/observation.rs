@@ -115,6 +115,18 @@ pub struct NodeDetails {
     pub aof_rewriting: Option<bool>,
 }
 
+impl NodeDetails {
+    /// When a master closes a replica's connection: a hard limit below the backlog's size is taken for that size.
+    pub(super) fn overflow(&self) -> Option<BufferLimit> {
+        let limit = self.replica_buffer_limit?;
+        let hard_bytes = match limit.hard_bytes {
+            0 => 0,
+            hard => hard.max(self.backlog_size.unwrap_or(0)),
+        };
+        Some(BufferLimit { hard_bytes, ..limit })
+    }
+}
+
 /// `client-output-buffer-limit` of one class of clients; 0 is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BufferLimit {

@@ -97,7 +97,10 @@ fn default_of(rule: Rule) -> RuleSetting {
         // In health a heartbeat's p99 is under 4 ms; 0.5 s without one preceded the first late message by 1 s in every
         // replay and never appeared in a clean failover.
         Rule::HeartbeatDelay => setting(0.5, 200, 2_000, 0, TRIP),
-        Rule::LinkDown => setting(1.0, 1_000, 5_000, 0, TRIP),
+        // For a replica that is lost for good: that it hurts is told by the rules that look at the stream, seconds earlier in
+        // every replay. A planned restart is over by then: a stop may save the data first, and a replica that reads it
+        // again answers meanwhile, and is known to have restarted. Half of Sentinel's default to call it down.
+        Rule::LinkDown => setting(1.0, 15_000, 5_000, 0, TRIP),
         Rule::ResyncLoop => setting(2.0, 0, 10_000, 60_000, TRIP),
         Rule::ReplicaFlap => setting(4.0, 0, 10_000, 30_000, TRIP),
         Rule::OffsetLag => setting(0.5, 500, 2_000, 0, TRIP),

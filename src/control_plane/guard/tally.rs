@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 /// Entries kept of each kind; at 100 ms a probe that is over a minute and a half. Beyond it the newest entry takes the count, so that
 /// nothing is forgotten, only dated later.
 const ENTRIES_MAX: usize = 1_024;
-/// How long after an event its credit may come: a restarted replica is probed again within the longest redial wait and
-/// an interval.
-const CREDIT_LATE_MAX: Duration = Duration::from_secs(5);
+/// How long after an event its credit may come: a replica that is restarted is missed by its master at once, may be down for as
+/// long as `link_down` allows, and is probed again within the longest redial wait and an interval.
+const CREDIT_LATE_MAX: Duration = Duration::from_secs(20);
 
 /// Events without a credit and credits without an event, newest last.
 #[derive(Debug, Default)]
@@ -129,8 +129,9 @@ mod tests {
         tally.event(start + WINDOW / 2, 1);
         assert_eq!(tally.count(WINDOW, start + WINDOW).0, 0);
         tally.event(start + WINDOW, 1);
-        tally.credit(start + WINDOW + CREDIT_LATE_MAX + Duration::from_millis(1), 1);
-        assert_eq!(tally.count(WINDOW, start + WINDOW + CREDIT_LATE_MAX * 2).0, 1);
+        let too_late = start + WINDOW + CREDIT_LATE_MAX + Duration::from_millis(1);
+        tally.credit(too_late, 1);
+        assert_eq!(tally.count(WINDOW, too_late).0, 1);
     }
 
     proptest! {

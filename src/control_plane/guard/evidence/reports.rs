@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::buffers::BufferRules;
 use super::super::node::Beat;
-use super::super::{NodeInfo, Observation, ObservationKind, ReplicaLine, Rule};
+use super::super::{NodeDetails, NodeInfo, Observation, ObservationKind, ReplicaLine, Rule};
 use super::{REATTACH, SideEvidence};
 use crate::cluster::NodeAddr;
 use crate::limits::NODES_MAX;
@@ -136,7 +136,7 @@ impl SideEvidence {
             let rules = BufferRules {
                 limit: self.config.rules.get(Rule::OutputBuffer).limit,
                 healthy_before: self.config.healthy_before,
-                overflow: details.and_then(|details| details.replica_buffer_limit),
+                overflow: details.and_then(NodeDetails::overflow),
             };
             let owners = self.owners();
             self.buffers.list(at, clients, |end| owners.of(end), &rules);

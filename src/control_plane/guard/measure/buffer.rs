@@ -2,6 +2,7 @@
 //!
 //! Pure. The earliest sign of all: the buffer grows before anything is late.
 
+use super::super::NodeDetails;
 use super::super::buffers::Connection;
 use super::super::evidence::SideEvidence;
 use super::{Measure, Reading};
@@ -18,7 +19,7 @@ impl Measure<'_> {
         let master = side
             .master_node()
             .and_then(|(_, node)| node.fresh_details(self.now, stale_after));
-        let overflow = master.and_then(|details| details.replica_buffer_limit);
+        let overflow = master.and_then(NodeDetails::overflow);
         let soon = side.config.overflow_within.as_secs_f64();
         let connections: Vec<_> = connections.collect();
         // One more than is known is somebody's first sync.
