@@ -64,6 +64,7 @@ pub(super) struct RouteControl {
     traffic: [Traffic; 2],
     publisher: Publisher,
     rules: [Option<Rules>; 2],
+    news: guard::News,
     /// What the rules are given is also recorded here.
     tape: Option<Tape>,
     /// The settings in force.
@@ -128,6 +129,7 @@ impl RouteControl {
             controller,
             topology: Default::default(),
             verdicts: Vec::new(),
+            news: guard::News::default(),
             reason,
             ledger: Ledger::default(),
             last_look: LastLook::default(),
@@ -330,6 +332,11 @@ impl RouteControl {
         let verdicts = guard::verdicts(&mut self.rules, now);
         let before = std::mem::replace(&mut self.verdicts, verdicts);
         guard::changed(&before, &self.verdicts)
+    }
+
+    /// What is to be told of the last look.
+    pub(super) fn news(&mut self, now: Instant) -> Vec<guard::Item> {
+        self.news.of(&self.verdicts, now)
     }
 
     /// What the verdicts of the last look come to, and the last look at both sides where it counts.

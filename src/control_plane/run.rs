@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::admin::{Command, Reply, Request};
-use super::guard::{RuleVerdict, Verdict};
+use super::guard::RuleVerdict;
 use super::journal::{Entry, Journal};
 use super::report;
 use super::route::{RouteControl, Saved, both_clocks};
@@ -216,13 +216,8 @@ impl Control {
         if !changed.is_empty() {
             self.gauges.judged(at, &self.routes[at].verdicts);
         }
-        for verdict in &changed {
-            let kind = match verdict.verdict {
-                Verdict::Bad => "rule_bad",
-                Verdict::Ok => "rule_ok",
-                Verdict::Unknown => "rule_unknown",
-            };
-            self.note(at, Some(verdict.side), kind, verdict.to_string());
+        for item in self.routes[at].news(now) {
+            self.note(at, Some(item.side), item.kind, item.text);
         }
         // A look asks for nothing, so nothing is refused.
         if let Ok(Some(change)) = self.routes[at].decide(Input::Look, now) {

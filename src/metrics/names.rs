@@ -94,7 +94,10 @@ fn describe() {
         Unit::Seconds,
         "Time from the first bad evidence to the last command on new"
     );
-    describe_gauge!(GUARD_BAD, "1 while a rule is bad");
+    describe_gauge!(
+        GUARD_BAD,
+        "1 while a rule is bad on a side; absent while it is off, or not evaluated there"
+    );
     describe_gauge!(
         DELAY,
         Unit::Seconds,

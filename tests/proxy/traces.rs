@@ -85,21 +85,20 @@ fn a_trip_is_replayed_by_the_same_evidence_and_does_not_happen_under_looser_sett
     let apart = millis(&replayed["trip"]["time"]) - millis(&live["time"]);
     assert!(apart.abs() < 50, "{apart} ms apart");
     assert_eq!((&replayed["trips"], &replayed["lost"]), (&1.into(), &0.into()));
-    // Each verdict of the live run, in order.
-    let said: Vec<&Value> = replayed["lines"]
+    // Each rule that was told in the live run, in order.
+    let mut said = replayed["lines"]
         .as_array()
         .unwrap()
         .iter()
-        .filter(|line| line["kind"] == "verdict")
-        .collect();
+        .filter(|line| line["kind"] == "verdict");
     let live_said: Vec<&Value> = events
         .iter()
         .rev()
         .filter(|event| event["kind"].as_str().unwrap().starts_with("rule_"))
         .collect();
-    assert!(live_said.len() > 6 && said.len() >= live_said.len());
-    for (said, live) in said.iter().zip(&live_said) {
-        assert_eq!(said["reason"], live["reason"]);
+    assert!(!live_said.is_empty());
+    for live in live_said {
+        assert!(said.any(|said| said["reason"] == live["reason"]), "{live}");
     }
     let text = replay(&[&file]);
     let last = text.lines().next_back().unwrap();

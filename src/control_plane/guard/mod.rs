@@ -13,6 +13,7 @@ mod ledger;
 mod line;
 mod measure;
 mod named_settings;
+mod news;
 mod node;
 mod observation;
 mod offsets;
@@ -33,6 +34,7 @@ mod verdict;
 mod watch;
 
 pub use info::{InfoError, parse as parse_info};
+pub use news::{Item, News};
 pub use observation::{
     BufferLimit, NodeDetails, NodeInfo, Observation, ObservationKind, ReplicaClient, ReplicaLine,
 };
