@@ -125,9 +125,18 @@ impl Scene {
         scene
     }
 
-    /// The route's weight, as soon as the guard allows it.
+    /// The route's weight, as soon as the guard has nothing against it. What a scene is made of, a backlog of a second or
+    /// two, is what a look before a raise refuses, so whoever plays it has to insist.
     pub(crate) fn raise(&self, percent: u32) {
-        self.running.raise(&percent.to_string());
+        let mut last = String::new();
+        let outcome = wait_for("the guard to be content", SOON, || {
+            last = self.running.say(&["HEALTH", "r", "JSON"]);
+            let rules: Vec<Value> = serde_json::from_str(&last).unwrap_or_default();
+            !rules.is_empty() && rules.iter().all(|rule| rule["verdict"] == "ok")
+        });
+        outcome.unwrap_or_else(|error| panic!("{error}: {last}"));
+        let raise = ["WEIGHT", "r", &percent.to_string(), "FORCE", "it is only played"];
+        assert_eq!(self.running.say(&raise), "OK");
     }
 
     pub(crate) fn group(&mut self, side: usize) -> &mut Group {
