@@ -179,6 +179,8 @@ fn killed_in_mid_ramp_the_proxy_goes_on_with_it_and_holds_anew() {
     let mut running = Running::start(&url(&old), Some(&url(&new)), &ramp);
     start_ramp(&running);
     running.wait_until("the first step", |status| status["weight"] == 10.0);
+    // A step is in force before it is on disk; an order, even one for what is so already, waits for both.
+    assert_eq!(running.say(&["ARM", "r"]), "OK");
     running.kill_and_restart();
     let status = running.status();
     assert_eq!(
