@@ -97,6 +97,39 @@ fn a_database_the_next_master_lacks_is_told_and_not_dialled_for_ever() {
     assert_eq!(client.text("GET a"), "$-1\\r\\n");
 }
 
+/// What a demoted master refused is sent to the next one, to the database that was selected when the client asked.
+#[test]
+fn what_comes_back_in_a_failover_keeps_its_database() {
+    for next in ["SELECT 0", "RESET"] {
+        let proxied = Proxied::start();
+        let successor = Server::start();
+        let mut client = proxied.client();
+        // The links to both databases are there: nothing has to wait for them.
+        for line in ["GET k", "SELECT 1", "GET k"] {
+            client.text(line);
+        }
+        let demoted = format!("REPLICAOF 127.0.0.1 {}", successor.port);
+        assert_eq!(proxied.old.client().text(&demoted), "+OK\\r\\n");
+        let words = |line: &str| encode(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+        let pipeline = ["SET k one", next, "GET k"].map(words).concat();
+        std::io::Write::write_all(&mut client.stream, &pipeline).unwrap();
+        wait_for("the held command", || {
+            proxied.stats.held.load(Ordering::Relaxed) == 1
+        });
+        proxied.master(Side::Old, Some(&successor));
+        let replies = [client.reply(), client.reply(), client.reply()];
+        assert_eq!(
+            (&replies[0][..1], &replies[2][..]),
+            (&b"+"[..], &b"$-1\r\n"[..]),
+            "{next}"
+        );
+        let mut direct = successor.client();
+        assert_eq!(direct.text("GET k"), "$-1\\r\\n", "{next}");
+        direct.text("SELECT 1");
+        assert_eq!(direct.text("GET k"), "$3\\r\\none\\r\\n", "{next}");
+    }
+}
+
 #[test]
 fn replies_that_wait_for_an_older_one_count_against_the_output_buffer() {
     let proxied = Proxied::with(|config| config.limits.output_buffer_bytes = 8 * 1024 * 1024);

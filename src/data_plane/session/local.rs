@@ -20,6 +20,9 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             b"+OK\r\n".to_vec()
         }
         LocalCommand::Reset => {
+            if state.database != 0 {
+                settle(state)?;
+            }
             sending.abandon(state);
             sending.session.unsubscribe_all(state);
             state.name.clear();
@@ -82,6 +85,15 @@ fn database(argument: &[u8]) -> Result<u32, Refusal> {
     u32::try_from(number).map_err(|_| redis(&[b"ERR DB index is out of range"]))
 }
 
+/// What is under way was meant for the database selected until now, and comes first: what a failover brings back is sent again
+/// to the one selected then.
+fn settle(state: &State) -> Result<(), Stall> {
+    match state.replies.open_count() {
+        0 => Ok(()),
+        _ => Err(Stall::Replies),
+    }
+}
+
 /// The server knows which databases there are: it has been asked by the first link to one.
 fn select(sending: &Sending<'_>, state: &mut State, argument: &[u8]) -> Result<(), Stop> {
     let wanted = database(argument)?;
@@ -91,6 +103,9 @@ fn select(sending: &Sending<'_>, state: &mut State, argument: &[u8]) -> Result<(
             why: "while keys are watched it is not supported yet",
         }
         .into());
+    }
+    if wanted != state.database {
+        settle(state)?;
     }
     if wanted != 0 && wanted != state.database {
         let side = majority_owner(sending.turn.snapshot.weight);
