@@ -74,8 +74,6 @@ pub const LIMIT_ASKED_AGAIN: Duration = Duration::from_secs(1);
 pub const SUBSCRIBER_CHECK: Duration = Duration::from_millis(250);
 /// So many looks without a byte, the node having been asked: it is dead or frozen. 1 s, and up to 250 ms more.
 pub const SUBSCRIBER_SILENT_CHECKS: u32 = 5;
-/// How long a message may be under way before it is read: what the beginning of a gap allows for.
-pub const GAP_SLACK: Duration = Duration::from_millis(50);
 /// For how long after slots have left a side publishes to it may still be under way: they count as owned in a gap.
 pub const OWNER_SLACK: Duration = Duration::from_millis(250);
 /// Names listed in a gap; beyond it, it says "all".

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bounds;
+mod gaps;
 mod order;
 mod proxied;
 mod pubsub;

@@ -20,7 +20,7 @@ use super::gap::Gap;
 use super::pending::Pending;
 use super::settling::Settling;
 use super::shared::Marks;
-use super::subscriber_link::{Expected, SubscriberLink, garbage};
+use super::subscriber_link::{Expected, NodeRole, SubscriberLink, garbage};
 use super::topic::{Stage, Topic};
 use super::weights::{Extremes, Weights};
 use crate::cluster::Side;
@@ -236,7 +236,12 @@ impl Hub {
         let is_error = reply.first() == Some(&b'-');
         match expected.ok_or_else(|| garbage("an answer that nobody asked for"))? {
             Expected::Unsubscribed { is_pattern } => self.pattern_answered(route, link, is_pattern),
-            Expected::Pong { number } => link.passed.set(link.passed.get().max(number)),
+            Expected::Pong { number, asked } => {
+                link.passed.set(link.passed.get().max(number));
+                if link.role == NodeRole::Master {
+                    link.heard_all.set(asked);
+                }
+            }
             Expected::Marks if is_error => {
                 return Err(garbage("the node refuses the channel of this worker's marks"));
             }

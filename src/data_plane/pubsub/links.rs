@@ -1,7 +1,7 @@
 //! What becomes of a hub's links: dialled, complete, lost, left?
 //!
-//! Shell. A lost link is dialled anew at once, and everything subscribed to again. What may have been missed is from the last
-//! byte of the lost link until the last confirmation on the next; it is told when the side owned any of it meanwhile.
+//! Shell. A lost link is dialled anew at once, and everything subscribed to again. What may have been missed is from when the
+//! lost link had certainly told all until the last confirmation on the next; it is told when the side owned any of it meanwhile.
 //!
 //! After a change of master the next link is subscribed first, and only then the former one left, behind a fence: all that
 //! was published there through this process is heard. That is told as a gap all the same: others may have published on the
@@ -28,7 +28,7 @@ use crate::cluster::Side;
 use crate::config::SubscribeTo;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::upstream;
-use crate::limits::{CONNECT_TIMEOUT, FOLLOW_INTERVAL, GAP_CHANNELS_MAX, GAP_SLACK};
+use crate::limits::{CONNECT_TIMEOUT, FOLLOW_INTERVAL, GAP_CHANNELS_MAX};
 use crate::routing::{Epoch, Snapshot};
 
 /// A link that ends sooner than this after it was ready counts as a failed attempt.
@@ -126,7 +126,8 @@ impl Hub {
         link.wishes.borrow_mut().clear();
         let outage = feed.outage.get();
         if self.is_needed() {
-            feed.misses(now.checked_sub(FOLLOW_INTERVAL).unwrap_or(now));
+            let promoted = now.checked_sub(FOLLOW_INTERVAL).unwrap_or(now);
+            feed.misses(promoted.min(link.heard_all.get()));
         }
         let former = Former {
             link,
@@ -225,8 +226,7 @@ impl Hub {
     /// Messages of `side` may have been missed from `since` until now: says so where that can be.
     fn tell(&self, route: &LocalRoute, side: Side, since: Instant) {
         let now = Instant::now();
-        let from = since.checked_sub(GAP_SLACK).unwrap_or(since);
-        let owned = self.weights.borrow().since(from);
+        let owned = self.weights.borrow().since(since);
         let concerned = self.concerned(side, owned);
         if concerned.is_empty() {
             return;
@@ -237,7 +237,7 @@ impl Hub {
             route: route.name.clone(),
             side,
             channels: (concerned.len() <= GAP_CHANNELS_MAX).then(names),
-            from: wall_time(from, now),
+            from: wall_time(since, now),
             to: wall_time(now, now),
         });
     }
@@ -254,7 +254,7 @@ impl Hub {
             }
             // Its place may not have been taken yet.
             if !feed.ready().is_some_and(|present| present.is_complete.get()) {
-                feed.misses(link.heard.get());
+                feed.misses(link.heard_all.get());
             }
             return Duration::ZERO;
         }
@@ -264,7 +264,7 @@ impl Hub {
         feed.present.take();
         self.unconfirm(link.side);
         if link.ready_at.get().is_some() && self.is_needed() {
-            feed.misses(link.heard.get());
+            feed.misses(link.heard_all.get());
         }
         let now = Instant::now();
         let is_short = |since: Instant| now.saturating_duration_since(since) < SHORT_LIVED;

@@ -46,7 +46,7 @@ impl Hub {
         let Some(number) = self.publish_mark(route, link.side) else {
             return;
         };
-        link.marks.borrow_mut().push_back(number);
+        link.marks.borrow_mut().push_back((number, Instant::now()));
         if let Some(former) = self.feed(link.side).former.borrow().as_ref()
             && former.fence.get().is_none()
         {
@@ -95,22 +95,24 @@ impl Hub {
             }
             link.pause(former.link.passed.get() < cut && former.link.is_ready());
         }
-        let is_lost = {
+        let (is_lost, sent) = {
             let mut marks = link.marks.borrow_mut();
-            let earlier = marks.iter().take_while(|mark| **mark < number).count();
-            let is_known = marks.get(earlier) == Some(&number);
-            marks.drain(..earlier + usize::from(is_known));
-            earlier > 0
+            let earlier = marks.iter().take_while(|mark| mark.0 < number).count();
+            let known = marks.get(earlier).filter(|mark| mark.0 == number).copied();
+            marks.drain(..earlier + usize::from(known.is_some()));
+            (earlier > 0, known.map(|mark| mark.1))
         };
         if is_lost {
             // Marks before this one never came: the replica was resynchronized past them.
-            feed.misses(link.marked.get());
+            feed.misses(link.heard_all.get());
         }
         let is_whole = link.behind.get() == 0 && !link.is_muted.get();
         if is_whole && (is_lost || !link.is_complete.get()) {
             self.complete(route, link);
         }
-        link.marked.set(Instant::now());
+        if let Some(sent) = sent {
+            link.heard_all.set(sent);
+        }
     }
 }
 

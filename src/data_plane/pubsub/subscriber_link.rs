@@ -63,6 +63,7 @@ pub(super) enum Expected {
     },
     Pong {
         number: u64,
+        asked: Instant,
     },
     /// The subscription to this worker's marks.
     Marks,
@@ -90,14 +91,14 @@ pub(super) struct SubscriberLink {
     /// It is not read on: another link has to tell first what comes before.
     is_paused: Cell<bool>,
     pub(super) ready_at: Cell<Option<Instant>>,
-    /// When the node was last heard of.
-    pub(super) heard: Cell<Instant>,
+    /// Everything published on the side's master before this has been heard. Of a master: when it was asked for the last
+    /// answer, as that comes after what it had published. Of a replica, which may answer and follow nobody: when the last mark
+    /// that has come through was sent. When a byte was last read says nothing: what was read may have waited for long.
+    pub(super) heard_all: Cell<Instant>,
     /// The highest fence that has been answered.
     pub(super) passed: Cell<u64>,
-    /// Marks published on the master that have not come through, oldest first.
-    pub(super) marks: RefCell<VecDeque<u64>>,
-    /// When one last has.
-    pub(super) marked: Cell<Instant>,
+    /// Marks published on the master that have not come through, oldest first, and when they were sent.
+    pub(super) marks: RefCell<VecDeque<(u64, Instant)>>,
 }
 
 impl SubscriberLink {
@@ -117,10 +118,9 @@ impl SubscriberLink {
             is_muted: Cell::new(false),
             is_paused: Cell::new(false),
             ready_at: Cell::new(None),
-            heard: Cell::new(Instant::now()),
+            heard_all: Cell::new(Instant::now()),
             passed: Cell::new(passed),
             marks: RefCell::default(),
-            marked: Cell::new(Instant::now()),
         })
     }
 
@@ -191,7 +191,10 @@ impl SubscriberLink {
         let mut digits = itoa::Buffer::new();
         self.send(
             &[b"PING", digits.format(number).as_bytes()],
-            Expected::Pong { number },
+            Expected::Pong {
+                number,
+                asked: Instant::now(),
+            },
         );
     }
 
@@ -220,7 +223,7 @@ pub(super) async fn drive(
     let now = Instant::now();
     link.phase.set(Phase::Ready);
     link.ready_at.set(Some(now));
-    link.heard.set(now);
+    link.heard_all.set(now);
     route.hub.link_ready(route, link);
     let mut checks = interval(SUBSCRIBER_CHECK);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -277,7 +280,6 @@ impl LinkIo {
                 return self.poll_checks(link, route, cx);
             }
             self.silent_checks = 0;
-            link.heard.set(Instant::now());
         }
         cx.waker().wake_by_ref();
         Poll::Pending
