@@ -74,11 +74,11 @@ impl LastLook {
 }
 
 impl Facts {
-    /// Whether these are facts of such sides.
+    /// Whether these are facts of such sides. Without any, as a look comes back that took too long, they are of none.
     pub fn are_of(&self, topology: &[Topology; 2]) -> bool {
         Side::BOTH.into_iter().all(|side| {
             self.side(side)
-                .is_none_or(|facts| facts.topology == topology[side.index()])
+                .is_some_and(|facts| facts.topology == topology[side.index()])
         })
     }
 
@@ -94,6 +94,11 @@ mod tests {
     use super::*;
     use crate::control_plane::preflight::{Check, Grade};
     use std::time::Duration;
+
+    #[test]
+    fn a_look_that_saw_nobody_is_of_no_sides() {
+        assert!(!Facts::default().are_of(&Default::default()));
+    }
 
     #[test]
     fn a_look_holds_for_some_seconds_and_not_for_other_nodes() {
