@@ -46,8 +46,8 @@ pub(super) async fn node(
     auth: Option<&Credentials>,
     digest: &RandomState,
 ) -> Learnt<NodeAnswer> {
-    let deadline = tokio::time::Instant::now() + PREFLIGHT_ASK_TIMEOUT;
     let mut client = connect(addr, auth).await?;
+    let deadline = tokio::time::Instant::now() + PREFLIGHT_ASK_TIMEOUT;
     let asked = Instant::now();
     let (wall, time) = (wall_seconds(), ask(&mut client, &[&[b"TIME"]], deadline).await);
     let clock_took = asked.elapsed().as_secs_f64();
@@ -108,8 +108,8 @@ pub(super) async fn sentinel(
     auth: Option<&Credentials>,
     master_name: &str,
 ) -> Learnt<SentinelAnswer> {
-    let deadline = tokio::time::Instant::now() + PREFLIGHT_ASK_TIMEOUT;
     let mut client = connect(addr, auth).await?;
+    let deadline = tokio::time::Instant::now() + PREFLIGHT_ASK_TIMEOUT;
     let name = master_name.as_bytes();
     let questions: [&[&[u8]]; 5] = [
         &[b"SENTINEL", b"MASTER", name],
