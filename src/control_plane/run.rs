@@ -472,6 +472,8 @@ impl Control {
     /// Has an operator's order decided; `reply` is answered once it is in force and saved.
     pub(super) fn decide_order(&mut self, at: usize, input: Input, reply: oneshot::Sender<Reply>) {
         let now = Instant::now();
+        // The last look may be from before a stall of this process: an order is decided by what holds now.
+        self.look(at, now);
         let epoch = match self.routes[at].decide(input, now) {
             Err(refused) => {
                 let _ = reply.send(Reply::Error(refused.to_string()));
