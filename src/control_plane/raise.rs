@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::Event;
@@ -24,6 +25,13 @@ pub(super) struct PendingRaise {
     input: Input,
     reply: oneshot::Sender<Reply>,
     began: Instant,
+}
+
+/// A look under way. The one before it is over, and its connections with it.
+#[derive(Debug)]
+pub(super) struct Looking {
+    number: u64,
+    task: AbortHandle,
 }
 
 impl Control {
@@ -57,10 +65,13 @@ impl Control {
 
     fn look_at_both(&mut self, at: usize, after: Duration) {
         let route = &mut self.routes[at];
-        let number = route.looks + 1;
-        (route.looks, route.looking) = (number, Some(number));
+        if let Some(before) = route.looking.take() {
+            before.task.abort();
+        }
+        route.looks += 1;
+        let number = route.looks;
         let (names, events) = (route.known(), self.events.clone());
-        tokio::task::spawn_local(async move {
+        let task = tokio::task::spawn_local(async move {
             sleep(after).await;
             // Each peer has a time of its own; this is the backstop.
             let facts = timeout(PREFLIGHT_MAX, collect(names)).await;
@@ -73,15 +84,18 @@ impl Control {
                 })
                 .await;
         });
+        self.routes[at].looking = Some(Looking {
+            number,
+            task: task.abort_handle(),
+        });
     }
 
     /// Both sides have been looked at.
     pub(super) fn looked(&mut self, at: usize, number: u64, facts: &Facts) {
-        let Some(route) = self
-            .routes
-            .get_mut(at)
-            .filter(|route| route.looking == Some(number))
-        else {
+        let Some(route) = self.routes.get_mut(at).filter(|route| {
+            let awaited = route.looking.as_ref().map(|looking| looking.number);
+            awaited == Some(number)
+        }) else {
             return;
         };
         route.looking = None;

@@ -13,7 +13,7 @@ use super::detach::Detach;
 use super::guard::{self, Observation, ObservationKind, Rule, RuleVerdict, Rules, Verdict};
 use super::ledger::{Ledger, Messages};
 use super::preflight::{Known, LastLook, Traffic};
-use super::raise::PendingRaise;
+use super::raise::{Looking, PendingRaise};
 use super::record::Record;
 use super::shift::{Change, ChangeKind, Controller, Health, Input, Now, Refused, Standing, TimeOfDay};
 use super::store::{Progress, Store};
@@ -58,7 +58,7 @@ pub(super) struct RouteControl {
     /// How many there were.
     pub(super) looks: u64,
     /// The number of the one that is under way.
-    pub(super) looking: Option<u64>,
+    pub(super) looking: Option<Looking>,
     /// The order that waits for it.
     pub(super) pending: Option<PendingRaise>,
     traffic: [Traffic; 2],
