@@ -282,18 +282,12 @@ impl RouteControl {
 
     /// Whom to look at, by side.
     pub(super) fn known(&mut self) -> [Option<Known>; 2] {
-        let now = Instant::now();
-        let config = &self.shared.config;
-        let endpoints = [Some(config.old.clone()), config.new.clone()];
-        let mut known = [None, None];
-        for (side, endpoint) in Side::BOTH.into_iter().zip(endpoints) {
-            known[side.index()] = endpoint.map(|endpoint| Known {
-                endpoint,
-                topology: self.topology[side.index()].clone(),
-                stream: self.traffic[side.index()].bytes_per_second(now),
-            });
-        }
-        known
+        Known::of(
+            &self.shared.config,
+            &self.topology,
+            &mut self.traffic,
+            Instant::now(),
+        )
     }
 
     /// Other thresholds from now on. What is known stays known: a reload must neither blind the guard at weight 50 nor

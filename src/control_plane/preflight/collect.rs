@@ -6,12 +6,16 @@
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::rc::Rc;
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 
 use super::ask;
 use super::facts::{Facts, Learnt, NodeAnswer, NodeFacts, SentinelAnswer, SentinelFacts, SideFacts};
+use super::traffic::Traffic;
 use crate::cluster::{Discovery, Endpoint, NodeAddr, Side, Topology};
+use crate::config::RouteConfig;
+
 use crate::limits::{NODES_MAX, SENTINELS_MAX};
 
 /// What is known of a side before anybody is asked.
@@ -23,6 +27,28 @@ pub struct Known {
     pub topology: Topology,
     /// See [`SideFacts::stream`].
     pub stream: Option<f64>,
+}
+
+impl Known {
+    /// What is known of both sides of a route.
+    pub fn of(
+        route: &RouteConfig,
+        topology: &[Topology; 2],
+        traffic: &mut [Traffic; 2],
+        now: Instant,
+    ) -> [Option<Self>; 2] {
+        Side::BOTH.map(|side| {
+            let endpoint = match side {
+                Side::Old => Some(route.old.clone()),
+                Side::New => route.new.clone(),
+            };
+            endpoint.map(|endpoint| Self {
+                endpoint,
+                topology: topology[side.index()].clone(),
+                stream: traffic[side.index()].bytes_per_second(now),
+            })
+        })
+    }
 }
 
 /// One peer's answer.

@@ -105,15 +105,6 @@ impl Look {
     }
 
     fn known(&mut self, route: &RouteConfig, now: Instant) -> [Option<Known>; 2] {
-        let endpoints = [Some(route.old.clone()), route.new.clone()];
-        let mut known = [None, None];
-        for (side, endpoint) in Side::BOTH.into_iter().zip(endpoints) {
-            known[side.index()] = endpoint.map(|endpoint| Known {
-                endpoint,
-                topology: self.topology[side.index()].clone(),
-                stream: self.traffic[side.index()].bytes_per_second(now),
-            });
-        }
-        known
+        Known::of(route, &self.topology, &mut self.traffic, now)
     }
 }
