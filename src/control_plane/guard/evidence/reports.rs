@@ -174,7 +174,9 @@ impl SideEvidence {
         if self.dates_badly || info.took > BAND_OVER / 4 {
             node.sent.clear();
             node.stream.clear();
-            self.commands.clear();
+            if is_master {
+                self.commands.clear();
+            }
         } else {
             if let Some(sent) = info.net_output_bytes {
                 node.sent.push(at, sent, BAND_OVER);
