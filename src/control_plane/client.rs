@@ -50,10 +50,11 @@ impl Client {
         };
         if let Some(auth) = auth {
             let password = auth.password.expose().as_bytes();
-            match &auth.user {
-                Some(user) => client.call(&[b"AUTH", user.as_bytes(), password]).await?,
-                None => client.call(&[b"AUTH", password]).await?,
+            let answer = match &auth.user {
+                Some(user) => client.call(&[b"AUTH", user.as_bytes(), password]).await,
+                None => client.call(&[b"AUTH", password]).await,
             };
+            answer.map_err(without_arguments)?;
         }
         // Only so that an operator sees in CLIENT LIST who this is: a refusal does no harm.
         match client.call(&[b"CLIENT", b"SETNAME", name.as_bytes()]).await {
@@ -105,5 +106,34 @@ impl Client {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
             }
         }
+    }
+}
+
+/// A server that does not know AUTH repeats its arguments, the password among them, and what is refused is told to operators.
+fn without_arguments(error: ClientError) -> ClientError {
+    match error {
+        ClientError::Refused(text) => {
+            let end = text.find(", with args beginning with").unwrap_or(text.len());
+            ClientError::Refused(text[..end].to_owned())
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_repeats_the_password_is_told_without_it() {
+        let said = "ERR unknown command `AUTH`, with args beginning with: `app` `secret` ";
+        let told = without_arguments(ClientError::Refused(said.to_owned())).to_string();
+        assert!(
+            told.contains("unknown command `AUTH`") && !told.contains("secret"),
+            "{told}"
+        );
+        let words = "WRONGPASS invalid username-password pair or user is disabled.";
+        let told = without_arguments(ClientError::Refused(words.to_owned())).to_string();
+        assert!(told.contains(words), "{told}");
     }
 }
