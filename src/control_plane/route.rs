@@ -241,7 +241,8 @@ impl RouteControl {
             && side == Side::Old
             && old_master == Some(&observation.node)
         {
-            self.fed.listed(&observation.node, info);
+            self.fed
+                .listed(&observation.node, info, &self.topology[Side::Old.index()]);
         }
         self.traffic[side.index()].observe(&observation);
         if let Some(tape) = &mut self.tape {

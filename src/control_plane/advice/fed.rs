@@ -1,7 +1,7 @@
 //! Whom does the old master feed, and who of them is not its own?
 //!
-//! Pure. Its own are the nodes it had when this process first heard from it; Sentinel cannot be asked, since it takes every
-//! replica that attaches for one of the group's.
+//! Pure. Its own are the nodes it had when this process first heard from it, those that were away at that moment too; later
+//! Sentinel cannot be asked, since it takes every replica that attaches for one of the group's.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +11,22 @@ use crate::control_plane::guard::NodeInfo;
 /// The replicas of `old`'s master.
 #[derive(Clone, Debug, Default)]
 pub(in crate::control_plane) struct Fed {
-    /// Old's nodes at first; never more than one listing and its master.
+    /// Old's nodes at first; never more than one listing and one topology.
     own: BTreeSet<NodeAddr>,
     replicas: Vec<NodeAddr>,
 }
 
 impl Fed {
-    /// The master has said whom it feeds.
-    pub(in crate::control_plane) fn listed(&mut self, master: &NodeAddr, info: &NodeInfo) {
+    /// The master has said whom it feeds; `named` is the side as it is known.
+    pub(in crate::control_plane) fn listed(&mut self, master: &NodeAddr, info: &NodeInfo, named: &Topology) {
         if !info.is_master {
             return;
         }
         self.replicas = info.replicas.iter().map(|line| line.addr.clone()).collect();
         self.replicas.sort();
         if self.own.is_empty() {
-            self.own.extend(self.replicas.iter().cloned());
+            self.own
+                .extend(self.replicas.iter().chain(&named.replicas).cloned());
             self.own.insert(master.clone());
         }
     }
@@ -83,7 +84,7 @@ mod tests {
     fn fed(listings: &[&[u16]]) -> Fed {
         let mut fed = Fed::default();
         for ports in listings {
-            fed.listed(&node(1), &listing(ports));
+            fed.listed(&node(1), &listing(ports), &Topology::default());
         }
         fed
     }
@@ -106,6 +107,18 @@ mod tests {
     }
 
     #[test]
+    fn those_who_were_away_at_first_are_its_own_all_the_same() {
+        let mut fed = Fed::default();
+        let named = Topology {
+            master: Some(node(1)),
+            replicas: vec![node(2), node(3)],
+        };
+        fed.listed(&node(1), &listing(&[]), &named);
+        fed.listed(&node(1), &listing(&[2, 3, 4]), &named);
+        assert_eq!(strangers(&fed, None, &[], &[]), [4]);
+    }
+
+    #[test]
     fn one_that_took_anothers_place_is_no_stranger() {
         let fed = fed(&[&[2, 3], &[2, 4]]);
         assert_eq!(strangers(&fed, None, &[], &[]), [0; 0]);
@@ -122,7 +135,7 @@ mod tests {
         let mut fed = fed(&[&[2, 3]]);
         fed.forget();
         assert_eq!(strangers(&fed, Some(0), &[], &[]), [0; 0]);
-        fed.listed(&node(2), &listing(&[1, 3, 4]));
+        fed.listed(&node(2), &listing(&[1, 3, 4]), &Topology::default());
         assert_eq!(strangers(&fed, None, &[], &[]), [4]);
     }
 }

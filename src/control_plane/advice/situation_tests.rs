@@ -36,7 +36,7 @@ fn fed(listings: &[&[u16]]) -> Fed {
             replicas: ports.iter().map(line).collect(),
             ..NodeInfo::default()
         };
-        fed.listed(&node(1), &info);
+        fed.listed(&node(1), &info, &Topology::default());
     }
     fed
 }
