@@ -101,11 +101,9 @@ impl Connection {
             self.readings.pop_front();
         }
         self.readings.push_back((at, bytes));
-        while self
-            .readings
-            .front()
-            .is_some_and(|(read, _)| at.saturating_duration_since(*read) > GROWTH_OVER)
-        {
+        let is_old = |(read, _): &(Instant, f64)| at.saturating_duration_since(*read) > GROWTH_OVER;
+        // As many as a line needs are kept, however seldom the master is asked.
+        while self.readings.len() > READINGS_LEAST && self.readings.front().is_some_and(is_old) {
             self.readings.pop_front();
         }
         let soft = rules.overflow.map_or(0.0, |limit| as_bytes(limit.soft_bytes));
@@ -175,11 +173,15 @@ mod tests {
     }
 
     fn filled(step_bytes: u64, steps: u64) -> Connection {
+        filled_every(100, step_bytes, steps)
+    }
+
+    fn filled_every(millis: u64, step_bytes: u64, steps: u64) -> Connection {
         let start = Instant::now();
         let mut connection = Connection::default();
         for step in 0..steps {
             connection.read(
-                start + Duration::from_millis(100 * step),
+                start + Duration::from_millis(millis * step),
                 step_bytes * step,
                 &RULES,
             );
@@ -201,6 +203,13 @@ mod tests {
             soft_seconds: 0,
         };
         assert_eq!(filled(100_000, 6).overflows_in(&unlimited), None);
+    }
+
+    #[test]
+    fn growth_is_seen_however_seldom_the_master_is_asked() {
+        // 100 KB a second, at 500 KB: over the soft bound, or 5 s to the hard one.
+        let left = filled_every(1_000, 100_000, 6).overflows_in(&LIMIT);
+        assert!(left.is_some(), "five readings are a line");
     }
 
     #[test]
