@@ -86,7 +86,8 @@ impl Told {
             self.unknown.clear();
             return Some(("guard_ready", format!("all {rules} rules have evidence")));
         }
-        if may_speak && !unknown.is_subset(&self.unknown) {
+        let is_more = !unknown.is_subset(&self.unknown);
+        if may_speak && is_more {
             let names: Vec<&str> = unknown.iter().map(|rule| rule.name()).collect();
             let text = format!(
                 "no fresh evidence for {} of {rules} rules: {}",
@@ -95,6 +96,10 @@ impl Told {
             );
             (self.at, self.is_ready, self.unknown) = (Some(now), false, unknown);
             return Some(("guard_unknown", text));
+        }
+        if may_speak && unknown.len() < self.unknown.len() && !is_more {
+            // Not worth a word; when it is lost again, it is.
+            (self.at, self.unknown) = (Some(now), unknown);
         }
         None
     }
@@ -169,6 +174,26 @@ mod tests {
         ]);
         assert_eq!(kinds(&news.of(&more, start + GAP * 2)), ["guard_unknown"]);
         assert_eq!(news.of(&some, start + GAP * 3), []);
+    }
+
+    #[test]
+    fn a_second_loss_is_told_where_a_rule_never_has_evidence() {
+        let start = Instant::now();
+        let mut news = News::default();
+        let some = verdicts(&[
+            (Rule::Unreachable, Verdict::Ok),
+            (Rule::SlowlogGrowth, Verdict::Unknown),
+        ]);
+        let none = verdicts(&[
+            (Rule::Unreachable, Verdict::Unknown),
+            (Rule::SlowlogGrowth, Verdict::Unknown),
+        ]);
+        news.of(&some, start);
+        let all = [&some, &none, &some, &none, &some, &none];
+        let told = (1..)
+            .zip(all)
+            .map(|(step, one)| news.of(one, start + GAP * step).len());
+        assert_eq!(told.collect::<Vec<_>>(), [1, 1, 0, 1, 0, 1]);
     }
 
     #[test]
