@@ -44,22 +44,24 @@ impl Measure<'_> {
             return Reading::unknown(side.master.as_ref(), self.now);
         };
         let window = side.config.rules.get(Rule::CommandMismatch).window;
-        let replicas = side.present().filter(|(_, node)| node.steady.done());
-        let counted = replicas.filter(|(_, node)| {
+        let counted = side.present().filter(|(_, node)| node.steady.done());
+        // One of which nothing is known is not taken for one that does as the others do.
+        let rate = |(addr, node): (_, &super::Node)| {
             let fresh = node.fresh(self.now, side.config.stale_after);
-            fresh.is_some_and(|report| report.in_sync())
-        });
-        let rate = |(addr, node): (_, &super::Node)| Some((addr, node.stream.per_second(window)?));
-        let rates: Vec<_> = counted.filter_map(rate).collect();
-        let master = side.master_node().and_then(rate);
-        let mut sorted: Vec<f64> = rates.iter().chain(&master).map(|(_, (rate, _))| *rate).collect();
+            let rate = fresh.and_then(|_| node.stream.per_second(window));
+            (addr, rate)
+        };
+        let rates: Vec<_> = counted.map(rate).collect();
+        let master = side.master_node().map(rate);
+        let known = rates.iter().chain(&master).filter_map(|(_, rate)| *rate);
+        let mut sorted: Vec<f64> = known.map(|(rate, _)| rate).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
         if rates.len() < 2 || median < STREAM_LEAST {
             return Reading::of(None, 0.0, report.at);
         }
-        let apart =
-            |(addr, (rate, at)): (_, (f64, _))| (addr, Some(((rate - median).abs() / median * 100.0, at)));
-        self.worst(side, limit, rates.into_iter().map(apart))
+        let apart = |(rate, at): (f64, _)| ((rate - median).abs() / median * 100.0, at);
+        let measured = rates.into_iter().map(|(addr, rate)| (addr, rate.map(apart)));
+        self.worst(side, limit, measured)
     }
 }
