@@ -87,7 +87,7 @@ impl Tape {
             if !self.send(Message::Header(Box::new(header))) {
                 return;
             }
-            (self.has_begun, self.lost) = (true, 0);
+            (self.has_begun, self.lost, self.is_loss_told) = (true, 0, false);
         }
         self.send(Message::Entry { now, what });
     }
