@@ -145,16 +145,11 @@ fn a_replica_that_joins_and_one_that_restarts_quickly_raise_nothing() {
                 .iter()
                 .any(|node| node.node == address && node.counts == wanted)
         };
-        while counts(&guard, true) {
-            let mut once = false;
+        for was in [true, false] {
             guard
-                .until("a step", |_| std::mem::replace(&mut once, true))
-                .await;
-        }
-        while counts(&guard, false) {
-            let mut once = false;
-            guard
-                .until("a step", |_| std::mem::replace(&mut once, true))
+                .go_on_until("the replica to count no more, and again", |guard| {
+                    !counts(guard, was)
+                })
                 .await;
         }
         guard.until_healthy().await;

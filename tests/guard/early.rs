@@ -89,6 +89,12 @@ fn a_replica_beyond_the_usual_number_is_told_before_the_topology_has_it() {
         let (mut guard, _) = Guard::start(None);
         guard.set_topology(topology(&servers));
         guard.until_healthy().await;
+        // Learnt of the master's next word: one that joins before that is not told from the usual ones so soon.
+        let is_learnt = |verdicts: &[_]| {
+            let note = of(verdicts, Rule::ReplicaExcess).evidence.note.as_deref();
+            note == Some("2 attached, usual 2, learnt")
+        };
+        guard.until("the usual number to be learnt", is_learnt).await;
         let third = Server::start(&ServerOptions {
             replica_of: Some(servers[0].addr()),
             ..options()

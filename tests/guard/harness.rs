@@ -146,6 +146,15 @@ impl Guard {
         assert_eq!(self.tripped, [] as [&str; 0]);
     }
 
+    /// Goes on until something is so that no verdict tells.
+    pub(crate) async fn go_on_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !is_so(self) {
+            assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+            self.step().await;
+        }
+    }
+
     pub(crate) async fn step(&mut self) {
         let mut stepped = false;
         self.until("a step", |_| std::mem::replace(&mut stepped, true))

@@ -75,14 +75,14 @@ fn a_node_that_does_not_answer_has_one_question_open() {
         let before = calls(&master, "slowlog|get");
         master.signal(nix::sys::signal::Signal::SIGSTOP).unwrap();
         let silences = guard.silences;
-        while guard.silences < silences + 3 {
-            guard.step().await;
-        }
+        guard
+            .go_on_until("three silences", |guard| guard.silences >= silences + 3)
+            .await;
         master.signal(nix::sys::signal::Signal::SIGCONT).unwrap();
         let answers = guard.answers;
-        while guard.answers == answers {
-            guard.step().await;
-        }
+        guard
+            .go_on_until("an answer", |guard| guard.answers > answers)
+            .await;
         // The one that was open, whose connection is gone, and the one after it: what was not answered was not asked again.
         let asked = calls(&master, "slowlog|get") - before;
         assert!(

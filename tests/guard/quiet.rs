@@ -27,9 +27,8 @@ async fn quiet(servers: &[Server], trouble: impl AsyncFnOnce(&mut Guard, &[Serve
 
 /// Until a field of INFO is 0 again.
 async fn until_over(guard: &mut Guard, server: &Server, field: &str) {
-    while server.info("persistence", field).unwrap() != "0" {
-        guard.step().await;
-    }
+    let is_over = |_: &Guard| server.info("persistence", field).unwrap() == "0";
+    guard.go_on_until(field, is_over).await;
 }
 
 #[test]
@@ -51,9 +50,7 @@ fn replicas_restarted_one_after_the_other_trip_nothing() {
                 nodes.iter().any(|node| node.node == address && node.counts)
             };
             guard.go_on(Duration::from_secs(1)).await;
-            while !counts(&guard) {
-                guard.step().await;
-            }
+            guard.go_on_until("the replica to count", counts).await;
         }
         stop.store(true, Ordering::Relaxed);
         writing.join().unwrap();
@@ -97,9 +94,9 @@ fn a_big_delete_and_a_slow_script_trip_nothing() {
                 // On a thread of its own: the guard must not wait for it.
                 let mut client = servers[0].client().unwrap();
                 let running = std::thread::spawn(move || client.ask(&["EVAL", spin, "0"]).unwrap());
-                while !running.is_finished() {
-                    guard.step().await;
-                }
+                guard
+                    .go_on_until("the script to end", |_| running.is_finished())
+                    .await;
                 running.join().unwrap();
                 guard.go_on(Duration::from_millis(500)).await;
             }
