@@ -49,12 +49,16 @@ impl Client {
             scanner: ReplyScanner::new(),
         };
         if let Some(auth) = auth {
-            let password = auth.password.expose().as_bytes();
+            let password = auth.password.expose();
             let answer = match &auth.user {
-                Some(user) => client.call(&[b"AUTH", user.as_bytes(), password]).await,
-                None => client.call(&[b"AUTH", password]).await,
+                Some(user) => {
+                    client
+                        .call(&[b"AUTH", user.as_bytes(), password.as_bytes()])
+                        .await
+                }
+                None => client.call(&[b"AUTH", password.as_bytes()]).await,
             };
-            answer.map_err(without_arguments)?;
+            answer.map_err(|error| without_password(error, password))?;
         }
         // Only so that an operator sees in CLIENT LIST who this is: a refusal does no harm.
         match client.call(&[b"CLIENT", b"SETNAME", name.as_bytes()]).await {
@@ -109,12 +113,16 @@ impl Client {
     }
 }
 
-/// A server that does not know AUTH repeats its arguments, the password among them, and what is refused is told to operators.
-fn without_arguments(error: ClientError) -> ClientError {
+/// A server that does not know AUTH repeats its arguments, the password or its beginning among them, and what is refused is
+/// told to operators.
+fn without_password(error: ClientError, password: &str) -> ClientError {
     match error {
         ClientError::Refused(text) => {
             let end = text.find(", with args beginning with").unwrap_or(text.len());
-            ClientError::Refused(text[..end].to_owned())
+            ClientError::Refused(match password {
+                "" => text[..end].to_owned(),
+                password => text[..end].replace(password, "***"),
+            })
         }
         other => other,
     }
@@ -124,16 +132,20 @@ fn without_arguments(error: ClientError) -> ClientError {
 mod tests {
     use super::*;
 
+    fn told(said: &str, password: &str) -> String {
+        without_password(ClientError::Refused(said.to_owned()), password).to_string()
+    }
+
     #[test]
     fn a_refusal_that_repeats_the_password_is_told_without_it() {
-        let said = "ERR unknown command `AUTH`, with args beginning with: `app` `secret` ";
-        let told = without_arguments(ClientError::Refused(said.to_owned())).to_string();
-        assert!(
-            told.contains("unknown command `AUTH`") && !told.contains("secret"),
-            "{told}"
+        let cut = told(
+            "ERR unknown command `AUTH`, with args beginning with: `app` `secr",
+            "secret",
         );
+        assert_eq!(cut, "ERR unknown command `AUTH`");
+        assert_eq!(told("ERR what is AUTH secret", "secret"), "ERR what is AUTH ***");
         let words = "WRONGPASS invalid username-password pair or user is disabled.";
-        let told = without_arguments(ClientError::Refused(words.to_owned())).to_string();
-        assert!(told.contains(words), "{told}");
+        assert_eq!(told(words, "secret"), words);
+        assert_eq!(told(words, ""), words);
     }
 }

@@ -198,7 +198,7 @@ fn passwords_are_used_and_a_wrong_one_is_told_but_never_shown() {
 
 #[test]
 fn a_server_that_quotes_the_password_does_not_have_it_told() {
-    let echo = fake::listen(|words| format!("-ERR unknown command, with args beginning with: {words:?}\r\n"));
+    let echo = fake::listen(|words| format!("-ERR no such thing as {words:?}\r\n"));
     let mut watched = Watched::start(Endpoint {
         discovery: Discovery::Sentinel {
             sentinels: vec![echo],

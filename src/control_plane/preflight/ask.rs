@@ -136,7 +136,7 @@ async fn connect(addr: &NodeAddr, auth: Option<&Credentials>) -> Learnt<Client> 
     let connected = timeout(PREFLIGHT_ASK_TIMEOUT, Client::connect(addr, auth, CLIENT_NAME));
     match connected.await {
         Ok(Ok(client)) => Ok(client),
-        Ok(Err(error)) => Err(redacted(&error, auth)),
+        Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(silence()),
     }
 }
@@ -175,15 +175,6 @@ fn permitted(answer: Learnt<Value>, permission: &str) -> Learnt<Value> {
         true => format!("not permitted: give the user {permission}"),
         false => why,
     })
-}
-
-/// Without the password: servers quote the arguments of an AUTH they do not know.
-fn redacted(error: &ClientError, auth: Option<&Credentials>) -> String {
-    let text = error.to_string();
-    match auth.map(|auth| auth.password.expose()) {
-        Some(password) if !password.is_empty() => text.replace(password, "***"),
-        _ => text,
-    }
 }
 
 fn silence() -> String {

@@ -71,7 +71,7 @@ impl Asker {
                     link = None;
                     match error.fault() {
                         Fault::Lost => Answer::Silent,
-                        Fault::Refused | Fault::Garbage => Answer::Refused(self.redact(&error)),
+                        Fault::Refused | Fault::Garbage => Answer::Refused(error.to_string()),
                     }
                 }
             };
@@ -101,7 +101,7 @@ impl Asker {
                     Input::Failed {
                         sentinel,
                         fault: error.fault(),
-                        text: self.redact(&error),
+                        text: error.to_string(),
                     }
                 }
             };
@@ -122,7 +122,7 @@ impl Asker {
                 Err(AskError::Client(ClientError::Refused(_))) if failures > 0 => {}
                 Err(error @ AskError::Client(ClientError::Refused(_))) => {
                     let sentinel = self.peer.clone();
-                    let text = self.redact(&error);
+                    let text = error.to_string();
                     let _ = self.inputs.send(Input::Deaf { sentinel, text }).await;
                 }
                 // The poll says so.
@@ -207,15 +207,6 @@ impl Asker {
     async fn pause(&self) {
         sleep(FOLLOW_GAP).await;
         let _ = timeout(FOLLOW_INTERVAL, self.now.notified()).await;
-    }
-
-    /// The error's text without the password: servers quote the arguments of an AUTH they do not know.
-    fn redact(&self, error: &AskError) -> String {
-        let text = error.to_string();
-        match &self.auth {
-            Some(auth) if !auth.password.expose().is_empty() => text.replace(auth.password.expose(), "***"),
-            _ => text,
-        }
     }
 }
 
