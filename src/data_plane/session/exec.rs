@@ -138,6 +138,11 @@ impl Sending<'_> {
             self.has_room_for(state, std::iter::empty())?;
         }
         self.queue_on(state, side, self.request.bytes)?;
+        if self.class.is_publish {
+            // Not before: a request that has to wait for its link comes here again.
+            let bytes = &mut state.transaction.published_bytes;
+            *bytes = bytes.saturating_add(self.request.bytes.len());
+        }
         for key in self.class.keys.bytes(self.request.args) {
             state.transaction.touch(Slot::of(key));
         }

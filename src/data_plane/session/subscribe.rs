@@ -132,7 +132,7 @@ impl Sending<'_> {
     /// Whether a message can be held by a subscriber, and by the nodes for a worker's link. Those of a transaction are
     /// published at once, and count together. Cost: two comparisons when it is not large.
     #[inline]
-    pub(super) fn has_bearers(&self, state: &mut State) -> Result<(), Refusal> {
+    pub(super) fn has_bearers(&self, state: &State) -> Result<(), Refusal> {
         let bytes = self.request.bytes.len();
         let limit = self.turn.limits.pubsub_output.hard_bytes;
         if limit > 0 && bytes > limit {
@@ -142,7 +142,6 @@ impl Sending<'_> {
         let mut together = bytes;
         if state.transaction.open && self.request.again.is_none() {
             together = together.saturating_add(state.transaction.published_bytes);
-            state.transaction.published_bytes = together;
         }
         match ceiling.is_far(together) {
             true => Ok(()),
