@@ -90,9 +90,8 @@ impl Hub {
             let is_known = known.as_ref().is_some_and(|known| Rc::ptr_eq(known, &topic));
             match what {
                 What::Subscribe { is_first } if is_known => link.send_subscribe(&topic, is_first),
-                // Nobody wants it any more.
+                // Nobody wants it any more. An earlier one of that name may still be subscribed to, so it is to be left.
                 What::Subscribe { is_first } => {
-                    topic.set_stage(link.side, Stage::Absent);
                     if is_first {
                         self.behind_less(route, link);
                     }

@@ -135,8 +135,11 @@ impl Topic {
         self.waiting.borrow_mut().push(Rc::clone(pending));
     }
 
+    /// Whether a request does; those that were refused or whose client has gone wait no more.
     pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.borrow().is_empty()
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.retain(|pending| !pending.is_over());
+        !waiting.is_empty()
     }
 
     /// Those that wait; they are told once.
