@@ -130,9 +130,9 @@ fn a_thousand_apps_a_second_that_come_and_go_leave_nothing_and_ask_little_of_the
     for _ in 0..1_000 {
         drop(subscribed(&running, &["SUBSCRIBE", "busy"]));
     }
-    // A worker that has none of those that stay may have to subscribe for each that comes; the other never has to.
+    // One, or few: a channel stays subscribed for a moment after the last that listens has left.
     let asked = calls() - before;
-    assert!(asked <= 1_000, "{asked} upstream");
+    assert!(asked < 50, "{asked} upstream");
     wait_for("the apps to be forgotten", Duration::from_secs(20), || {
         running.status()["clients"] == 1
     })
