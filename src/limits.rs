@@ -76,6 +76,8 @@ pub const SUBSCRIBER_CHECK: Duration = Duration::from_millis(250);
 pub const SUBSCRIBER_SILENT_CHECKS: u32 = 5;
 /// For how long after slots have left a side publishes to it may still be under way: they count as owned in a gap.
 pub const OWNER_SLACK: Duration = Duration::from_millis(250);
+/// A gap that goes on is told this often, from where it was told last.
+pub const GAP_TOLD_EVERY: Duration = Duration::from_secs(5);
 /// Names listed in a gap; beyond it, it says "all".
 pub const GAP_CHANNELS_MAX: usize = 64;
 /// Gaps waiting for one listener (a worker, the control loop); beyond it, the oldest are dropped and their number is told.

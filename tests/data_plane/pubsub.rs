@@ -807,6 +807,7 @@ fn a_full_resync_of_the_replica_subscribed_to_is_told_as_a_gap() {
     let mut direct = used.client();
     direct.text("REPLICAOF NO ONE");
     let mut master = proxied.old.client();
+    let published = jiff::Timestamp::now();
     master.text("PUBLISH news lost");
     let marks = |master: &mut Client| -> usize {
         let stats = master.text("INFO commandstats");
@@ -818,6 +819,9 @@ fn a_full_resync_of_the_replica_subscribed_to_is_told_as_a_gap() {
     direct.text(&format!("REPLICAOF 127.0.0.1 {}", proxied.old.port));
     let gap = gaps(&mut watcher);
     assert!(gap.contains(r#""side":"old","channels":["news"]"#), "{gap}");
+    let told: serde_json::Value = serde_json::from_str(&gap).unwrap();
+    let from: jiff::Timestamp = told["from"].as_str().unwrap().parse().unwrap();
+    assert!(from <= published, "{published} in {gap}");
     assert_payloads(&proxied, &mut client, "news", &[]);
 }
 

@@ -358,6 +358,7 @@ impl Hub {
         self.forget_idle(route, now);
         self.refuse_due(route, now);
         self.retarget(route, now);
+        self.tell_outages(route, now);
     }
 
     fn forget_idle(&self, route: &Rc<LocalRoute>, now: Instant) {

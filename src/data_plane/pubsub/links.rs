@@ -28,7 +28,7 @@ use crate::cluster::Side;
 use crate::config::SubscribeTo;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::upstream;
-use crate::limits::{CONNECT_TIMEOUT, FOLLOW_INTERVAL, GAP_CHANNELS_MAX};
+use crate::limits::{CONNECT_TIMEOUT, FOLLOW_INTERVAL, GAP_CHANNELS_MAX, GAP_TOLD_EVERY};
 use crate::routing::{Epoch, Snapshot};
 
 /// A link that ends sooner than this after it was ready counts as a failed attempt.
@@ -220,6 +220,17 @@ impl Hub {
                 self.tell(route, link.side, since);
             }
             self.settle(route);
+        }
+    }
+
+    /// A side that does not come back soon, or never: what may have been missed until now is told meanwhile.
+    pub(super) fn tell_outages(&self, route: &LocalRoute, now: Instant) {
+        for feed in &self.feeds {
+            let is_due = |since: &Instant| now.saturating_duration_since(*since) >= GAP_TOLD_EVERY;
+            if let Some(since) = feed.outage.get().filter(is_due) {
+                self.tell(route, feed.side, since);
+                feed.outage.set(Some(now));
+            }
         }
     }
 
