@@ -7,7 +7,7 @@ use switchback::control_plane::guard::{Rule, trip};
 use switchback::control_plane::sentinel;
 use switchback::lab::{Group, GroupOptions, Server, ServerOptions};
 
-use crate::harness::{Guard, PATIENCE, is_well, load, options, run, servers, topology};
+use crate::harness::{Guard, Load, PATIENCE, is_well, options, run, servers, topology};
 
 #[test]
 fn a_healthy_group_behind_a_password_is_ok_and_its_heartbeats_are_quick() {
@@ -56,9 +56,7 @@ fn a_healthy_group_behind_a_password_is_ok_and_its_heartbeats_are_quick() {
 fn a_lone_master_is_ok_and_unreachable_when_it_is_frozen() {
     run(async {
         let master = Server::start(&options()).unwrap();
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(std::slice::from_ref(&master)));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(std::slice::from_ref(&master)).await;
         master.signal(nix::sys::signal::Signal::SIGSTOP).unwrap();
         guard.until_bad(Rule::Unreachable).await;
     });
@@ -68,9 +66,7 @@ fn a_lone_master_is_ok_and_unreachable_when_it_is_frozen() {
 fn a_frozen_master_is_unreachable_within_a_second_and_ok_when_it_thaws() {
     run(async {
         let servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         servers[0].signal(nix::sys::signal::Signal::SIGSTOP).unwrap();
         let frozen = Instant::now();
         let verdict = guard.until_bad(Rule::Unreachable).await;
@@ -89,9 +85,7 @@ fn a_frozen_master_is_unreachable_within_a_second_and_ok_when_it_thaws() {
 fn a_frozen_replica_is_a_heartbeat_delay_well_within_a_second() {
     run(async {
         let servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         servers[2].signal(nix::sys::signal::Signal::SIGSTOP).unwrap();
         let frozen = Instant::now();
         let verdict = guard.until_bad(Rule::HeartbeatDelay).await;
@@ -111,9 +105,7 @@ fn a_frozen_replica_is_a_heartbeat_delay_well_within_a_second() {
 fn a_killed_replica_is_a_link_down_and_names_it() {
     run(async {
         let mut servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         servers[1].kill().unwrap();
         let killed = Instant::now();
         let verdict = guard.until_bad(Rule::LinkDown).await;
@@ -127,9 +119,7 @@ fn a_killed_replica_is_a_link_down_and_names_it() {
 fn a_replica_that_joins_and_one_that_restarts_quickly_raise_nothing() {
     run(async {
         let mut servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         let joining = ServerOptions {
             replica_of: Some(servers[0].addr()),
             ..options()
@@ -160,16 +150,14 @@ fn a_replica_that_joins_and_one_that_restarts_quickly_raise_nothing() {
 fn a_resync_loop_by_a_tiny_output_buffer_is_told() {
     run(async {
         let servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         for limit in [
             ["CONFIG", "SET", "repl-backlog-size", "16kb"],
             ["CONFIG", "SET", "client-output-buffer-limit", "replica 1mb 1mb 1"],
         ] {
             servers[0].call(&limit).unwrap();
         }
-        let (stop, writing) = load(&servers[0]);
+        let load = Load::start(&servers[0]);
         let began = Instant::now();
         let verdicts = guard.until("any trip", |verdicts| trip(verdicts).is_some()).await;
         println!(
@@ -179,8 +167,7 @@ fn a_resync_loop_by_a_tiny_output_buffer_is_told() {
         );
         let verdict = guard.until_bad(Rule::ResyncLoop).await;
         println!("resync loop: {verdict} after {:?}", began.elapsed());
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        writing.join().unwrap();
+        load.stop();
     });
 }
 
@@ -222,9 +209,7 @@ fn a_clean_failover_by_sentinel_trips_nothing_and_ends_healthy() {
 fn nodes_that_leave_the_topology_are_not_asked_any_more_and_nobody_is_when_the_side_ends() {
     run(async {
         let servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         let clients = |server: &Server| {
             let list = server.call(&["CLIENT", "LIST"]).unwrap();
             list.text().unwrap().matches("name=switchback-").count()

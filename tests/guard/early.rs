@@ -6,22 +6,19 @@ use switchback::config::GuardConfig;
 use switchback::control_plane::guard::{Rule, Verdict};
 use switchback::lab::{Server, ServerOptions, wait_for};
 
-use crate::harness::{Guard, load, load_of, of, options, run, servers, topology};
+use crate::harness::{Guard, Load, of, options, run, servers, topology};
 
 #[test]
 fn a_replica_that_does_not_take_the_stream_fills_its_buffer_and_is_named() {
     run(async {
         let servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         servers[2].signal(nix::sys::signal::Signal::SIGSTOP).unwrap();
         let began = Instant::now();
-        let (stop, writing) = load_of(&servers[0], 16_384, 1);
+        let load = Load::of(&servers[0], 16_384, 1);
         let verdict = guard.until_bad(Rule::OutputBuffer).await;
         println!("replica frozen under load: {verdict} after {:?}", began.elapsed());
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        writing.join().unwrap();
+        load.stop();
         assert_eq!(verdict.evidence.node, Some(servers[2].addr()));
         assert!(verdict.evidence.measured >= 262_144.0, "{verdict}");
         servers[2].signal(nix::sys::signal::Signal::SIGCONT).unwrap();
@@ -39,14 +36,11 @@ fn at_the_cap(policy: &str) {
             ..options()
         })
         .unwrap();
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(std::slice::from_ref(&master)));
-        guard.until_healthy().await;
-        let (stop, writing) = load(&master);
+        let mut guard = Guard::watching(std::slice::from_ref(&master)).await;
+        let load = Load::start(&master);
         let verdict = guard.until_bad(Rule::MemoryCap).await;
         println!("at the cap with {policy}: {verdict}");
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        writing.join().unwrap();
+        load.stop();
         assert_eq!(verdict.evidence.node, Some(master.addr()));
         let clear = |verdicts: &[_]| of(verdicts, Rule::MemoryCap).verdict == Verdict::Ok;
         guard.until("no more writes", clear).await;
@@ -67,9 +61,7 @@ fn a_master_that_refuses_at_its_cap_is_bad_until_it_does_not() {
 fn slow_commands_are_counted_by_the_minute() {
     run(async {
         let servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         servers[0]
             .call(&["CONFIG", "SET", "slowlog-log-slower-than", "0"])
             .unwrap();
@@ -86,9 +78,7 @@ fn slow_commands_are_counted_by_the_minute() {
 fn a_replica_beyond_the_usual_number_is_told_before_the_topology_has_it() {
     run(async {
         let servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(&servers).await;
         // Learnt of the master's next word: one that joins before that is not told from the usual ones so soon.
         let is_learnt = |verdicts: &[_]| {
             let note = of(verdicts, Rule::ReplicaExcess).evidence.note.as_deref();
@@ -125,11 +115,10 @@ fn a_node_that_sends_more_than_its_link_can_carry_is_told() {
         guard.set_topology(topology(&servers));
         guard.until_healthy().await;
         // Replication alone: what clients write is sent to two replicas.
-        let (stop, writing) = load(&servers[0]);
+        let load = Load::start(&servers[0]);
         let verdict = guard.until_bad(Rule::Bandwidth).await;
         println!("link full: {verdict}");
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        writing.join().unwrap();
+        load.stop();
         assert_eq!(verdict.evidence.node, Some(servers[0].addr()));
         assert_eq!(verdict.evidence.note.as_deref(), Some("of 8 Mbit/s"));
         guard.go_on(Duration::from_secs(1)).await;

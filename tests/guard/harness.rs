@@ -61,6 +61,14 @@ impl Guard {
         (guard, sender)
     }
 
+    /// Watches servers in sync, until all is well with them.
+    pub(crate) async fn watching(servers: &[Server]) -> Self {
+        let (mut guard, _) = Self::start(None);
+        guard.set_topology(topology(servers));
+        guard.until_healthy().await;
+        guard
+    }
+
     pub(crate) fn set_topology(&mut self, topology: Topology) {
         self.rules.topology(&topology, Instant::now());
         self.topology.send_replace(topology);
@@ -222,30 +230,53 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
     LocalSet::new().block_on(&runtime, test);
 }
 
-/// Writes 1 MB values to a server, as fast as it goes, until told to stop.
-pub(crate) fn load(server: &Server) -> (Arc<AtomicBool>, JoinHandle<()>) {
-    load_of(server, 1_000_000, 16)
+/// A writer, until it is dropped.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    writing: Option<JoinHandle<()>>,
 }
 
-/// Writes values to a server, so many at once, until told to stop.
-pub(crate) fn load_of(server: &Server, bytes: usize, at_once: usize) -> (Arc<AtomicBool>, JoinHandle<()>) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let mut client = server.client().unwrap();
-    let value = vec![b'x'; bytes];
-    let writing = std::thread::spawn(move || {
-        let mut key = 0_u64;
-        while !stopped.load(Ordering::Relaxed) {
-            key = (key + 1) % 64;
-            for _ in 0..at_once {
-                client
-                    .send(&[b"SET".as_slice(), key.to_string().as_bytes(), &value])
-                    .unwrap();
+impl Load {
+    /// Writes 1 MB values to a server, as fast as it goes.
+    pub(crate) fn start(server: &Server) -> Self {
+        Self::of(server, 1_000_000, 16)
+    }
+
+    /// Writes values to a server, so many at once.
+    pub(crate) fn of(server: &Server, bytes: usize, at_once: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let mut client = server.client().unwrap();
+        let value = vec![b'x'; bytes];
+        let writing = std::thread::spawn(move || {
+            let mut key = 0_u64;
+            while !stopped.load(Ordering::Relaxed) {
+                key = (key + 1) % 64;
+                for _ in 0..at_once {
+                    client
+                        .send(&[b"SET".as_slice(), key.to_string().as_bytes(), &value])
+                        .unwrap();
+                }
+                for _ in 0..at_once {
+                    client.receive().unwrap();
+                }
             }
-            for _ in 0..at_once {
-                client.receive().unwrap();
-            }
+        });
+        Self {
+            stop,
+            writing: Some(writing),
         }
-    });
-    (stop, writing)
+    }
+
+    /// Ends it; a write that failed fails the test.
+    pub(crate) fn stop(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.writing.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }

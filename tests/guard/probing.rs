@@ -69,9 +69,7 @@ fn calls(server: &Server, command: &str) -> u64 {
 fn a_node_that_does_not_answer_has_one_question_open() {
     run(async {
         let master = Server::start(&options()).unwrap();
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(std::slice::from_ref(&master)));
-        guard.until_healthy().await;
+        let mut guard = Guard::watching(std::slice::from_ref(&master)).await;
         let before = calls(&master, "slowlog|get");
         master.signal(nix::sys::signal::Signal::SIGSTOP).unwrap();
         let silences = guard.silences;

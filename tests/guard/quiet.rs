@@ -1,6 +1,5 @@
 //! What operators and apps do every day: none of it may route traffic back.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -8,19 +7,16 @@ use switchback::cluster::Side;
 use switchback::control_plane::sentinel;
 use switchback::lab::{Group, GroupOptions, Server};
 
-use crate::harness::{Guard, is_well, load_of, options, run, servers, topology};
+use crate::harness::{Guard, Load, is_well, options, run, servers};
 
 /// Redis under a load that a good machine hardly notices, and `trouble` on top; nothing trips, and all is well after it.
 async fn quiet(servers: &[Server], trouble: impl AsyncFnOnce(&mut Guard, &[Server])) {
-    let (mut guard, _) = Guard::start(None);
-    guard.set_topology(topology(servers));
-    guard.until_healthy().await;
-    let (stop, writing) = load_of(&servers[0], 1_000, 1);
+    let mut guard = Guard::watching(servers).await;
+    let load = Load::of(&servers[0], 1_000, 1);
     guard.go_on(Duration::from_secs(1)).await;
     trouble(&mut guard, servers).await;
     guard.go_on(Duration::from_secs(2)).await;
-    stop.store(true, Ordering::Relaxed);
-    writing.join().unwrap();
+    load.stop();
     guard.until("health", is_well).await;
     assert_eq!(guard.tripped, [] as [&str; 0], "{:#?}", guard.reasons);
 }
@@ -35,10 +31,8 @@ async fn until_over(guard: &mut Guard, server: &Server, field: &str) {
 fn replicas_restarted_one_after_the_other_trip_nothing() {
     run(async {
         let mut servers = servers(&options());
-        let (mut guard, _) = Guard::start(None);
-        guard.set_topology(topology(&servers));
-        guard.until_healthy().await;
-        let (stop, writing) = load_of(&servers[0], 1_000, 1);
+        let mut guard = Guard::watching(&servers).await;
+        let load = Load::of(&servers[0], 1_000, 1);
         for index in [1, 2, 1] {
             servers[index].kill().unwrap();
             // Longer than the rule on lost links once allowed.
@@ -52,8 +46,7 @@ fn replicas_restarted_one_after_the_other_trip_nothing() {
             guard.go_on(Duration::from_secs(1)).await;
             guard.go_on_until("the replica to count", counts).await;
         }
-        stop.store(true, Ordering::Relaxed);
-        writing.join().unwrap();
+        load.stop();
         guard.until("health", is_well).await;
         assert_eq!(guard.tripped, [] as [&str; 0], "{:#?}", guard.reasons);
     });
@@ -110,10 +103,9 @@ fn load_that_doubles_in_a_second_trips_nothing() {
     run(async {
         let servers = servers(&options());
         quiet(&servers, async |guard, servers| {
-            let (stop, writing) = load_of(&servers[0], 1_000, 2);
+            let load = Load::of(&servers[0], 1_000, 2);
             guard.go_on(Duration::from_secs(3)).await;
-            stop.store(true, Ordering::Relaxed);
-            writing.join().unwrap();
+            load.stop();
         })
         .await;
     });
