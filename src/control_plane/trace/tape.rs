@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
 use super::line::{Header, What};
@@ -110,9 +110,15 @@ impl Tape {
     }
 
     fn send(&mut self, message: Message) -> bool {
-        let is_taken = self.writer.try_send(message).is_ok();
-        self.lost += u64::from(!is_taken);
-        is_taken
+        match self.writer.try_send(message) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.lost += 1;
+                false
+            }
+            // Nobody writes any more, which has been told.
+            Err(TrySendError::Disconnected(_)) => false,
+        }
     }
 }
 
