@@ -89,6 +89,8 @@ pub(super) struct BufferRules {
     pub(super) healthy_before: Duration,
     /// The master closes the connection beyond this, where that is known.
     pub(super) overflow: Option<BufferLimit>,
+    /// The reading is of no certain time: growth is measured from it on.
+    pub(super) dates_badly: bool,
 }
 
 impl Connection {
@@ -97,6 +99,9 @@ impl Connection {
         #[allow(clippy::cast_precision_loss)]
         let bytes = bytes as f64;
         self.flowing.holds(bytes < rules.limit, at, rules.healthy_before);
+        if rules.dates_badly {
+            self.readings.clear();
+        }
         if self.readings.len() >= READINGS_MAX {
             self.readings.pop_front();
         }
@@ -161,13 +166,13 @@ mod tests {
         limit: 262_144.0,
         healthy_before: Duration::from_secs(3),
         overflow: Some(LIMIT),
+        dates_badly: false,
     };
 
     fn client(id: u64, omem_bytes: u64) -> ReplicaClient {
         ReplicaClient {
             id,
             addr: NodeAddr::new("h", 1),
-            age_seconds: 0,
             omem_bytes,
         }
     }
@@ -210,6 +215,19 @@ mod tests {
         // 100 KB a second, at 500 KB: over the soft bound, or 5 s to the hard one.
         let left = filled_every(1_000, 100_000, 6).overflows_in(&LIMIT);
         assert!(left.is_some(), "five readings are a line");
+    }
+
+    #[test]
+    fn growth_over_a_stall_of_our_own_is_none() {
+        let mut connection = filled(100_000, 6);
+        let (at, bytes) = *connection.readings.back().unwrap();
+        let badly = BufferRules {
+            dates_badly: true,
+            ..RULES
+        };
+        connection.read(at + Duration::from_millis(1), 600_000, &badly);
+        assert_eq!(connection.overflows_in(&LIMIT), None);
+        assert!(bytes < connection.bytes(), "what waits is known all the same");
     }
 
     #[test]

@@ -21,7 +21,6 @@ fn replica(line: &str) -> Option<ReplicaClient> {
     Some(ReplicaClient {
         id: number("id")?,
         addr: addr(word(line, "addr")?)?,
-        age_seconds: number("age").unwrap_or(0),
         omem_bytes: number("omem")?,
     })
 }
@@ -50,7 +49,6 @@ mod tests {
         let expected = ReplicaClient {
             id: 3,
             addr: NodeAddr::new("127.0.0.1", 55_904),
-            age_seconds: 16,
             omem_bytes: 20_504,
         };
         assert_eq!(replicas(REPLICA), [expected]);

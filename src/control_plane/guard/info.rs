@@ -96,7 +96,6 @@ impl Fields {
             "maxmemory_policy" => self.node.maxmemory_policy = Some(value.to_owned()),
             "evicted_keys" => self.node.evicted_keys = number(),
             "total_net_output_bytes" => self.node.net_output_bytes = number(),
-            "total_net_repl_output_bytes" => self.node.net_repl_output_bytes = number(),
             _ => self.read_replica(name, value),
         }
     }
@@ -184,8 +183,7 @@ mod tests {
         assert_eq!((node.dataset, node.not_counted_for_evict), (Some(900), Some(40)));
         assert_eq!(node.maxmemory_policy.as_deref(), Some("allkeys-lru"));
         assert_eq!(node.evicted_keys, Some(3));
-        let sent = (node.net_output_bytes, node.net_repl_output_bytes);
-        assert_eq!(sent, (Some(500), Some(200)));
+        assert_eq!(node.net_output_bytes, Some(500));
         assert_eq!((node.replica_clients, node.details), (None, None), "not in INFO");
         let seen: Vec<_> = node
             .replicas

@@ -85,8 +85,6 @@ pub struct NodeInfo {
     pub evicted_keys: Option<u64>,
     /// `total_net_output_bytes`: all it has sent since start, to replicas too.
     pub net_output_bytes: Option<u64>,
-    /// `total_net_repl_output_bytes`: what of it went to replicas; absent before Redis 7.
-    pub net_repl_output_bytes: Option<u64>,
     /// The connections of a master's replicas; `None` on a replica, and where it was not told.
     pub replica_clients: Option<Vec<ReplicaClient>>,
     /// What is asked for once a second only; `None` in between.
@@ -107,12 +105,6 @@ pub struct NodeDetails {
     pub replica_buffer_limit: Option<BufferLimit>,
     /// `repl-backlog-size`, bytes.
     pub backlog_size: Option<u64>,
-    /// `loading`: it reads its data from disk.
-    pub loading: Option<bool>,
-    /// `rdb_bgsave_in_progress`.
-    pub rdb_saving: Option<bool>,
-    /// `aof_rewrite_in_progress`.
-    pub aof_rewriting: Option<bool>,
 }
 
 impl NodeDetails {
@@ -145,8 +137,6 @@ pub struct ReplicaClient {
     pub id: u64,
     /// `addr`: the replica's end of the connection, not the address it listens on.
     pub addr: NodeAddr,
-    /// `age` of the connection in seconds.
-    pub age_seconds: u64,
     /// `omem`: what waits for it to be sent. Unit: bytes.
     pub omem_bytes: u64,
 }

@@ -34,7 +34,7 @@ impl Part {
             Self::WholeInfo => &[b"INFO"],
             Self::Role => &[b"ROLE"],
             Self::Replicas => &[b"CLIENT", b"LIST", b"TYPE", b"replica"],
-            Self::Errors => &[b"INFO", b"errorstats", b"persistence"],
+            Self::Errors => &[b"INFO", b"errorstats"],
             Self::Slowlog => &[b"SLOWLOG", b"GET", b"1"],
             Self::MasterLink => &[b"CLIENT", b"LIST", b"TYPE", b"master"],
             Self::BufferLimit => &[b"CONFIG", b"GET", b"client-output-buffer-limit"],
@@ -148,10 +148,10 @@ impl Asking {
                     .and_then(|list| client_list::master_link(&list)),
                 replica_buffer_limit: of(Part::BufferLimit).and_then(buffer_limit),
                 backlog_size: of(Part::Backlog).and_then(|reply| setting(reply)?.parse().ok()),
-                ..of(Part::Errors)
+                oom_errors: of(Part::Errors)
                     .or(Some(info))
                     .and_then(text)
-                    .map_or_else(NodeDetails::default, |text| errors(&text))
+                    .and_then(|text| oom_errors(&text)),
             }));
         }
         Ok((node, self.note_refusals(parts, replies)))
@@ -182,26 +182,15 @@ impl Asking {
     }
 }
 
-/// What INFO says of errors and of persistence.
-fn errors(info: &str) -> NodeDetails {
-    let mut details = NodeDetails::default();
-    for (name, value) in info.lines().filter_map(|line| line.split_once(':')) {
-        let (value, flag) = (value.trim_end(), Some(value.trim_end() != "0"));
-        match name {
-            "errorstat_OOM" => {
-                details.oom_errors = value.strip_prefix("count=").and_then(|count| count.parse().ok());
-            }
-            "loading" => details.loading = flag,
-            "rdb_bgsave_in_progress" => details.rdb_saving = flag,
-            "aof_rewrite_in_progress" => details.aof_rewriting = flag,
-            _ => {}
-        }
+/// Commands refused at the cap. Their section came with Redis 6.2; where it is, no such error is 0.
+fn oom_errors(info: &str) -> Option<u64> {
+    let counted = info
+        .lines()
+        .find_map(|line| line.strip_prefix("errorstat_OOM:count="));
+    match counted {
+        Some(count) => count.trim_end().parse().ok(),
+        None => info.contains("# Errorstats").then_some(0),
     }
-    // The section is there, even if it is empty: no such error yet. It is younger than Redis 6.2.
-    if info.contains("# Errorstats") {
-        details.oom_errors.get_or_insert(0);
-    }
-    details
 }
 
 /// The newest entry's id counts up from 0 since start, whatever SLOWLOG RESET does.

@@ -42,7 +42,6 @@ fn info(port: u16, offset: u64) -> ObservationKind {
     let client = ReplicaClient {
         id: 1,
         addr: addr(40_000),
-        age_seconds: 0,
         omem_bytes: 0,
     };
     ObservationKind::Info(Box::new(NodeInfo {

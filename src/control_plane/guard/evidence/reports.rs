@@ -137,6 +137,7 @@ impl SideEvidence {
                 limit: self.config.rules.get(Rule::OutputBuffer).limit,
                 healthy_before: self.config.healthy_before,
                 overflow: details.and_then(NodeDetails::overflow),
+                dates_badly: self.dates_badly,
             };
             let owners = self.owners();
             self.buffers.list(at, clients, |end| owners.of(end), &rules);

@@ -17,10 +17,27 @@ impl Measure<'_> {
                 // Far below 2^53: a node cannot evict that much in a window.
                 #[allow(clippy::cast_precision_loss)]
                 let count = count as f64;
-                Reading::of(side.master.as_ref(), count, last.unwrap_or(report.at))
+                let reading = Reading::of(side.master.as_ref(), count, last.unwrap_or(report.at));
+                match self.hides_refusals(side, report) {
+                    true => {
+                        reading.noted("refused commands are not counted: it has no errorstats".to_owned())
+                    }
+                    false => reading,
+                }
             }
             _ => Reading::unknown(side.master.as_ref(), self.now),
         }
+    }
+
+    /// Whether it has a cap at which it refuses, and does not say how often it did: before Redis 6.2, or where INFO is denied.
+    fn hides_refusals(self, side: &SideEvidence, report: &Report) -> bool {
+        let info = &report.info;
+        let refuses = info.maxmemory.is_some_and(|cap| cap > 0)
+            && info.maxmemory_policy.as_deref() == Some("noeviction");
+        let details = side
+            .master_node()
+            .and_then(|(_, node)| node.fresh_details(self.now, side.config.stale_after));
+        refuses && details.is_some_and(|details| details.oom_errors.is_none())
     }
 
     /// The widest gap, in percent of the larger; none below the floor. Replicas that are healthy only: one that loads or

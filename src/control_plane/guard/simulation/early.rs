@@ -151,6 +151,27 @@ fn a_master_at_its_cap_is_bad_when_it_evicts_or_refuses_and_not_before() {
 }
 
 #[test]
+fn a_cap_whose_refusals_are_not_told_is_ok_and_says_so() {
+    for (hides, noted) in [
+        (false, None),
+        (
+            true,
+            Some("refused commands are not counted: it has no errorstats"),
+        ),
+    ] {
+        let mut sim = Sim::healthy(2);
+        sim.nodes[0].maxmemory = 1_000_000_000;
+        sim.nodes[0].hides_refusals = hides;
+        sim.quiet(millis(3_000));
+        let verdict = sim.verdict(Rule::MemoryCap);
+        assert_eq!(
+            (verdict.verdict, verdict.evidence.note.as_deref()),
+            (Verdict::Ok, noted)
+        );
+    }
+}
+
+#[test]
 fn errors_an_app_calls_oom_and_evictions_before_a_restart_are_no_cap() {
     let mut sim = Sim::healthy(2);
     sim.nodes[0].refused += 1_000;

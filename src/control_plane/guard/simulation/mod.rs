@@ -49,6 +49,8 @@ struct Model {
     commands: u64,
     /// What it refuses: no CLIENT LIST, no SLOWLOG.
     is_tight_lipped: bool,
+    /// It refuses at its cap, and does not say how often: before Redis 6.2.
+    hides_refusals: bool,
     /// It does not say which end of its link is its own.
     says_no_link: bool,
 }
@@ -244,6 +246,7 @@ impl Sim {
             sync_partial_err: Some(node.sync_partial_err),
             used_memory: Some(node.used_memory),
             maxmemory: Some(node.maxmemory),
+            maxmemory_policy: Some("noeviction".to_owned()),
             dataset: Some(node.dataset),
             evicted_keys: Some(node.evicted),
             net_output_bytes: Some(node.sent),
@@ -328,14 +331,13 @@ fn client(replica: &&Model) -> ReplicaClient {
     ReplicaClient {
         id: u64::from(replica.addr.port) * 1_000 + replica.connection,
         addr: end(replica),
-        age_seconds: 0,
         omem_bytes: replica.omem,
     }
 }
 
 fn details(node: &Model) -> Box<NodeDetails> {
     Box::new(NodeDetails {
-        oom_errors: Some(node.refused),
+        oom_errors: (!node.hides_refusals).then_some(node.refused),
         slowlog_entries: Some(node.slowlog),
         master_link: (!node.is_master && !node.says_no_link).then(|| end(node)),
         replica_buffer_limit: Some(BufferLimit {
@@ -374,6 +376,7 @@ fn model(port: u16) -> Model {
         sent: 1_000_000,
         commands: 1_000,
         is_tight_lipped: false,
+        hides_refusals: false,
         says_no_link: false,
     }
 }
