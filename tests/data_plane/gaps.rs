@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use switchback::cluster::NodeAddr;
+use switchback::cluster::{NodeAddr, Side};
 
-use crate::proxied::{Proxied, Server, wait_for};
+use crate::proxied::{Client, Proxied, Server, wait_for};
 
 const MESSAGE: &[u8] = b"*3\r\n$7\r\nmessage\r\n";
 
@@ -89,12 +89,45 @@ fn a_gap_begins_when_all_had_certainly_been_heard_not_when_the_last_byte_came() 
     });
     held.is_on.store(false, Ordering::Relaxed);
     held.end_after_a_byte();
+    let (from, to) = gap(&mut client);
+    assert!(
+        from <= published && published <= to,
+        "{published} in {from}..{to}"
+    );
+}
+
+/// The next one told.
+fn gap(client: &mut Client) -> (Timestamp, Timestamp) {
     let told = String::from_utf8(client.reply()).unwrap();
     let json = told.trim_end().rsplit("\r\n").next().unwrap();
     let gap: serde_json::Value = serde_json::from_str(json).unwrap();
     let time = |key: &str| gap[key].as_str().unwrap().parse::<Timestamp>().unwrap();
+    (time("from"), time("to"))
+}
+
+#[test]
+fn a_master_that_was_left_and_does_not_tell_all_it_had_is_told_as_a_gap() {
+    let proxied = Proxied::start();
+    let (node, held) = stand_before(&proxied.old);
+    proxied.publish(|snapshot| snapshot.old.master = Some(Arc::new(node)));
+    let mut client = proxied.client();
+    for channel in ["news", "__switchback:gap"] {
+        client.text(&format!("SUBSCRIBE {channel}"));
+    }
+    held.is_on.store(true, Ordering::Relaxed);
+    let next = Server::start();
+    proxied.master(Side::Old, Some(&next));
+    // Until it is given up for its silence, the former master has a subscriber.
+    let mut publisher = proxied.old.client();
+    let (mut published, mut at) = (Timestamp::now(), Timestamp::now());
+    while publisher.text("PUBLISH news lost") == ":1\\r\\n" {
+        (published, at) = (at, Timestamp::now());
+    }
+    let (_, taken_over) = gap(&mut client);
+    let (from, to) = gap(&mut client);
+    assert!(taken_over < to, "{taken_over}, then {from}..{to}");
     assert!(
-        time("from") <= published && published <= time("to"),
-        "{published} in {gap}"
+        from <= published && published <= to,
+        "{published} in {from}..{to}"
     );
 }

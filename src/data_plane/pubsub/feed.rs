@@ -27,10 +27,24 @@ pub(super) struct Former {
     pub(super) link: Rc<SubscriberLink>,
     /// What left it.
     pub(super) epoch: Epoch,
+    pub(super) since: Instant,
     /// The fence that was asked of it, or the mark up to which it is heard, and when.
     pub(super) fence: Cell<Option<(u64, Instant)>>,
+    /// Whether all that this process had published there was answered before the fence was asked for.
+    pub(super) is_last_word: Cell<bool>,
     /// Since when messages had been missed when it was left.
     pub(super) outage: Option<Instant>,
+}
+
+impl Former {
+    /// Ends it. Returns since when it may have had messages to tell that nobody hears now; `None`: it has told all.
+    pub(super) fn close(&self) -> Option<Instant> {
+        self.link.close();
+        let passed = self.link.passed.get();
+        let has_passed = self.fence.get().is_some_and(|(number, _)| passed >= number);
+        let has_told_all = has_passed && self.is_last_word.get();
+        (!has_told_all).then(|| self.link.heard_all.get())
+    }
 }
 
 /// One side's links.

@@ -72,8 +72,10 @@ impl Hub {
         match former.fence.get() {
             None if uses_marks(route) => self.mark(route, &present),
             None => {
-                let taken_over = present.ready_at.get().unwrap_or(now);
-                if all_drained >= former.epoch || over_for(taken_over) {
+                let taken_over = present.ready_at.get().unwrap_or(now).max(former.since);
+                let is_drained = all_drained >= former.epoch;
+                if is_drained || over_for(taken_over) {
+                    former.is_last_word.set(is_drained);
                     let number = self.next_number();
                     former.link.ping(number);
                     former.fence.set(Some((number, now)));
@@ -81,9 +83,8 @@ impl Hub {
             }
             Some((number, since)) => {
                 if former.link.passed.get() >= number || !former.link.is_ready() || over_for(since) {
-                    former.link.close();
                     feed.former.take();
-                    present.pause(false);
+                    self.former_over(route, &former);
                 }
             }
         }

@@ -132,11 +132,32 @@ impl Hub {
         let former = Former {
             link,
             epoch,
+            since: now,
             fence: Cell::new(None),
+            is_last_word: Cell::new(true),
             outage,
         };
-        if let Some(older) = feed.former.replace(Some(Rc::new(former))) {
-            older.link.close();
+        // The present link's place is empty by now, or about to be: the next one tells.
+        if let Some(older) = feed.former.replace(Some(Rc::new(former)))
+            && let Some(since) = older.close().filter(|_| self.is_needed())
+        {
+            feed.misses(since);
+        }
+    }
+
+    /// A former link is over.
+    pub(super) fn former_over(&self, route: &LocalRoute, former: &Former) {
+        let feed = self.feed(former.link.side);
+        if let Some(present) = feed.ready() {
+            present.is_muted.set(false);
+            present.pause(false);
+        }
+        let Some(since) = former.close().filter(|_| self.is_needed()) else {
+            return;
+        };
+        match feed.ready().is_some_and(|present| present.is_complete.get()) {
+            true => self.tell(route, former.link.side, since),
+            false => feed.misses(since),
         }
     }
 
@@ -256,17 +277,10 @@ impl Hub {
     /// A link is over; returns how long to wait before the next attempt.
     fn link_ended(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) -> Duration {
         let feed = self.feed(link.side);
-        let is_former = |former: &Rc<Former>| Rc::ptr_eq(&former.link, link);
-        if feed.former.borrow().as_ref().is_some_and(is_former) {
-            feed.former.take();
-            if let Some(present) = feed.ready() {
-                present.is_muted.set(false);
-                present.pause(false);
-            }
-            // Its place may not have been taken yet.
-            if !feed.ready().is_some_and(|present| present.is_complete.get()) {
-                feed.misses(link.heard_all.get());
-            }
+        let is_former = |former: &mut Rc<Former>| Rc::ptr_eq(&former.link, link);
+        let former = feed.former.borrow_mut().take_if(is_former);
+        if let Some(former) = former {
+            self.former_over(route, &former);
             return Duration::ZERO;
         }
         if !feed.is_present(link) {
