@@ -11,6 +11,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use super::LabError;
 use super::host::{Host, own_namespace, run};
+use super::process::spawner;
 
 /// Hosts of one network.
 const HOSTS_MAX: usize = 64;
@@ -36,6 +37,8 @@ impl Network {
     /// installed; the thread is then where it was.
     pub fn create(hosts: usize) -> Result<Self, LabError> {
         let outside = own_namespace().map_err(LabError::io("finding the network namespace"))?;
+        // Or it would stay at this hub for good, and with it whatever it starts outside.
+        spawner().map_err(LabError::io("starting a thread"))?;
         unshare(CloneFlags::CLONE_NEWNET)
             .map_err(std::io::Error::from)
             .map_err(LabError::io("creating a network namespace"))?;

@@ -145,17 +145,19 @@ fn guarded(host: Option<&Host>, program: &Path) -> Command {
     command
 }
 
-/// Starts it from a thread that lives as long as we do: to the kernel the parent is the thread, and whoever calls may
-/// end long before the program should.
-fn spawn(command: Command) -> io::Result<Child> {
-    type Order = Box<(Command, SyncSender<io::Result<Child>>)>;
+type Order = Box<(Command, SyncSender<io::Result<Child>>)>;
+
+/// Has the thread that starts programs running: to the kernel the parent is the thread, and whoever calls may end long
+/// before the program should. It stays for good in the namespaces of whoever asks for it first, so
+/// [`Network`](super::Network) does before it leaves ours.
+pub(super) fn spawner() -> io::Result<&'static SyncSender<Order>> {
     static SPAWNER: OnceLock<Option<SyncSender<Order>>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
         let (orders, taken) = sync_channel::<Order>(1);
         let serve = move || {
             for order in taken {
                 let (mut command, answer) = *order;
-                // Whoever asked waits for it below.
+                // Whoever asked waits for it in `spawn`.
                 let _ = answer.send(command.spawn());
             }
         };
@@ -164,10 +166,16 @@ fn spawn(command: Command) -> io::Result<Child> {
             .spawn(serve);
         thread.ok().map(|_| orders)
     });
+    spawner.as_ref().ok_or_else(gone)
+}
+
+fn spawn(command: Command) -> io::Result<Child> {
     let (answer, child) = sync_channel(1);
-    let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-    let orders = spawner.as_ref().ok_or_else(gone)?;
-    let sent = orders.send(Box::new((command, answer)));
+    let sent = spawner()?.send(Box::new((command, answer)));
     sent.map_err(|_| gone())?;
     child.recv().map_err(|_| gone())?
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::BrokenPipe.into()
 }
