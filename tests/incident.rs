@@ -93,7 +93,7 @@ fn a_new_master_that_feeds_more_than_its_link_carries_is_left() {
     })
     .unwrap();
     scene.pass(Duration::from_secs(2));
-    let (messages, events) = scene.end();
+    let (messages, events, _) = scene.end();
     let trip = events.iter().find(|event| event.kind == "trip").unwrap();
     assert!(trip.reason.ends_with("side=new"), "{}", trip.reason);
     assert_eq!(messages.failures(), 0, "{messages:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchback::control_plane::guard::Rule;
-use switchback::demo::MessageLedger;
+use switchback::demo::{LATE_AFTER, MessageLedger, Stall, Stalls};
 
 use crate::arguments::Arguments;
 use crate::parameters::Parameters;
@@ -35,11 +35,13 @@ pub(crate) struct Replay {
     pub(crate) to_last_command: Option<[f64; 2]>,
     pub(crate) first_harm: Option<f64>,
     pub(crate) messages: MessageLedger,
+    pub(crate) stalls: Stalls,
 }
 
 pub(crate) fn play_all(count: u64, arguments: &Arguments) {
     let mut replays = Vec::new();
-    for seed in (arguments.seed..).take(count as usize) {
+    for (number, seed) in (1..=count).zip(arguments.seed..) {
+        println!("replay {number} of {count}, {}", report::time_of_day());
         let replay = play(Parameters::of(seed), arguments);
         report::replay(&replay);
         if arguments.json {
@@ -47,6 +49,7 @@ pub(crate) fn play_all(count: u64, arguments: &Arguments) {
         }
         replays.push(replay);
     }
+    println!("played until {}", report::time_of_day());
     report::replays(&replays, arguments.only_warn);
 }
 
@@ -64,7 +67,7 @@ fn play(parameters: Parameters, arguments: &Arguments) -> Replay {
     let begin = scene.messages.elapsed();
     rise(&scene, &parameters);
     let full_at = begin.as_secs_f64() + parameters.full_at();
-    let (messages, events) = scene.end();
+    let (messages, events, stalls) = scene.end();
     let since = |event: &&Noted| event.at_seconds >= begin.as_secs_f64();
     let events: Vec<Noted> = events.iter().filter(since).cloned().collect();
     let of_kind = |kind: &str| events.iter().find(|event| event.kind == kind).cloned();
@@ -76,6 +79,7 @@ fn play(parameters: Parameters, arguments: &Arguments) -> Replay {
             .map(|event| ["confirmed it within ", ": "].map(|mark| number_after(&event.reason, mark))),
         first_harm: messages.history.harm().map(|(first, _)| first.as_secs_f64()),
         messages,
+        stalls,
         parameters,
     }
 }
@@ -126,7 +130,15 @@ impl Replay {
         Some(self.first_harm.map_or(f64::INFINITY, |harm| harm - trip))
     }
 
+    /// The machine's longest stall that the first harm can have come from.
+    pub(crate) fn stall_at_harm(&self) -> Option<Stall> {
+        let harm = Duration::from_secs_f64(self.first_harm?);
+        let from = harm.saturating_sub(2 * LATE_AFTER);
+        self.stalls.longest_within(from, harm + LATE_AFTER)
+    }
+
     fn json(&self) -> Value {
+        let millis = |stall: Stall| stall.took.as_secs_f64() * 1e3;
         let noted =
             |event: &Noted| json!({"at": event.at_seconds, "rule": event.rule(), "reason": event.reason});
         json!({
@@ -138,6 +150,8 @@ impl Replay {
             "lead": self.lead().filter(|lead| lead.is_finite()),
             "confirmed_ms": self.to_last_command.map(|[confirmed, _]| confirmed),
             "evidence_to_last_command_ms": self.to_last_command.map(|[_, last]| last),
+            "longest_stall_ms": self.stalls.longest().map(millis),
+            "stall_at_harm_ms": self.stall_at_harm().map(millis),
             "failed": self.messages.failed, "late": self.messages.late, "lost": self.messages.lost,
             "lost_in_gaps": self.messages.lost_in_gaps, "doubled": self.messages.doubled,
             "published": self.messages.published,

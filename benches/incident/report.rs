@@ -4,7 +4,7 @@
 
 use serde_json::json;
 use switchback::control_plane::guard::Rule;
-use switchback::demo::MessageLedger;
+use switchback::demo::{MessageLedger, Stall, Stalls};
 
 use crate::arguments::{Arguments, What};
 use crate::controls::{CONTROLS, Control, Outcome, play};
@@ -45,6 +45,17 @@ pub(crate) fn replay(replay: &Replay) {
         (_, None) => "no harm".to_owned(),
     };
     println!("  {trip}; {lead}");
+    if let Some([confirmed, last]) = replay.to_last_command {
+        println!(
+            "  route back: every worker's word {confirmed:.3} ms after the trip, last command on new {last:.0} ms after the evidence"
+        );
+    }
+    let at_harm = match (harm, replay.stall_at_harm()) {
+        (None, _) => String::new(),
+        (Some(_), Some(one)) => format!("; at the first harm {} ms", one.took.as_millis()),
+        (Some(_), None) => "; at the first harm none".to_owned(),
+    };
+    println!("  {}{at_harm}", of_stalls(&replay.stalls));
     println!("  {}", of_messages(&replay.messages));
     for bad in &replay.bad {
         let lead = harm.map_or("".to_owned(), |harm| {
@@ -80,6 +91,17 @@ pub(crate) fn replays(replays: &[Replay], only_warn: bool) {
         .filter_map(Replay::lead)
         .filter(|lead| lead.is_finite());
     distribution("trip to first harm, where there was any", "s", harmed);
+    let stall = |stall: Option<Stall>| stall.map(|one| one.took.as_secs_f64() * 1e3);
+    distribution(
+        "machine's longest stall",
+        "ms",
+        replays.iter().filter_map(|one| stall(one.stalls.longest())),
+    );
+    distribution(
+        "machine's longest stall at the first harm",
+        "ms",
+        replays.iter().filter_map(|one| stall(one.stall_at_harm())),
+    );
     let last = |index: usize| {
         replays
             .iter()
@@ -113,19 +135,35 @@ fn distribution(what: &str, unit: &str, figures: impl Iterator<Item = f64>) {
     let mut figures: Vec<f64> = figures.filter(|figure| figure.is_finite()).collect();
     figures.sort_by(f64::total_cmp);
     let Some(last) = figures.len().checked_sub(1) else {
-        println!("{what:<42} none");
+        println!("{what:<42} none of them");
         return;
     };
     let at = |share: f64| figures[(share * last as f64).round() as usize];
     println!(
-        "{what:<42} {} of them: least {:.3}, quarter {:.3}, median {:.3}, three quarters {:.3}, most {:.3} {unit}",
+        "{what:<42} {} of them: least {:.3}, median {:.3}, p90 {:.3}, most {:.3} {unit}",
         figures.len(),
         at(0.0),
-        at(0.25),
         at(0.5),
-        at(0.75),
+        at(0.9),
         at(1.0)
     );
+}
+
+/// So that what a busy machine makes late is told apart from harm.
+fn of_stalls(stalls: &Stalls) -> String {
+    match stalls.longest() {
+        None => "the machine was never away for 20 ms".to_owned(),
+        Some(one) => format!(
+            "the machine was away for {} ms at most, at {:.1} s",
+            one.took.as_millis(),
+            one.at.as_secs_f64()
+        ),
+    }
+}
+
+/// UTC, so that a run that is cut off tells how long each took.
+pub(crate) fn time_of_day() -> String {
+    jiff::Timestamp::now().strftime("%H:%M:%S").to_string()
 }
 
 fn of_messages(messages: &MessageLedger) -> String {
@@ -154,6 +192,7 @@ pub(crate) fn controls(arguments: &Arguments, has_hosts: bool) {
     }
     let mut trips = 0;
     for control in &wanted {
+        print!("{} ", time_of_day());
         let link = has_hosts.then_some(LINK_BITS);
         let setting = Setting {
             on_hosts: has_hosts,
@@ -172,9 +211,10 @@ pub(crate) fn controls(arguments: &Arguments, has_hosts: bool) {
 
 fn print_control(name: &str, outcome: &Outcome, json: bool) {
     println!(
-        "{name:<24} trips {}, bad rules {}; {}",
+        "{name:<24} trips {}, bad rules {}; {}; {}",
         outcome.trips().len(),
         outcome.bad().len(),
+        of_stalls(&outcome.stalls),
         of_messages(&outcome.messages)
     );
     for event in outcome.trips().iter().chain(&outcome.bad()) {
@@ -191,6 +231,7 @@ fn print_control(name: &str, outcome: &Outcome, json: bool) {
                 "control": name,
                 "trips": outcome.trips().iter().map(noted).collect::<Vec<_>>(),
                 "bad": outcome.bad().iter().map(noted).collect::<Vec<_>>(),
+                "longest_stall_ms": outcome.stalls.longest().map(|one| one.took.as_secs_f64() * 1e3),
                 "failed": outcome.messages.failed, "late": outcome.messages.late, "lost": outcome.messages.lost,
                 "lost_in_gaps": outcome.messages.lost_in_gaps, "doubled": outcome.messages.doubled,
                 "published": outcome.messages.published,

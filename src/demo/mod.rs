@@ -14,6 +14,7 @@ mod messages;
 mod narrator;
 mod proxy;
 mod script;
+mod stalls;
 mod verdict;
 mod witness;
 
@@ -22,3 +23,4 @@ pub use ledger::{LATE_AFTER, Ledger, Outcome};
 pub use load::{Load, LoadOptions};
 pub use messages::{GAP_CHANNEL, Gap, History, MessageLedger, MessageOptions, Messages, Moment, Target};
 pub use script::run;
+pub use stalls::{Stall, StallWatch, Stalls};

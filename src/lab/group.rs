@@ -322,9 +322,12 @@ impl Group {
     /// # Errors
     /// [`LabError::Timeout`].
     pub fn settle(&self) -> Result<(), LabError> {
-        wait_for("the group to settle", SETTLE_PATIENCE, || {
-            self.is_settled().unwrap_or(false)
-        })
+        wait_for("the group to settle", SETTLE_PATIENCE, || self.has_settled())
+    }
+
+    /// Whether it is so now.
+    pub fn has_settled(&self) -> bool {
+        self.is_settled().unwrap_or(false)
     }
 
     fn is_settled(&self) -> Result<bool, LabError> {
@@ -367,6 +370,18 @@ impl Group {
             }
         }
         Ok(true)
+    }
+
+    /// Closes the master's connections to its replicas, and waits until all are in sync again. A connection's buffers grow
+    /// to what its link carries and stay so: what is to be seen of a link that was narrowed is seen on new ones only.
+    ///
+    /// # Errors
+    /// Any [`LabError`].
+    pub fn reconnect_replicas(&self) -> Result<(), LabError> {
+        let master = self.master()?;
+        self.server(&master)?
+            .call(&["CLIENT", "KILL", "TYPE", "replica"])?;
+        self.wait_in_sync(&master)
     }
 
     /// kill -9 of one node.

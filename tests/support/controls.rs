@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use switchback::cluster::NodeAddr;
-use switchback::demo::MessageLedger;
+use switchback::demo::{MessageLedger, Stalls};
 use switchback::lab::{Client, Server, wait_for};
 
 use crate::scene::{Noted, Scene, Setting};
@@ -62,6 +62,7 @@ pub(crate) const CONTROLS: [Control; 17] = [
 pub(crate) struct Outcome {
     pub(crate) events: Vec<Noted>,
     pub(crate) messages: MessageLedger,
+    pub(crate) stalls: Stalls,
 }
 
 impl Outcome {
@@ -93,8 +94,12 @@ pub(crate) fn play((_, control): Control, setting: Setting) -> Outcome {
     scene.pass(AFTERMATH);
     control(&mut scene);
     scene.pass(AFTERMATH);
-    let (messages, events) = scene.end();
-    Outcome { events, messages }
+    let (messages, events, stalls) = scene.end();
+    Outcome {
+        events,
+        messages,
+        stalls,
+    }
 }
 
 fn fail_over(scene: &mut Scene, side: usize) {

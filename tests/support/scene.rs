@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use switchback::cluster::NodeAddr;
-use switchback::demo::{MessageLedger, MessageOptions, Messages, Target};
+use switchback::demo::{MessageLedger, MessageOptions, Messages, StallWatch, Stalls, Target};
 use switchback::lab::{Client, Group, GroupOptions, Host, Network, wait_for};
 
 use crate::running::Running;
@@ -64,6 +64,7 @@ impl Setting {
 
 /// All of it, running. Ends in this order.
 pub(crate) struct Scene {
+    stalls: StallWatch,
     pub(crate) messages: Messages,
     pub(crate) running: Running,
     pub(crate) old: Group,
@@ -102,6 +103,10 @@ impl Scene {
                     host.cap(bits).unwrap();
                 }
             }
+            for group in [&old, &new] {
+                group.reconnect_replicas().unwrap();
+                group.settle().unwrap();
+            }
         }
         let running = Running::start_on(
             network.as_ref().map(Network::hub),
@@ -111,8 +116,10 @@ impl Scene {
             &setting.route_config,
         );
         let messages = Messages::start(&[Target::from(&running.listen)], &setting.messages).unwrap();
+        let stalls = StallWatch::start(&messages).unwrap();
         let began_millis = Timestamp::now().as_millisecond() - messages.elapsed().as_millis() as i64;
         let scene = Self {
+            stalls,
             messages,
             running,
             old,
@@ -178,11 +185,11 @@ impl Scene {
         })
     }
 
-    /// Ends the messages, and returns what has become of them and what was noted.
-    pub(crate) fn end(self) -> (MessageLedger, Vec<Noted>) {
+    /// Ends the messages, and returns what has become of them, what was noted, and how the machine was.
+    pub(crate) fn end(self) -> (MessageLedger, Vec<Noted>, Stalls) {
         let events = self.events();
-        let Self { messages, .. } = self;
-        (messages.stop(), events)
+        let Self { messages, stalls, .. } = self;
+        (messages.stop(), events, stalls.stalls())
     }
 }
 
