@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::demo::IncidentRun;
 use crate::limits::{ADMIN_DURATION_MAX, EVENTS_KEPT};
 use crate::routing::Weight;
 
@@ -268,6 +269,17 @@ pub struct DemoArgs {
     /// Print one JSON document instead of the table; the story goes to stderr.
     #[arg(long, requires = "incident")]
     pub json: bool,
+    /// Play only this one: as-done, guard-off or as-shipped.
+    #[arg(long, value_name = "RUN", requires = "incident", value_parser = incident_run)]
+    pub only: Option<IncidentRun>,
+    /// Keep what the guard sees, a directory for each run with one, for `switchback guard replay`.
+    #[arg(long, value_name = "DIR", requires = "incident")]
+    pub trace: Option<PathBuf>,
+}
+
+fn incident_run(text: &str) -> Result<IncidentRun, String> {
+    let named = IncidentRun::ALL.into_iter().find(|run| run.name() == text);
+    named.ok_or_else(|| format!("one of {}", IncidentRun::ALL.map(IncidentRun::name).join(", ")))
 }
 
 /// What the admin socket takes: it counts in milliseconds here, so less is nothing.
@@ -314,7 +326,7 @@ mod tests {
             "switchback demo",
             "switchback guard replay r.trace",
             "switchback guard replay r.trace --config f.toml --route r --weight 25.5 --json",
-            "switchback demo --incident --seed 7 --svg f.svg --json",
+            "switchback demo --incident --seed 7 --svg f.svg --json --only as-shipped --trace d",
         ] {
             assert!(accepted(line), "{line}");
         }
@@ -339,6 +351,8 @@ mod tests {
             "switchback weight r 1 --over x",
             "switchback ramp r",
             "switchback ramp r sideways",
+            "switchback demo --incident --only twice",
+            "switchback demo --only as-shipped",
             "switchback back",
             "switchback events --count 1001",
             "switchback events --count 0",

@@ -15,5 +15,7 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
         seed: args.seed,
         svg: args.svg.clone(),
         json: args.json,
+        trace: args.trace.clone(),
+        only: args.only,
     })
 }

@@ -18,7 +18,7 @@ mod stalls;
 mod verdict;
 mod witness;
 
-pub use incident::{IncidentOptions, run_incident};
+pub use incident::{IncidentOptions, IncidentRun, run_incident};
 pub use ledger::{LATE_AFTER, Ledger, Outcome};
 pub use load::{Load, LoadOptions};
 pub use messages::{GAP_CHANNEL, Gap, History, MessageLedger, MessageOptions, Messages, Moment, Target};

@@ -66,7 +66,9 @@ pub(super) struct PreflightRow {
     pub(super) side: String,
     pub(super) measured: String,
     pub(super) limit: String,
-    refuses: bool,
+    verdict: String,
+    /// A raise from 0.
+    pub(super) refuses: bool,
     pub(super) advice: String,
 }
 
@@ -75,6 +77,8 @@ pub(super) struct PreflightRow {
 pub(super) struct Setting<'a> {
     /// Where it runs; `None` for where we are.
     pub(super) host: Option<&'a Host>,
+    /// Further lines of `[proxy]`.
+    pub(super) process: &'a str,
     /// Further lines of the route's table, and tables below it.
     pub(super) more: &'a str,
 }
@@ -106,7 +110,9 @@ impl Proxy {
             NodeAddr::new("127.0.0.1", free_port()?),
             NodeAddr::new("127.0.0.1", free_port()?),
         );
-        let mut config = config_text(directory.path(), &socket, &addr, &metrics, [old, new]);
+        let mut config = process_text(directory.path(), &socket, &metrics);
+        config.push_str(setting.process);
+        config.push_str(&route_text(&addr, [old, new]));
         config.push_str(setting.more);
         let file = directory.write("switchback.toml", &config)?;
         let arguments = [Path::new("run"), Path::new("--config"), &file];
@@ -144,7 +150,7 @@ impl Proxy {
         &self.addr
     }
 
-    /// `check --preflight` as an operator runs it: the rows that refuse a raise from 0. Some seconds.
+    /// `check --preflight` as an operator runs it: the rows that are not ok. Some seconds.
     pub(super) fn preflight(&self) -> Result<Vec<PreflightRow>, DemoError> {
         let output = Command::new(&self.program)
             .args(["check", "--preflight", "--json", "--config"])
@@ -153,7 +159,7 @@ impl Proxy {
             .map_err(LabError::io("running the pre-flight"))?;
         let rows: Vec<PreflightRow> =
             serde_json::from_slice(&output.stdout).map_err(|_| DemoError::Answer("check --preflight"))?;
-        Ok(rows.into_iter().filter(|row| row.refuses).collect())
+        Ok(rows.into_iter().filter(|row| row.verdict != "ok").collect())
     }
 
     /// One admin command; an error reply is an error.
@@ -231,20 +237,20 @@ fn sample(text: &str, name: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-fn config_text(
-    state: &Path,
-    socket: &Path,
-    addr: &NodeAddr,
-    metrics: &NodeAddr,
-    sides: [&Group; 2],
-) -> String {
-    let [old, new] = sides.map(Group::sentinel_url);
+fn process_text(state: &Path, socket: &Path, metrics: &NodeAddr) -> String {
     format!(
         r#"[proxy]
 admin_socket = {socket:?}
 metrics_listen = "{metrics}"
 state_dir = {state:?}
+"#
+    )
+}
 
+fn route_text(addr: &NodeAddr, sides: [&Group; 2]) -> String {
+    let [old, new] = sides.map(Group::sentinel_url);
+    format!(
+        r#"
 [[route]]
 name = "{ROUTE}"
 listen = ["{addr}"]

@@ -12,7 +12,7 @@ use super::stage::{Stage, fill};
 use super::watch::{Ending, MarkKind, Watch};
 use crate::cluster::NodeAddr;
 use crate::demo::error::DemoError;
-use crate::demo::{Messages, Target};
+use crate::demo::{Messages, StallWatch, Target};
 use crate::lab::{Group, LabError};
 
 /// Hosts of the run.
@@ -28,9 +28,11 @@ pub(super) fn play(theatre: &Theatre<'_>) -> Result<Run, DemoError> {
     let first = group.master()?;
     fill(group.server(&first)?, course)?;
     group.settle()?;
-    stage.narrow_links()?;
+    stage.narrow_links(&[&group])?;
+    group.settle()?;
     theatre.interrupt.check()?;
     let messages = Messages::start(&[Target::from(&group)], &course.messages())?;
+    let stalls = StallWatch::start(&messages)?;
     let watch = Watch::default();
     std::thread::scope(|scope| {
         scope.spawn(|| watch.run(course, &messages, None));
@@ -47,9 +49,13 @@ pub(super) fn play(theatre: &Theatre<'_>) -> Result<Run, DemoError> {
     let (marks, looks) = watch.into_parts();
     Ok(Run {
         name: "as it was done",
-        preflight: "none".to_owned(),
+        preflight: None,
         noticed: None,
+        trip: None,
+        route_back: None,
+        stalls: stalls.stalls(),
         messages: messages.stop(),
+        events: Vec::new(),
         marks,
         looks,
     })

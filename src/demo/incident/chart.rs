@@ -234,7 +234,7 @@ fn marks(canvas: &mut Canvas, scale: Scale, run: &Run, span: (f64, f64), top: f6
         let colour = match mark.kind {
             MarkKind::Attach | MarkKind::Shift => "#7c3aed",
             MarkKind::Refused | MarkKind::Trip => "#d97706",
-            MarkKind::Detach | MarkKind::Back => "#1a7f37",
+            MarkKind::Detach | MarkKind::Back | MarkKind::Heeded | MarkKind::Passed => "#1a7f37",
         };
         (mark.at, colour, mark.text.clone())
     });
@@ -278,8 +278,12 @@ mod tests {
     fn a_chart_is_of_one_piece_whatever_a_run_has_seen_and_says() {
         let run = |looks: Vec<Look>, text: &str| Run {
             name: "as shipped",
-            preflight: String::new(),
+            preflight: None,
             noticed: None,
+            trip: None,
+            route_back: None,
+            stalls: crate::demo::Stalls::default(),
+            events: Vec::new(),
             messages: crate::demo::MessageLedger::default(),
             marks: vec![Mark {
                 at: Duration::from_secs(1),

@@ -17,7 +17,8 @@ pub(super) const NODE_CONFIG: [&str; 2] = [
 pub(super) const JOINING: usize = 3;
 /// Replicas of a group before.
 pub(super) const USUAL: usize = 2;
-const PREFLIGHT_BEFORE: Duration = Duration::from_secs(9);
+/// Two looks and the advice take some seconds; a rule of the guard that was bad takes ten to be good again.
+const PREFLIGHT_BEFORE: Duration = Duration::from_secs(16);
 /// Beside a payload, what a PUBLISH is in the replication stream and on a link: its words, its channel and TCP's headers.
 const OVERHEAD_BYTES: u64 = 250;
 
@@ -46,14 +47,14 @@ impl Course {
         let seconds = |least: f64, most: f64, random: &mut fastrand::Rng| {
             Duration::from_secs_f64(least + (most - least) * random.f64())
         };
-        let rise_from = seconds(11.0, 12.0, &mut random);
+        let rise_from = seconds(16.0, 17.0, &mut random);
         Self {
             seed,
             calm: random.u32(50..=70),
             peak: random.u32(390..=410),
             message_bytes: random.usize(4_000..=4_200),
             dataset_bytes: random.usize(3_200_000..=3_600_000),
-            attach_at: Duration::from_secs(3),
+            attach_at: Duration::from_secs(2),
             rise: [rise_from, rise_from + seconds(15.0, 17.0, &mut random)],
             give_up_at: Duration::from_secs(44),
             end_at: Duration::from_secs(60),
@@ -75,7 +76,7 @@ impl Course {
         from + (to - from).mul_f64((rate - f64::from(self.calm)) / f64::from(self.peak - self.calm))
     }
 
-    /// When an operator who has a pre-flight begins it: it takes some seconds, and so does its advice.
+    /// When an operator who has a pre-flight begins it.
     pub(super) fn preflight_at(&self) -> Duration {
         self.shift_at().saturating_sub(PREFLIGHT_BEFORE)
     }

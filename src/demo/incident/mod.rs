@@ -22,4 +22,4 @@ mod stage;
 mod table;
 mod watch;
 
-pub use series::{IncidentOptions, run_incident};
+pub use series::{IncidentOptions, IncidentRun, run_incident};

@@ -12,6 +12,7 @@ use crate::demo::Messages;
 use crate::demo::error::DemoError;
 use crate::demo::interrupt::Interrupt;
 use crate::demo::narrator::Narrator;
+use crate::lab::LabError;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -25,6 +26,20 @@ pub(super) struct Theatre<'a> {
     pub(super) has_network: bool,
     /// This program.
     pub(super) program: &'a Path,
+    /// Where what the guard sees is kept, if it is to be.
+    pub(super) trace: Option<&'a Path>,
+}
+
+impl Theatre<'_> {
+    /// Lines of `[proxy]` that keep a trace of the run that is called so.
+    pub(super) fn proxy_config(&self, run: &str) -> Result<String, LabError> {
+        let Some(folder) = self.trace else {
+            return Ok(String::new());
+        };
+        let folder = std::path::absolute(folder.join(run.replace(' ', "-")));
+        let folder = folder.map_err(LabError::io("finding the traces' directory"))?;
+        Ok(format!("trace_dir = {folder:?}\n"))
+    }
 }
 
 /// What a script has at hand.
@@ -49,6 +64,10 @@ impl<'a> Play<'a> {
         self.messages.elapsed()
     }
 
+    pub(super) fn messages(&self) -> &'a Messages {
+        self.messages
+    }
+
     /// Waits for a moment of the course.
     pub(super) fn until(&self, at: Duration) -> Result<(), DemoError> {
         self.theatre.interrupt.pass(at.saturating_sub(self.elapsed()))
@@ -71,7 +90,11 @@ impl<'a> Play<'a> {
 
     /// Tells and marks something that has just been done or seen.
     pub(super) fn mark(&self, kind: MarkKind, text: String) {
-        let at = self.elapsed();
+        self.mark_at(self.elapsed(), kind, text);
+    }
+
+    /// The same of something that was a little earlier.
+    pub(super) fn mark_at(&self, at: Duration, kind: MarkKind, text: String) {
         let rate = self.theatre.course.rate(at);
         self.theatre.narrator.say(&format!(
             "  {:4.1} s, {rate:>3} messages/s: {text}",

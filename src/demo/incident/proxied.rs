@@ -10,23 +10,25 @@ use jiff::Timestamp;
 
 use super::course::{Course, JOINING, USUAL};
 use super::play::{Play, Theatre};
-use super::run::{Noticed, Run};
+use super::run::{Event, Preflight, Run};
 use super::stage::{Stage, fill};
 use super::watch::{Ending, MarkKind, Watch};
 use crate::cluster::NodeAddr;
 use crate::control_plane::guard::Rule;
 use crate::demo::error::DemoError;
 use crate::demo::proxy::{EventLine, PreflightRow, Proxy, Setting};
-use crate::demo::{Messages, Target};
+use crate::demo::{Messages, StallWatch, Target};
 use crate::lab::{Group, LabError, Server};
 
 /// Hosts of the run: two groups, and what joins.
 const HOSTS: usize = 2 * (1 + USUAL) + JOINING;
 const STEPS: [u8; 3] = [25, 50, 100];
 /// How long the operator looks at each weight.
-const HOLD: Duration = Duration::from_secs(2);
-/// How long it takes the operator to read the advice and do it.
-const HEED: Duration = Duration::from_secs(2);
+const HOLD: Duration = Duration::from_secs(1);
+/// How long it takes the operator to read the advice, and to see what has come of it.
+const HEED: Duration = Duration::from_secs(1);
+/// How often the operator looks again at most.
+const LOOKS_MAX: usize = 4;
 /// Between attempts at what was refused.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 const READY_PATIENCE: Duration = Duration::from_secs(30);
@@ -50,10 +52,13 @@ pub(super) fn play(theatre: &Theatre<'_>, guard: Guard) -> Result<Run, DemoError
     // It was the old master's replica for a moment, which is long enough to be remembered.
     old.reset_sentinels()?;
     old.settle()?;
-    stage.narrow_links()?;
+    stage.narrow_links(&[&old, &new])?;
+    old.settle()?;
+    new.settle()?;
     theatre.interrupt.check()?;
     let setting = Setting {
         host: stage.hub(),
+        process: &theatre.proxy_config(guard.name())?,
         more: &config(guard),
     };
     let proxy = Proxy::start(theatre.program, &old, &new, setting)?;
@@ -70,8 +75,9 @@ pub(super) fn play(theatre: &Theatre<'_>, guard: Guard) -> Result<Run, DemoError
             )
         })?;
     let messages = Messages::start(&[Target::from(proxy.addr())], &course.messages())?;
+    let stalls = StallWatch::start(&messages)?;
     let watch = Watch::default();
-    let refusal = std::thread::scope(|scope| {
+    let preflight = std::thread::scope(|scope| {
         scope.spawn(|| watch.run(course, &messages, Some(&proxy)));
         let _ending = Ending(&watch);
         Script {
@@ -83,38 +89,39 @@ pub(super) fn play(theatre: &Theatre<'_>, guard: Guard) -> Result<Run, DemoError
             old: &mut old,
             new: &mut new,
             joined: Vec::new(),
-            refusal: None,
+            preflight: Preflight::default(),
         }
         .run()
     })?;
     let (marks, looks) = watch.into_parts();
-    let began = Timestamp::now().as_millisecond() - messages.elapsed().as_millis() as i64;
-    let events = proxy.events()?;
-    let refused = marks.iter().filter(|mark| mark.kind == MarkKind::Refused);
-    let noticed = events
-        .iter()
-        .filter_map(|event| noticed(event, began))
-        .chain(refused.map(|mark| Noticed {
-            at: mark.at,
-            text: "by the pre-flight".to_owned(),
-        }));
+    let mut events = events(&proxy, &messages)?;
+    // Those of its start are about evidence that is not there yet.
+    events.retain(|event| event.at > course.attach_at);
+    let first = |kinds: &[&str]| {
+        let found = events.iter().find(|event| kinds.contains(&event.kind.as_str()));
+        found.map(Event::noticed)
+    };
     Ok(Run {
-        name: match guard {
-            Guard::Off => "guard off",
-            Guard::AsShipped => "as shipped",
-        },
-        preflight: match (refusal, guard) {
-            (None, _) => "passed".to_owned(),
-            (Some(refusal), Guard::Off) => format!("refused, and ignored: {refusal}"),
-            (Some(refusal), Guard::AsShipped) => format!("refused: {refusal}"),
-        },
-        noticed: noticed
-            .filter(|one| one.at > course.attach_at)
-            .min_by_key(|one| one.at),
+        name: guard.name(),
+        preflight: Some(preflight),
+        noticed: first(&["rule_bad", "trip"]),
+        trip: first(&["trip"]),
+        route_back: proxy.route_back_time()?,
+        stalls: stalls.stalls(),
         messages: messages.stop(),
+        events,
         marks,
         looks,
     })
+}
+
+impl Guard {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Off => "guard off",
+            Self::AsShipped => "as shipped",
+        }
+    }
 }
 
 fn config(guard: Guard) -> String {
@@ -129,21 +136,20 @@ fn config(guard: Guard) -> String {
     text
 }
 
-/// A rule that turned bad, or what came of it.
-fn noticed(event: &EventLine, began_millis: i64) -> Option<Noticed> {
-    if !matches!(event.kind.as_str(), "rule_bad" | "trip") {
-        return None;
-    }
-    let since = event.at()?.as_millisecond() - began_millis;
-    let side = event.side.as_deref().map(|side| format!("{side}: "));
-    Some(Noticed {
-        at: Duration::from_millis(u64::try_from(since).ok()?),
-        text: format!(
-            "{}{}",
-            side.unwrap_or_default(),
-            event.reason.clone().unwrap_or_default()
-        ),
-    })
+/// What the proxy has told, oldest first.
+fn events(proxy: &Proxy, messages: &Messages) -> Result<Vec<Event>, DemoError> {
+    let began = Timestamp::now().as_millisecond() - messages.elapsed().as_millis() as i64;
+    let event = |line: EventLine| {
+        let since = line.at()?.as_millisecond() - began;
+        Some(Event {
+            // What was before the messages is as good as at their beginning.
+            at: Duration::from_millis(u64::try_from(since).unwrap_or(0)),
+            kind: line.kind,
+            side: line.side,
+            reason: line.reason.unwrap_or_default(),
+        })
+    };
+    Ok(proxy.events()?.into_iter().rev().filter_map(event).collect())
 }
 
 /// Where the three replicas are.
@@ -162,13 +168,12 @@ struct Script<'a> {
     old: &'a mut Group,
     new: &'a mut Group,
     joined: Vec<Joined>,
-    /// Why the pre-flight says no.
-    refusal: Option<String>,
+    preflight: Preflight,
 }
 
 impl Script<'_> {
-    /// Why the pre-flight says no, if it does.
-    fn run(mut self) -> Result<Option<String>, DemoError> {
+    /// What the pre-flight says, and what is made of it.
+    fn run(mut self) -> Result<Preflight, DemoError> {
         self.play.until(self.course.attach_at)?;
         self.attach()?;
         self.play.until(self.course.preflight_at())?;
@@ -192,7 +197,7 @@ impl Script<'_> {
             self.detach()?;
         }
         self.play.until(self.course.end_at)?;
-        Ok(self.refusal)
+        Ok(self.preflight)
     }
 
     fn is_back(&self) -> Result<bool, DemoError> {
@@ -200,11 +205,14 @@ impl Script<'_> {
     }
 
     fn tell_trip(&self) -> Result<(), DemoError> {
-        let events = self.proxy.events()?;
+        let events = events(self.proxy, self.play.messages())?;
         let trip = events.iter().find(|event| event.kind == "trip");
-        let reason = trip.and_then(|event| event.reason.clone()).unwrap_or_default();
-        self.play
-            .mark(MarkKind::Trip, format!("the guard has routed back: {reason}"));
+        let (at, reason) = match trip {
+            Some(trip) => (trip.at, trip.reason.as_str()),
+            None => (self.play.elapsed(), ""),
+        };
+        let text = format!("the guard has routed back: {reason}");
+        self.play.mark_at(at, MarkKind::Trip, text);
         Ok(())
     }
 
@@ -220,35 +228,61 @@ impl Script<'_> {
         Ok(())
     }
 
-    /// Asks whether it may begin; an operator who heeds the answer does what it says.
+    /// Asks whether it may begin. An operator who heeds the answer does all it says, and asks again.
     fn look_first(&mut self) -> Result<(), DemoError> {
-        let refusing = self.proxy.preflight()?;
-        let Some(first) = refusing.first() else {
-            return Ok(());
-        };
-        let PreflightRow {
-            check,
-            side,
-            measured,
-            limit,
-            advice,
-            ..
-        } = first;
-        let more = match refusing.len() - 1 {
-            0 => String::new(),
-            more => format!(", and {more} more"),
-        };
-        let refusal = format!("{check} of {side}: {measured}, limit {limit}{more}");
-        self.play.mark(
-            MarkKind::Refused,
-            format!("the pre-flight refuses: {refusal}. {advice}"),
-        );
-        self.refusal = Some(refusal);
-        if self.guard == Guard::AsShipped {
+        for _ in 0..LOOKS_MAX {
+            let rows = self.proxy.preflight()?;
+            let refusing: Vec<&PreflightRow> = rows.iter().filter(|row| row.refuses).collect();
+            if refusing.is_empty() {
+                self.play
+                    .mark(MarkKind::Passed, "the pre-flight passes".to_owned());
+                self.preflight.passed_at = Some(self.play.elapsed());
+                return Ok(());
+            }
+            let refusals: Vec<String> = refusing.iter().map(|row| refusal(row)).collect();
+            self.play.mark(
+                MarkKind::Refused,
+                format!("the pre-flight refuses: {}", refusals.join("; ")),
+            );
+            if self.preflight.refusals.is_empty() {
+                self.preflight.refusals = refusals;
+            }
+            if self.guard == Guard::Off || self.play.elapsed() >= self.course.shift_at() {
+                return Ok(());
+            }
             self.play.until(self.play.elapsed() + HEED)?;
-            self.move_joined()?;
+            self.heed(&rows)?;
         }
         Ok(())
+    }
+
+    /// Does what the rows say. Replicas that are too many on old go where they are to go anyway.
+    fn heed(&mut self, rows: &[PreflightRow]) -> Result<(), DemoError> {
+        let is_attached = self.joined.iter().any(|one| matches!(one, Joined::Old(_)));
+        if is_attached && rows.iter().any(|row| row.refuses && row.check == "replicas") {
+            self.move_joined()?;
+        }
+        for row in rows {
+            let Some((name, value)) = advised_setting(&row.advice) else {
+                continue;
+            };
+            let group = match row.side.as_str() {
+                "old" => &*self.old,
+                _ => &*self.new,
+            };
+            for server in group.servers() {
+                server.call(&["CONFIG", "SET", name, value])?;
+            }
+            let text = format!("on every node of {}: CONFIG SET {name} {value}", row.side);
+            self.play.mark(MarkKind::Heeded, text);
+        }
+        // To look before they have the data would only say so.
+        let mut last = self.play.elapsed();
+        self.play.until_or(self.course.shift_at(), || {
+            last = self.play.elapsed();
+            Ok(self.new.has_settled())
+        })?;
+        self.play.until(last + HEED)
     }
 
     /// All traffic to new, in steps, and with it the three replicas, as long as the guard lets that happen.
@@ -273,11 +307,18 @@ impl Script<'_> {
     /// Whether the weight is that in the end.
     fn raise(&self, percent: u8) -> Result<bool, DemoError> {
         let force = (self.guard == Guard::Off).then_some("it is planned for now");
-        let (mut ask_at, mut is_allowed) = (Duration::ZERO, false);
+        let (mut ask_at, mut is_allowed, mut is_told) = (Duration::ZERO, false, false);
         self.play.until_or(self.course.give_up_at, || {
             if self.play.elapsed() >= ask_at {
                 ask_at = self.play.elapsed() + ASK_AGAIN;
-                is_allowed = self.proxy.try_shift(percent, force)?.is_ok();
+                match self.proxy.try_shift(percent, force)? {
+                    Ok(()) => is_allowed = true,
+                    Err(refusal) if !is_told => {
+                        is_told = true;
+                        self.play.mark(MarkKind::Refused, format!("not yet: {refusal}"));
+                    }
+                    Err(_) => {}
+                }
             }
             Ok(is_allowed || self.is_back()?)
         })?;
@@ -331,5 +372,42 @@ impl Script<'_> {
     fn relieve(&mut self) -> Result<(), LabError> {
         let master = self.new.master()?;
         self.stage.relieve(self.new.server(&master)?)
+    }
+}
+
+/// `"replicas of old: 5 replicas, limit 2"`.
+fn refusal(row: &PreflightRow) -> String {
+    let PreflightRow {
+        check,
+        side,
+        measured,
+        limit,
+        ..
+    } = row;
+    format!("{check} of {side}: {measured}, limit {limit}")
+}
+
+/// The name and the value, where the advice is to set something on every node.
+fn advised_setting(advice: &str) -> Option<(&str, &str)> {
+    let (setting, _) = advice.strip_prefix("CONFIG SET ")?.split_once(" on every node")?;
+    setting.split_once(' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_to_set_something_everywhere_is_told_from_other_advice() {
+        let backlog =
+            "CONFIG SET repl-backlog-size 16mb on every node: a replica away for longer needs a full sync";
+        assert_eq!(advised_setting(backlog), Some(("repl-backlog-size", "16mb")));
+        for other in [
+            "",
+            "detach 3 of them (REPLICAOF NO ONE on each)",
+            "CONFIG SET maxmemory on new",
+        ] {
+            assert_eq!(advised_setting(other), None);
+        }
     }
 }

@@ -7,19 +7,52 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::watch::{Look, Mark, MarkKind};
-use crate::demo::{History, MessageLedger};
+use crate::demo::{History, LATE_AFTER, MessageLedger, Stall, Stalls};
 
 /// One of the three.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) name: &'static str,
-    /// What it said, in words.
-    pub(super) preflight: String,
-    /// The first that the guard or the pre-flight had to say against it.
+    /// `None` where there was none.
+    pub(super) preflight: Option<Preflight>,
+    /// The first that the guard had to say against it.
     pub(super) noticed: Option<Noticed>,
+    /// The guard routed back.
+    pub(super) trip: Option<Noticed>,
+    /// From the first evidence to the last command on new.
+    pub(super) route_back: Option<Duration>,
     pub(super) messages: MessageLedger,
+    pub(super) stalls: Stalls,
+    pub(super) events: Vec<Event>,
     pub(super) marks: Vec<Mark>,
     pub(super) looks: Vec<Look>,
+}
+
+/// What a look before the raise came to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Preflight {
+    /// Of the first look.
+    pub(super) refusals: Vec<String>,
+    /// Nothing of it refused any more, all its advice having been followed.
+    pub(super) passed_at: Option<Duration>,
+}
+
+/// What the proxy told.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) at: Duration,
+    pub(super) kind: String,
+    pub(super) side: Option<String>,
+    pub(super) reason: String,
+}
+
+impl Event {
+    pub(super) fn noticed(&self) -> Noticed {
+        Noticed {
+            at: self.at,
+            text: self.reason.clone(),
+        }
+    }
 }
 
 /// Somebody saw it.
@@ -47,11 +80,21 @@ impl Run {
             .map(|(first, last)| last.saturating_sub(first))
     }
 
-    /// By how much it was noticed before the first harm, in seconds; negative when it was after. `None` where one of
+    /// By how much the guard tripped before the first harm, in seconds; negative when it was after. `None` where one of
     /// them was not.
     pub(super) fn lead_seconds(&self) -> Option<f64> {
-        let noticed = self.noticed.as_ref()?.at;
-        Some(self.first_harm()?.as_secs_f64() - noticed.as_secs_f64())
+        let trip = self.trip.as_ref()?.at;
+        Some(self.first_harm()?.as_secs_f64() - trip.as_secs_f64())
+    }
+
+    /// The machine's longest stall that a first harm can have come from, or of all the run where there was no harm.
+    pub(super) fn stall(&self) -> Option<Stall> {
+        match self.first_harm() {
+            Some(harm) => self
+                .stalls
+                .longest_within(harm.saturating_sub(2 * LATE_AFTER), harm + LATE_AFTER),
+            None => self.stalls.longest(),
+        }
     }
 
     /// All of it, for other programs. Times are seconds since the first message.
@@ -72,10 +115,20 @@ impl Run {
                 "old": look.verdicts[0], "new": look.verdicts[1],
             })
         };
+        let noticed = |one: &Noticed| json!({"at": seconds(one.at), "text": one.text});
+        let event = |event: &Event| json!({"at": seconds(event.at), "kind": event.kind, "side": event.side, "reason": event.reason});
+        let stall = |stall: Stall| json!({"at": seconds(stall.at), "took": seconds(stall.took)});
         json!({
             "run": self.name,
-            "preflight": self.preflight,
-            "noticed": self.noticed.as_ref().map(|one| json!({"at": seconds(one.at), "text": one.text})),
+            "preflight": self.preflight.as_ref().map(|one| {
+                json!({"refusals": one.refusals, "passed_at": one.passed_at.map(seconds)})
+            }),
+            "noticed": self.noticed.as_ref().map(noticed),
+            "trip": self.trip.as_ref().map(noticed),
+            "route_back": self.route_back.map(seconds),
+            "longest_stall": self.stalls.longest().map(stall),
+            "stall_before_harm": self.first_harm().and(self.stall()).map(stall),
+            "events": self.events.iter().map(event).collect::<Vec<_>>(),
             "first_harm": self.first_harm().map(seconds),
             "lead": self.lead_seconds(),
             "recovery": self.recovery().map(seconds),

@@ -26,6 +26,58 @@ pub struct IncidentOptions {
     pub svg: Option<PathBuf>,
     /// One JSON document instead of a table.
     pub json: bool,
+    /// Where what the guard sees is kept: a directory for each run that has one.
+    pub trace: Option<PathBuf>,
+    /// Only this one of the three.
+    pub only: Option<IncidentRun>,
+}
+
+/// One of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentRun {
+    /// No proxy.
+    AsDone,
+    /// With Switchback, its guard off.
+    GuardOff,
+    /// With Switchback as shipped.
+    AsShipped,
+}
+
+impl IncidentRun {
+    /// All of them, in the order they are played in.
+    pub const ALL: [Self; 3] = [Self::AsDone, Self::GuardOff, Self::AsShipped];
+
+    /// What it is called on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AsDone => "as-done",
+            Self::GuardOff => "guard-off",
+            Self::AsShipped => "as-shipped",
+        }
+    }
+
+    const fn story(self) -> &'static str {
+        match self {
+            Self::AsDone => "as it was done. No proxy, apps follow Sentinel, a failover onto a new node",
+            Self::GuardOff => {
+                "with Switchback, its guard off, and an operator who shifts anyway. The new side is a group of its own: its \
+                 master was seeded from the old one; three more replicas join the old master first, and then go to new with \
+                 the traffic"
+            }
+            Self::AsShipped => {
+                "with Switchback as shipped, and an operator who follows all advice of the pre-flight, and then shifts at the \
+                 same wrong moment"
+            }
+        }
+    }
+
+    fn play(self, theatre: &Theatre<'_>) -> Result<Run, DemoError> {
+        match self {
+            Self::AsDone => as_done::play(theatre),
+            Self::GuardOff => proxied::play(theatre, Guard::Off),
+            Self::AsShipped => proxied::play(theatre, Guard::AsShipped),
+        }
+    }
 }
 
 /// The three runs. Fails when they could not be played, whatever came of them.
@@ -54,23 +106,22 @@ fn play(options: &IncidentOptions, narrator: &Narrator) -> Result<(), DemoError>
         course: &course,
         has_network,
         program: &program,
+        trace: options.trace.as_deref(),
     };
     narrator.say(&format!(
-        "seed {}: the same load three times, {} messages/s rising to {}; the shift begins at {:.1} s",
+        "seed {}: the same load each time, {} messages/s rising to {}; the shift begins at {:.1} s",
         options.seed,
         course.rate(std::time::Duration::ZERO),
         course.rate(course.end_at),
         course.shift_at().as_secs_f64()
     ));
-    narrator.say("1: as it was done. No proxy, apps follow Sentinel, a failover onto a new node");
-    let mut runs = vec![as_done::play(&theatre)?];
-    narrator.say(
-        "2: with Switchback, its guard off, and an operator who shifts anyway. The new side is a group of its own: its master was \
-         seeded from the old one; three more replicas join the old master first, and then go to new with the traffic",
-    );
-    runs.push(proxied::play(&theatre, Guard::Off)?);
-    narrator.say("3: with Switchback as shipped, and an operator who follows its advice");
-    runs.push(proxied::play(&theatre, Guard::AsShipped)?);
+    let mut runs = Vec::new();
+    for (number, run) in (1..).zip(IncidentRun::ALL) {
+        if options.only.is_none_or(|only| only == run) {
+            narrator.say(&format!("{number}: {}", run.story()));
+            runs.push(run.play(&theatre)?);
+        }
+    }
     show(options, has_network, &runs)
 }
 

@@ -61,10 +61,14 @@ impl Stage {
         Group::start(options)
     }
 
-    /// From now on what a host sends fits its link, or waits.
-    pub(super) fn narrow_links(&self) -> Result<(), LabError> {
-        let mut hosts = self.network.iter().flat_map(Network::hosts);
-        hosts.try_for_each(|host| host.cap(LINK_BITS))
+    /// From now on what a host sends fits its link, or waits: in the masters' output buffers soon, not in those of
+    /// connections that grew on wide links.
+    pub(super) fn narrow_links(&self, groups: &[&Group]) -> Result<(), LabError> {
+        let Some(network) = &self.network else {
+            return Ok(());
+        };
+        network.hosts().iter().try_for_each(|host| host.cap(LINK_BITS))?;
+        groups.iter().try_for_each(|group| group.reconnect_replicas())
     }
 
     /// This master feeds more replicas than its link carries. Where there are no narrow links, that is made so.

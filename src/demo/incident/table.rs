@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::run::Run;
+use super::run::{Noticed, Preflight, Run};
 use super::watch::MarkKind;
 use crate::demo::narrator::failures;
 
@@ -16,15 +16,19 @@ type Row = (&'static str, fn(&Run) -> String);
 
 /// Its lines.
 pub(super) fn lines(runs: &[Run]) -> Vec<String> {
-    let rows: [Row; 11] = [
+    let rows: [Row; 15] = [
         ("", |run| run.name.to_owned()),
-        ("pre-flight", |run| run.preflight.clone()),
-        ("noticed", noticed),
+        ("refused at pre-flight", refused),
+        ("and then", heeded),
+        ("first word of the guard", |run| noticed(run.noticed.as_ref())),
+        ("highest weight", highest_weight),
+        ("the guard tripped", |run| noticed(run.trip.as_ref())),
+        ("routed back", routed_back),
         ("first harm", |run| {
             run.first_harm().map_or("none".to_owned(), seconds)
         }),
-        ("noticed before it", lead),
-        ("routed back", routed_back),
+        ("tripped before it", lead),
+        ("machine's longest stall", stall),
         ("messages failed", |run| failures(&run.messages.failed)),
         ("deliveries late (> 900 ms)", |run| run.messages.late.to_string()),
         ("deliveries lost", lost),
@@ -52,17 +56,66 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-fn noticed(run: &Run) -> String {
-    run.noticed.as_ref().map_or("no".to_owned(), |one| {
+fn refused(run: &Run) -> String {
+    match &run.preflight {
+        None => "there was none".to_owned(),
+        Some(preflight) if preflight.refusals.is_empty() => "no".to_owned(),
+        Some(preflight) => format!("yes, by {}", preflight.refusals.join("; ")),
+    }
+}
+
+fn heeded(run: &Run) -> String {
+    match &run.preflight {
+        None => "-".to_owned(),
+        Some(Preflight {
+            passed_at: Some(at), ..
+        }) => match run.first(MarkKind::Heeded).is_some() {
+            true => format!("its advice was followed; passed at {}", seconds(*at)),
+            false => format!("passed at {}", seconds(*at)),
+        },
+        Some(_) if run.first(MarkKind::Heeded).is_some() => {
+            "its advice was followed; not passed by then".to_owned()
+        }
+        Some(_) => "it was overridden".to_owned(),
+    }
+}
+
+fn noticed(of: Option<&Noticed>) -> String {
+    of.map_or("no".to_owned(), |one| {
         format!("at {}: {}", seconds(one.at), one.text)
     })
 }
 
+fn highest_weight(run: &Run) -> String {
+    let highest = run.looks.iter().map(|look| look.weight).max_by(f64::total_cmp);
+    highest.map_or("-".to_owned(), |weight| format!("{weight} % on new"))
+}
+
 fn routed_back(run: &Run) -> String {
     let by = |kind, who: &str| Some(format!("at {}, by {who}", seconds(run.first(kind)?.at)));
-    by(MarkKind::Trip, "the guard")
+    let by_guard = by(MarkKind::Trip, "the guard").map(|text| match run.route_back {
+        Some(took) => format!(
+            "{text}; last command on new {} ms after the first evidence",
+            took.as_millis()
+        ),
+        None => text,
+    });
+    by_guard
         .or_else(|| by(MarkKind::Back, "operators"))
         .unwrap_or_else(|| "no".to_owned())
+}
+
+/// Whether lateness may be the machine's rather than the incident's.
+fn stall(run: &Run) -> String {
+    let longest = run.stalls.longest();
+    let text = longest.map_or("under 20 ms".to_owned(), |one| {
+        format!("{} ms, at {}", one.took.as_millis(), seconds(one.at))
+    });
+    match (run.first_harm(), run.stall()) {
+        (None, _) => text,
+        (Some(_), None) => format!("{text}; around the first harm none"),
+        (Some(_), Some(one)) => format!("{text}; around the first harm {} ms", one.took.as_millis()),
+    }
 }
 
 fn lead(run: &Run) -> String {
@@ -103,14 +156,20 @@ fn wrapped(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::MessageLedger;
-    use crate::demo::incident::run::Noticed;
     use crate::demo::incident::watch::Mark;
+    use crate::demo::{MessageLedger, Stalls};
 
     fn run(noticed: Option<f64>) -> Run {
         Run {
             name: "as shipped",
-            preflight: "refused: a reason that is longer than a column of the table is wide".to_owned(),
+            preflight: Some(Preflight {
+                refusals: vec!["a reason that is longer than a column of the table is wide".to_owned()],
+                passed_at: None,
+            }),
+            trip: None,
+            route_back: None,
+            stalls: Stalls::default(),
+            events: Vec::new(),
             noticed: noticed.map(|seconds| Noticed {
                 at: Duration::from_secs_f64(seconds),
                 text: "rule=x".to_owned(),
@@ -130,24 +189,41 @@ mod tests {
     fn a_run_without_harm_says_so_and_long_cells_are_wrapped() {
         let lines = lines(&[run(None)]);
         assert_eq!(row(&lines, "first harm"), "none");
-        assert_eq!(row(&lines, "noticed before it"), "there was none");
+        assert_eq!(row(&lines, "tripped before it"), "there was none");
         assert_eq!(row(&lines, "recovered after"), "nothing to recover from");
         assert_eq!(row(&lines, "routed back"), "no");
         assert!(lines.iter().all(|line| line.len() <= 2 + 26 + 2 + WIDTH));
         assert!(
             lines
                 .iter()
-                .any(|line| line.trim() == "a column of the table is wide")
+                .any(|line| line.trim() == "column of the table is wide")
         );
     }
 
     #[test]
-    fn who_went_back_is_told_the_guard_first() {
-        let mark = |at, kind| Mark {
+    fn what_the_preflight_refused_and_what_came_after_are_both_told() {
+        let mut run = run(None);
+        let refused = "refused at pre-flight";
+        assert!(row(&lines(&[run.clone()]), refused).starts_with("yes, by a reason"));
+        assert_eq!(row(&lines(&[run.clone()]), "and then"), "it was overridden");
+        run.marks = vec![mark(5, MarkKind::Heeded)];
+        run.preflight.as_mut().unwrap().passed_at = Some(Duration::from_secs(8));
+        let then = row(&lines(&[run.clone()]), "and then");
+        assert_eq!(then, "its advice was followed; passed at 8.0");
+        run.preflight = None;
+        assert_eq!(row(&lines(&[run]), refused), "there was none");
+    }
+
+    fn mark(at: u64, kind: MarkKind) -> Mark {
+        Mark {
             at: Duration::from_secs(at),
             kind,
             text: String::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn who_went_back_is_told_the_guard_first() {
         let mut run = run(Some(1.0));
         run.marks = vec![mark(9, MarkKind::Back)];
         assert_eq!(

@@ -24,8 +24,12 @@ pub(super) enum MarkKind {
     Detach,
     /// Traffic was moved to new.
     Shift,
-    /// The proxy refused to.
+    /// It was refused.
     Refused,
+    /// Advice was followed.
+    Heeded,
+    /// Nothing refuses it.
+    Passed,
     /// The guard routed back.
     Trip,
     /// Operators went back.
