@@ -82,9 +82,13 @@ pub const GAP_TOLD_EVERY: Duration = Duration::from_secs(5);
 pub const GAP_CHANNELS_MAX: usize = 64;
 /// Gaps waiting for one listener (a worker, the control loop); beyond it, the oldest are dropped and their number is told.
 pub const GAPS_QUEUED_MAX: usize = 1_024;
-/// Longest wait of a PUBLISH for subscribers to have taken what was published before its channel or its master moved. A
-/// change of weight takes a few milliseconds; late is better than out of order, and 900 ms would be late.
-pub const SETTLE_MAX: Duration = Duration::from_millis(500);
+/// Longest wait of a PUBLISH for subscribers to have taken what was published before its channel moved. A change of weight
+/// takes a few milliseconds, and as long as a replica lags where those are subscribed to: late is better than out of order.
+/// A link that tells nothing is given up sooner.
+pub const SETTLE_MAX: Duration = Duration::from_secs(2);
+/// The same after a change of master, when nothing can come out of order, only be missed; and how long a fence may be
+/// impossible, there being no master to ask for it. 900 ms would be late.
+pub const MASTER_SETTLE_MAX: Duration = Duration::from_millis(500);
 /// How long publishes under way on a master that was left are waited for: it may be dead, and will not answer then.
 pub const LEFT_MASTER_WAIT: Duration = Duration::from_millis(100);
 /// How often the workers look at each other's progress in that.
@@ -211,7 +215,11 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const _: () = assert!(SLOTS.is_power_of_two(), "rank is a multiplication modulo SLOTS");
-const _: () = assert!(LEFT_MASTER_WAIT.as_millis() < SETTLE_MAX.as_millis());
+const _: () = assert!(LEFT_MASTER_WAIT.as_millis() < MASTER_SETTLE_MAX.as_millis());
+const _: () = assert!(
+    SUBSCRIBER_CHECK.as_millis() * (SUBSCRIBER_SILENT_CHECKS as u128 + 2) < SETTLE_MAX.as_millis(),
+    "a replica that lags for longer is left before publishers cease to wait for it"
+);
 const _: () = assert!(
     READ_BYTES <= LARGE_BYTES,
     "a large value takes more than one read"

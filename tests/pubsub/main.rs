@@ -10,12 +10,15 @@ mod bounds;
 mod breaking;
 mod failures;
 mod hub;
+#[path = "../support/lagging.rs"]
+mod lagging;
 #[path = "../data_plane/proxied.rs"]
 #[allow(
     dead_code,
     reason = "made for the data plane's tests, of which this needs the client that sees bytes"
 )]
 mod proxied;
+mod replicas;
 #[path = "../support/running.rs"]
 #[allow(dead_code, reason = "made for the proxy's tests, of which this needs a part")]
 mod running;

@@ -12,7 +12,7 @@ use super::subscriber_link::{NodeRole, SubscriberLink};
 use crate::cluster::{NodeAddr, Side};
 use crate::config::SubscribeTo;
 use crate::data_plane::upstream::Backoff;
-use crate::limits::UNFIT_REPLICA;
+use crate::limits::{MASTER_SETTLE_MAX, UNFIT_REPLICA};
 use crate::routing::{Epoch, SideView};
 
 /// Where a side is to be heard.
@@ -32,8 +32,8 @@ pub(super) struct Former {
     pub(super) fence: Cell<Option<(u64, Instant)>>,
     /// Whether all that this process had published there was answered before the fence was asked for.
     pub(super) is_last_word: Cell<bool>,
-    /// Since when messages had been missed when it was left.
-    pub(super) outage: Option<Instant>,
+    /// Since when messages may have been missed that are missed as well if it is taken up again.
+    pub(super) outage: Cell<Option<Instant>>,
 }
 
 impl Former {
@@ -58,8 +58,13 @@ pub(super) struct Feed {
     pub(super) is_failing: Cell<bool>,
     /// Since when messages may have been missed.
     pub(super) outage: Cell<Option<Instant>>,
-    /// A replica that did not pass messages on, and until when it is avoided.
-    pub(super) unfit: RefCell<Option<(Arc<NodeAddr>, Instant)>>,
+    /// Replicas that did not pass messages on, and until when they are avoided. One entry a node.
+    unfit: RefCell<Vec<(Arc<NodeAddr>, Instant)>>,
+    /// Where replicas are subscribed to: the node whose messages were delivered last.
+    pub(super) heard_at: RefCell<Option<Arc<NodeAddr>>>,
+    /// Publishers went on with slots that have left the side while nothing could be heard here: what the next link tells of
+    /// before may be out of order.
+    pub(super) is_overtaken: Cell<bool>,
 }
 
 impl Feed {
@@ -73,6 +78,8 @@ impl Feed {
             is_failing: Cell::new(false),
             outage: Cell::new(None),
             unfit: RefCell::default(),
+            heard_at: RefCell::default(),
+            is_overtaken: Cell::new(false),
         }
     }
 
@@ -85,13 +92,29 @@ impl Feed {
             .map(Rc::clone)
     }
 
-    /// The link that is being left, if it goes where `target` says.
+    /// The link that is being left, if it goes where `target` says and the present one has not taken over from it.
     pub(super) fn take_former(&self, target: &Target) -> Option<Rc<Former>> {
         let leads_there = |former: &mut Rc<Former>| {
             let link = &former.link;
-            link.node == target.node && link.role == target.role && link.is_ready()
+            link.node == target.node && link.role == target.role && self.is_still_heard(link)
         };
         self.former.borrow_mut().take_if(leads_there)
+    }
+
+    /// Whether a former link still delivers, and the present one not in its place.
+    fn is_still_heard(&self, former: &SubscriberLink) -> bool {
+        let has_begun = |link: &Rc<SubscriberLink>| link.begins.get().is_some() && !link.is_muted.get();
+        former.is_ready() && !former.is_muted.get() && !self.present.borrow().as_ref().is_some_and(has_begun)
+    }
+
+    /// The present link has not taken over, and another one is to: the former one goes on. `false` if there is none.
+    pub(super) fn keep_former(&self) -> bool {
+        let former = self.former.borrow();
+        let still_heard = former.as_ref().filter(|former| self.is_still_heard(&former.link));
+        if let Some(former) = still_heard {
+            former.fence.set(None);
+        }
+        still_heard.is_some()
     }
 
     /// Whether `link` is the present one.
@@ -105,15 +128,39 @@ impl Feed {
     /// Whether nothing can be subscribed to here now, nor presumably in a moment.
     pub(super) fn is_down(&self) -> bool {
         match self.present.borrow().as_ref() {
-            Some(link) if link.is_ready() => false,
+            // A replica that does not hear its master is not waited for either.
+            Some(link) if link.is_ready() => {
+                let is_long = |since: Instant| since.elapsed() >= MASTER_SETTLE_MAX;
+                link.is_muted.get() && link.ready_at.get().is_some_and(is_long)
+            }
             _ => self.is_failing.get() || self.target.borrow().is_none(),
         }
     }
 
     /// Messages may be missed from `since` on.
     pub(super) fn misses(&self, since: Instant) {
-        let earlier = self.outage.get().map_or(since, |outage| outage.min(since));
-        self.outage.set(Some(earlier));
+        self.misses_unless_taken_up(since);
+        if let Some(former) = self.former.borrow().as_ref() {
+            former.outage.set(Some(earlier(former.outage.get(), since)));
+        }
+    }
+
+    /// The same, but not if the former link, which is still heard, becomes the present one again.
+    pub(super) fn misses_unless_taken_up(&self, since: Instant) {
+        self.outage.set(Some(earlier(self.outage.get(), since)));
+    }
+
+    /// Whether clients may have been told already what a replica tells that is only just subscribed to, or what came after.
+    /// One that was heard before goes on where it was.
+    pub(super) fn has_told_more_than(&self, node: &Arc<NodeAddr>) -> bool {
+        let is_other = self.heard_at.borrow().as_ref().is_some_and(|heard| heard != node);
+        is_other || self.is_overtaken.get() || self.former.borrow().is_some()
+    }
+
+    /// The present link's messages are delivered from here on.
+    pub(super) fn heard(&self, node: &Arc<NodeAddr>) {
+        *self.heard_at.borrow_mut() = Some(Arc::clone(node));
+        self.is_overtaken.set(false);
     }
 
     /// Everything is heard of the present link, and nothing is to come from a former one.
@@ -140,12 +187,12 @@ impl Feed {
             return master();
         }
         let unfit = self.unfit.borrow();
-        let avoided = unfit.as_ref().filter(|(_, until)| now < *until);
-        let fit: Vec<&NodeAddr> = view
-            .replicas
-            .iter()
-            .filter(|node| avoided.is_none_or(|(avoided, _)| **avoided != **node))
-            .collect();
+        let is_fit = |node: &&NodeAddr| {
+            !unfit
+                .iter()
+                .any(|(avoided, until)| **avoided == **node && now < *until)
+        };
+        let fit: Vec<&NodeAddr> = view.replicas.iter().filter(is_fit).collect();
         let present = self.target.borrow();
         let stays = |target: &&Target| target.role == NodeRole::Replica && fit.contains(&&*target.node);
         if let Some(target) = present.as_ref().filter(stays) {
@@ -162,8 +209,14 @@ impl Feed {
 
     /// The replica heard until now does not pass messages on.
     pub(super) fn avoid(&self, node: &Arc<NodeAddr>, now: Instant) {
-        *self.unfit.borrow_mut() = Some((Arc::clone(node), now + UNFIT_REPLICA));
+        let mut unfit = self.unfit.borrow_mut();
+        unfit.retain(|(avoided, until)| avoided != node && now < *until);
+        unfit.push((Arc::clone(node), now + UNFIT_REPLICA));
     }
+}
+
+fn earlier(outage: Option<Instant>, since: Instant) -> Instant {
+    outage.map_or(since, |outage| outage.min(since))
 }
 
 #[cfg(test)]
@@ -208,6 +261,9 @@ mod tests {
         assert_eq!(chosen(&feed, &view(&[5]), 0, now), (NodeRole::Replica, 5));
         feed.avoid(&Arc::new(NodeAddr::new("r", 5)), now);
         assert_eq!(chosen(&feed, &view(&[5]), 0, now), (NodeRole::Master, 1));
+        assert_eq!(chosen(&feed, &view(&[5, 6]), 0, now), (NodeRole::Replica, 6));
+        feed.avoid(&Arc::new(NodeAddr::new("r", 6)), now);
+        assert_eq!(chosen(&feed, &view(&[5, 6]), 0, now), (NodeRole::Master, 1));
         let later = now + UNFIT_REPLICA;
         assert_eq!(chosen(&feed, &view(&[5]), 0, later), (NodeRole::Replica, 5));
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::time::sleep;
 
+use super::feed::Feed;
 use super::hub::Hub;
 use super::marks::uses_marks;
 use super::settling::{Cause, Fence, Ground};
@@ -56,13 +57,14 @@ impl Hub {
         let Some(present) = feed.ready() else { return };
         if !present.is_complete.get() {
             let is_cut = former.fence.get().is_some();
-            if uses_marks(route) && present.behind.get() == 0 && !is_cut {
+            let is_idle = present.behind.get() == 0 && present.marks.borrow().is_empty();
+            if uses_marks(route) && is_idle && !is_cut {
                 // The link to the master may not have been ready before.
                 self.mark(route, &present);
             }
             return;
         }
-        // What two replicas tell is the same, so that the former one may be waited for; a former master may be dead.
+        // What two replicas tell is the same, and one may lag: the former is waited for. A former master may be dead.
         let patience = if uses_marks(route) {
             SETTLE_MAX
         } else {
@@ -130,45 +132,89 @@ impl Ground for Here<'_> {
     fn fence(&mut self, cause: &Cause) -> Fence {
         let feed = self.hub.feed(cause.side());
         if !self.hub.is_needed() {
+            feed.is_overtaken.set(true);
             return Fence::Passed;
         }
-        if let Cause::Master { .. } = cause {
-            if feed.target.borrow().is_none() {
-                return Fence::Passed;
+        match cause {
+            Cause::Master { .. } if feed.target.borrow().is_none() => Fence::Passed,
+            Cause::Master { .. } if uses_marks(self.route) => {
+                // The replica may have stayed: it has to hear its next master first.
+                let is_heard = |link: Rc<SubscriberLink>| link.behind.get() == 0;
+                let is_settled = feed.former.borrow().is_none() && feed.ready().is_some_and(is_heard);
+                let number = is_settled.then(|| self.hub.fence_by_mark(self.route, feed.side));
+                number.flatten().map_or(Fence::NotYet, Fence::Sent)
             }
-            if !feed.is_whole() {
-                return Fence::NotYet;
-            }
-            if !uses_marks(self.route) {
-                return Fence::Passed;
-            }
-            // The replica may have stayed: it has to hear its next master first.
+            Cause::Master { .. } if feed.is_whole() => Fence::Passed,
+            Cause::Master { .. } => Fence::NotYet,
+            Cause::Moved { .. } if uses_marks(self.route) => self.fence_by_mark(feed),
+            Cause::Moved { .. } => self.fence_by_ping(feed),
         }
-        let has_former = feed.former.borrow().is_some();
-        let present = feed.ready();
-        if uses_marks(self.route) && (has_former || present.is_some()) {
-            // A PING would only tell what the replica has heard so far. Every link gets to hear the mark.
-            let number = self.hub.publish_mark(self.route, feed.side);
-            return number.map_or(Fence::NotYet, Fence::Sent);
-        }
-        if has_former {
-            return Fence::NotYet;
-        }
-        let Some(link) = present else {
-            return Fence::Passed;
-        };
-        let number = self.hub.next_number();
-        link.ping(number);
-        Fence::Sent(number)
     }
 
     fn has_passed(&self, cause: &Cause, number: u64) -> bool {
         // The link it was sent on may be the former one by now.
         let feed = self.hub.feed(cause.side());
-        let has_passed = |link: &SubscriberLink| !link.is_ready() || link.passed.get() >= number;
+        let has_heard = |link: &SubscriberLink| link.passed.get() >= number;
         let former = feed.former.borrow();
-        former.as_ref().is_none_or(|former| has_passed(&former.link))
-            && feed.ready().is_none_or(|link| has_passed(&link))
+        let is_waited_for = former.as_ref().filter(|former| former.link.is_ready());
+        if is_waited_for.is_some_and(|former| !has_heard(&former.link)) {
+            return false;
+        }
+        match feed.ready() {
+            Some(link) if link.is_muted.get() => {
+                // What it will deliver begins behind the fence, or with a mark before it.
+                has_heard(&link) || link.begins.get().is_none_or(|begins| begins > number)
+            }
+            Some(link) => has_heard(&link),
+            None => {
+                let is_moved = matches!(cause, Cause::Moved { .. });
+                feed.is_overtaken.set(feed.is_overtaken.get() || is_moved);
+                true
+            }
+        }
+    }
+
+    fn overtake(&mut self, cause: &Cause) {
+        let feed = self.hub.feed(cause.side());
+        if let Some(former) = feed.former.borrow().as_ref() {
+            former.link.close();
+        }
+        let Some(link) = feed.ready() else {
+            feed.is_overtaken.set(true);
+            return;
+        };
+        feed.misses(link.heard_all.get());
+        if uses_marks(self.route) {
+            link.is_doubtful_before(self.hub.last_number.get() + 1);
+        } else {
+            let number = self.hub.next_number();
+            link.is_doubtful_before(number);
+            link.ping(number);
+        }
+    }
+}
+
+impl Here<'_> {
+    /// A PING would only tell what the replica has heard so far.
+    fn fence_by_mark(&self, feed: &Feed) -> Fence {
+        if feed.former.borrow().is_none() && feed.ready().is_none() {
+            feed.is_overtaken.set(true);
+            return Fence::Passed;
+        }
+        let number = self.hub.fence_by_mark(self.route, feed.side);
+        number.map_or(Fence::NotYet, Fence::Sent)
+    }
+
+    fn fence_by_ping(&self, feed: &Feed) -> Fence {
+        if feed.former.borrow().is_some() {
+            return Fence::NotYet;
+        }
+        let Some(link) = feed.ready() else {
+            return Fence::Passed;
+        };
+        let number = self.hub.next_number();
+        link.ping(number);
+        Fence::Sent(number)
     }
 }
 

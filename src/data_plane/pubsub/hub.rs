@@ -17,6 +17,7 @@ use super::GAP_CHANNEL;
 use super::delivery::{Delivery, Head, message};
 use super::feed::Feed;
 use super::gap::Gap;
+use super::marks::uses_marks;
 use super::pending::Pending;
 use super::settling::Settling;
 use super::shared::Marks;
@@ -206,6 +207,18 @@ impl Hub {
         }
     }
 
+    /// The link's messages are delivered from here on.
+    pub(super) fn unmute(&self, route: &LocalRoute, link: &SubscriberLink) {
+        link.is_muted.set(false);
+        self.feed(link.side).heard(&link.node);
+        for topic in self.all() {
+            if topic.stage(link.side) == Stage::Muted {
+                topic.set_stage(link.side, Stage::Confirmed);
+                self.look(route, &topic);
+            }
+        }
+    }
+
     /// Something has changed that others may wait for.
     pub(super) fn look_at_all(&self, route: &LocalRoute) {
         if !self.pending.borrow().is_empty() {
@@ -241,6 +254,10 @@ impl Hub {
                 if link.role == NodeRole::Master {
                     link.heard_all.set(asked);
                 }
+                let is_whole = link.is_complete.get() || link.behind.get() > 0;
+                if !is_whole && !uses_marks(route) && number >= link.whole_from.get() {
+                    self.complete(route, link);
+                }
             }
             Expected::Marks if is_error => {
                 return Err(garbage("the node refuses the channel of this worker's marks"));
@@ -251,8 +268,12 @@ impl Hub {
                 if is_error {
                     self.refused(&topic, reply);
                 } else if self.feed(link.side).is_present(link) {
-                    topic.set_stage(link.side, Stage::Confirmed);
-                    self.look(route, &topic);
+                    if link.is_muted.get() {
+                        topic.set_stage(link.side, Stage::Muted);
+                    } else {
+                        topic.set_stage(link.side, Stage::Confirmed);
+                        self.look(route, &topic);
+                    }
                 }
                 if is_first {
                     self.behind_less(route, link);
@@ -358,6 +379,7 @@ impl Hub {
         self.forget_idle(route, now);
         self.refuse_due(route, now);
         self.retarget(route, now);
+        self.look_at_all(route);
         self.tell_outages(route, now);
     }
 

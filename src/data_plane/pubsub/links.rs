@@ -99,10 +99,11 @@ impl Hub {
             if link.node == target.node && link.role == target.role {
                 return;
             }
-            if link.is_ready() {
-                self.leave_link(link, snapshot.epoch, now);
-            } else {
+            let has_nothing = !link.is_ready() || (link.is_muted.get() && feed.keep_former());
+            if has_nothing {
                 link.close();
+            } else {
+                self.leave_link(link, snapshot.epoch, now);
             }
             feed.present.take();
         }
@@ -113,8 +114,7 @@ impl Hub {
     fn take_up_again(&self, route: &Rc<LocalRoute>, former: &Former) {
         let (link, feed) = (&former.link, self.feed(former.link.side));
         *feed.present.borrow_mut() = Some(Rc::clone(link));
-        feed.outage.set(former.outage);
-        link.is_muted.set(false);
+        feed.outage.set(former.outage.get());
         link.pause(false);
         self.subscribe_all(route, link);
     }
@@ -135,7 +135,7 @@ impl Hub {
             since: now,
             fence: Cell::new(None),
             is_last_word: Cell::new(true),
-            outage,
+            outage: Cell::new(outage),
         };
         // The present link's place is empty by now, or about to be: the next one tells.
         if let Some(older) = feed.former.replace(Some(Rc::new(former)))
@@ -149,7 +149,6 @@ impl Hub {
     pub(super) fn former_over(&self, route: &LocalRoute, former: &Former) {
         let feed = self.feed(former.link.side);
         if let Some(present) = feed.ready() {
-            present.is_muted.set(false);
             present.pause(false);
         }
         let Some(since) = former.close().filter(|_| self.is_needed()) else {
@@ -183,7 +182,13 @@ impl Hub {
             // Marks are published on it.
             let _ = route.links(side).shared(route, 0);
         }
-        let link = SubscriberLink::new(side, node, role, self.last_number.get());
+        // A master tells nothing that it published before; a replica may, until its first mark comes through.
+        let passed = if uses_marks(route) {
+            0
+        } else {
+            self.last_number.get()
+        };
+        let link = SubscriberLink::new(side, node, role, passed);
         *feed.present.borrow_mut() = Some(Rc::clone(&link));
         tokio::task::spawn_local(live(link, Rc::clone(route)));
     }
@@ -193,8 +198,12 @@ impl Hub {
         link.ask_allowance();
         let feed = self.feed(link.side);
         feed.is_failing.set(false);
-        link.is_muted
-            .set(uses_marks(route) && feed.former.borrow().is_some());
+        if uses_marks(route) {
+            link.is_muted.set(feed.has_told_more_than(&link.node));
+            if !link.is_muted.get() {
+                feed.heard(&link.node);
+            }
+        }
         self.subscribe_all(route, link);
     }
 
@@ -289,11 +298,18 @@ impl Hub {
         feed.present.take();
         self.unconfirm(link.side);
         if link.ready_at.get().is_some() && self.is_needed() {
-            feed.misses(link.heard_all.get());
+            let since = link.heard_all.get();
+            if feed.keep_former() {
+                feed.misses_unless_taken_up(since);
+            } else {
+                feed.misses(since);
+            }
         }
         let now = Instant::now();
         let is_short = |since: Instant| now.saturating_duration_since(since) < SHORT_LIVED;
         if link.ready_at.get().is_some_and(|since| !is_short(since)) {
+            // It may be one that is avoided from now on.
+            self.retarget(route, now);
             return Duration::ZERO;
         }
         feed.is_failing.set(true);

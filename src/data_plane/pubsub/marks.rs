@@ -4,6 +4,9 @@
 //! replica. Every one must come back, in order: a full resync drops what was published meanwhile without closing the
 //! link. What is lost between two marks (250 ms apart) without a mark cannot be noticed.
 //!
+//! A replica may lag, and another one tell again what was heard already, or what publishers have not waited for. Until its
+//! first mark has come, a link to another replica is mute: what is missed by that is told, as it is missed in any case.
+//!
 //! Two replicas of one master tell the same messages. When a worker goes from one to the other, the former link is heard up
 //! to a mark and the present one from that mark on; and if the present one gets there first, it is not read on until the
 //! former one has got there too.
@@ -33,7 +36,8 @@ impl Hub {
         if !uses_marks(route) || link.behind.get() > 0 || !self.feed(link.side).is_present(link) {
             return Ok(());
         }
-        if link.marks.borrow().len() >= SUBSCRIBER_SILENT_CHECKS as usize {
+        let looks = link.marks.borrow().iter().filter(|mark| mark.is_look).count();
+        if looks >= SUBSCRIBER_SILENT_CHECKS as usize {
             self.feed(link.side).avoid(&link.node, Instant::now());
             return Err(garbage("the replica does not pass messages on"));
         }
@@ -41,20 +45,34 @@ impl Hub {
         Ok(())
     }
 
-    /// Publishes a mark on the side's master, if that can be done.
+    /// Publishes a mark on the side's master, if that can be done. From the first one on a link delivers; one that is to take
+    /// another's place has to show first that it hears its master.
     pub(super) fn mark(&self, route: &Rc<LocalRoute>, link: &SubscriberLink) {
         let Some(number) = self.publish_mark(route, link.side) else {
             return;
         };
-        link.marks.borrow_mut().push_back((number, Instant::now()));
-        if let Some(former) = self.feed(link.side).former.borrow().as_ref()
+        link.expects(number, true);
+        let former = self.feed(link.side).former.borrow().clone();
+        if link.begins.get().is_none() && (former.is_none() || link.passed.get() > 0) {
+            link.begins.set(Some(number));
+        }
+        if let (Some(former), Some(begins)) = (former, link.begins.get())
             && former.fence.get().is_none()
         {
-            former.fence.set(Some((number, Instant::now())));
+            former.fence.set(Some((begins, Instant::now())));
         }
     }
 
-    pub(super) fn publish_mark(&self, route: &Rc<LocalRoute>, side: Side) -> Option<u64> {
+    /// Publishes a mark as a fence, for every link of the side to hear.
+    pub(super) fn fence_by_mark(&self, route: &Rc<LocalRoute>, side: Side) -> Option<u64> {
+        let number = self.publish_mark(route, side)?;
+        if let Some(present) = self.feed(side).ready().filter(|link| link.behind.get() == 0) {
+            present.expects(number, false);
+        }
+        Some(number)
+    }
+
+    fn publish_mark(&self, route: &Rc<LocalRoute>, side: Side) -> Option<u64> {
         let Lease::Ready(master) = route.links(side).shared(route, 0) else {
             return None;
         };
@@ -83,30 +101,36 @@ impl Hub {
         link.passed.set(link.passed.get().max(number));
         let feed = self.feed(link.side);
         let former = feed.former.borrow().clone();
-        if let Some(former) = former
-            && let Some((cut, _)) = former.fence.get()
+        let cut = former.as_ref().and_then(|former| former.fence.get());
+        if let (Some(former), Some((cut, _))) = (former, cut)
             && number >= cut
         {
             // From here on it is the present link's to deliver, once the former one has got here too.
-            let is_former = Rc::ptr_eq(&former.link, link);
-            link.is_muted.set(is_former);
-            if is_former {
+            if Rc::ptr_eq(&former.link, link) {
+                link.is_muted.set(true);
                 return;
             }
             link.pause(former.link.passed.get() < cut && former.link.is_ready());
         }
+        if link.begins.get().is_none() && link.behind.get() == 0 && feed.is_present(link) {
+            self.mark(route, link);
+        }
+        if link.is_muted.get() && link.begins.get().is_some_and(|begins| number >= begins) {
+            self.unmute(route, link);
+        }
         let (is_lost, sent) = {
             let mut marks = link.marks.borrow_mut();
-            let earlier = marks.iter().take_while(|mark| mark.0 < number).count();
-            let known = marks.get(earlier).filter(|mark| mark.0 == number).copied();
+            let earlier = marks.iter().take_while(|mark| mark.number < number).count();
+            let known = marks.get(earlier).filter(|mark| mark.number == number).copied();
             marks.drain(..earlier + usize::from(known.is_some()));
-            (earlier > 0, known.map(|mark| mark.1))
+            (earlier > 0, known.map(|mark| mark.sent))
         };
-        if is_lost {
+        let is_told = !feed.is_present(link) && feed.ready().is_some_and(|present| present.is_complete.get());
+        if is_lost && !is_told {
             // Marks before this one never came: the replica was resynchronized past them.
             feed.misses(link.heard_all.get());
         }
-        let is_whole = link.behind.get() == 0 && !link.is_muted.get();
+        let is_whole = link.behind.get() == 0 && !link.is_muted.get() && number >= link.whole_from.get();
         if is_whole && (is_lost || !link.is_complete.get()) {
             self.complete(route, link);
         }

@@ -18,15 +18,18 @@
 //! of both sides wait for each other, and no rule on arrival alone can tell which came first. Held publishers cannot get
 //! into that state: of a moved channel, only one side's messages are ever under way.
 //!
-//! A side that is abandoned or whose link is down is not waited for, and nothing for longer than [`SETTLE_MAX`]. Not held
-//! are publishers of transactions and scripts, and those that do not use this process: they publish on one side.
+//! Where replicas are subscribed to, the fence is a mark published on the losing side's master: it takes as long as they lag.
+//!
+//! A side that is abandoned or whose link is down is not waited for (what its next link tells, [`super::marks`] sees to), and
+//! nothing for longer than [`SETTLE_MAX`]. A hub that has not passed by then says so: it tells a gap. Not held are
+//! publishers of transactions and scripts, and those that do not use this process: they publish on one side.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Instant;
 
 use crate::cluster::Side;
-use crate::limits::{LEFT_MASTER_WAIT, SETTLE_MAX};
+use crate::limits::{LEFT_MASTER_WAIT, MASTER_SETTLE_MAX, SETTLE_MAX};
 use crate::routing::{Epoch, Slot, Weight};
 
 /// What has changed.
@@ -108,6 +111,8 @@ pub(super) trait Ground {
     fn fence(&mut self, cause: &Cause) -> Fence;
     /// Whether fence `number` has passed.
     fn has_passed(&self, cause: &Cause, number: u64) -> bool;
+    /// It has not, and is not waited for any more: what has yet to be heard may come out of order.
+    fn overtake(&mut self, cause: &Cause);
 }
 
 impl Settling {
@@ -179,7 +184,11 @@ impl Settling {
 
 impl Change {
     fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) >= SETTLE_MAX
+        let longest = match self.cause {
+            Cause::Moved { .. } => SETTLE_MAX,
+            Cause::Master { .. } => MASTER_SETTLE_MAX,
+        };
+        now.saturating_duration_since(self.since) >= longest
     }
 
     fn step(&mut self, now: Instant, all_drained: Epoch, ground: &mut impl Ground) {
@@ -192,6 +201,7 @@ impl Change {
         }
         if self.phase == Phase::Drained && (is_left || all_drained >= self.epoch) {
             match ground.fence(&self.cause) {
+                Fence::NotYet if waited >= MASTER_SETTLE_MAX => self.give_up(ground),
                 Fence::NotYet => {}
                 Fence::Sent(number) => self.phase = Phase::Fenced(number),
                 Fence::Passed => self.phase = Phase::Passed,
@@ -203,7 +213,15 @@ impl Change {
             self.phase = Phase::Passed;
         }
         if self.is_over(now) {
-            self.phase = Phase::Passed;
+            self.give_up(ground);
+        }
+    }
+
+    fn give_up(&mut self, ground: &mut impl Ground) {
+        let is_overtaken = matches!(self.cause, Cause::Moved { .. }) && self.phase != Phase::Passed;
+        self.phase = Phase::Passed;
+        if is_overtaken {
+            ground.overtake(&self.cause);
         }
     }
 }
@@ -217,6 +235,7 @@ mod tests {
         drained: bool,
         fences: u64,
         passed: bool,
+        overtaken: u32,
     }
 
     impl Ground for Fake {
@@ -231,6 +250,10 @@ mod tests {
 
         fn has_passed(&self, _: &Cause, _: u64) -> bool {
             self.passed
+        }
+
+        fn overtake(&mut self, _: &Cause) {
+            self.overtaken += 1;
         }
     }
 
@@ -277,6 +300,7 @@ mod tests {
         let reached = settling.step(now + SETTLE_MAX, nobody(), &mut fake);
         assert_eq!(reached, (Epoch(2), Epoch(2)));
         assert!(settling.len() == 0);
+        assert_eq!(fake.overtaken, 1, "what may come out of order is told");
     }
 
     #[test]

@@ -86,8 +86,12 @@ pub(super) struct SubscriberLink {
     pub(super) behind: Cell<usize>,
     /// Everything it began with is confirmed: nothing is missed from here on.
     pub(super) is_complete: Cell<bool>,
-    /// Its messages are another link's to deliver.
+    /// Its messages are another link's to deliver, or too old.
     pub(super) is_muted: Cell<bool>,
+    /// The first mark published for it: what comes after is its to deliver.
+    pub(super) begins: Cell<Option<u64>>,
+    /// With this fence or mark it is complete again: before it, messages may have been missed.
+    pub(super) whole_from: Cell<u64>,
     /// It is not read on: another link has to tell first what comes before.
     is_paused: Cell<bool>,
     pub(super) ready_at: Cell<Option<Instant>>,
@@ -97,8 +101,17 @@ pub(super) struct SubscriberLink {
     pub(super) heard_all: Cell<Instant>,
     /// The highest fence that has been answered.
     pub(super) passed: Cell<u64>,
-    /// Marks published on the master that have not come through, oldest first, and when they were sent.
-    pub(super) marks: RefCell<VecDeque<(u64, Instant)>>,
+    /// Marks published on the master that have not come through, oldest first.
+    pub(super) marks: RefCell<VecDeque<Mark>>,
+}
+
+/// A mark that is under way.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    pub(super) number: u64,
+    pub(super) sent: Instant,
+    /// It was sent to see whether the replica hears its master, not as a fence.
+    pub(super) is_look: bool,
 }
 
 impl SubscriberLink {
@@ -116,6 +129,8 @@ impl SubscriberLink {
             behind: Cell::new(0),
             is_complete: Cell::new(false),
             is_muted: Cell::new(false),
+            begins: Cell::new(None),
+            whole_from: Cell::new(0),
             is_paused: Cell::new(false),
             ready_at: Cell::new(None),
             heard_all: Cell::new(Instant::now()),
@@ -203,6 +218,21 @@ impl SubscriberLink {
         write_command(&mut self.out.borrow_mut(), request);
         self.expected.borrow_mut().push_back(expected);
         self.wake.wake();
+    }
+
+    /// A mark has been published that it has to hear.
+    pub(super) fn expects(&self, number: u64, is_look: bool) {
+        self.marks.borrow_mut().push_back(Mark {
+            number,
+            sent: Instant::now(),
+            is_look,
+        });
+    }
+
+    /// Up to fence or mark `number`, what it has yet to tell may be out of order or missing.
+    pub(super) fn is_doubtful_before(&self, number: u64) {
+        self.is_complete.set(false);
+        self.whole_from.set(self.whole_from.get().max(number));
     }
 
     /// What the answer that has just come is to.

@@ -22,7 +22,9 @@ pub(crate) enum Stage {
     Absent,
     /// Asked for.
     Asked,
-    /// The node has confirmed it.
+    /// The node has confirmed it, on a link whose messages are not delivered yet.
+    Muted,
+    /// The node has confirmed it, and its messages are delivered.
     Confirmed,
 }
 
