@@ -116,13 +116,12 @@ fn a_master_that_was_left_and_does_not_tell_all_it_had_is_told_as_a_gap() {
     }
     held.is_on.store(true, Ordering::Relaxed);
     let next = Server::start();
+    assert_eq!(proxied.old.client().text("PUBLISH news lost"), ":1\\r\\n");
+    let published = Timestamp::now();
+    wait_for("all that follows to be held up", || {
+        !held.waiting.lock().unwrap().is_empty()
+    });
     proxied.master(Side::Old, Some(&next));
-    // Until it is given up for its silence, the former master has a subscriber.
-    let mut publisher = proxied.old.client();
-    let (mut published, mut at) = (Timestamp::now(), Timestamp::now());
-    while publisher.text("PUBLISH news lost") == ":1\\r\\n" {
-        (published, at) = (at, Timestamp::now());
-    }
     let (_, taken_over) = gap(&mut client);
     let (from, to) = gap(&mut client);
     assert!(taken_over < to, "{taken_over}, then {from}..{to}");
