@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::pubsub::{Hub, PubSubShared};
 use super::session::Session;
-use super::upstream::{Lease, Links};
+use super::upstream::{Lease, Links, Setting};
 use crate::cluster::{Endpoint, Side};
 use crate::config::{OnUncertain, RouteConfig, RouteLimits, SubscribeTo};
 use crate::routing::{Slot, Snapshot, Weight, owner};
@@ -176,7 +176,7 @@ impl LocalRoute {
         for side in Side::BOTH {
             let links = self.links(side);
             if links.has_strays(|slots| moved(slots, side, snapshot.weight)) {
-                let by = match links.shared(self, 0) {
+                let by = match links.shared(self, Setting::default()) {
                     Lease::Ready(link) => Some(link),
                     Lease::Wait | Lease::Refused(_) => None,
                 };

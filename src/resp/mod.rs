@@ -3,6 +3,7 @@
 mod args;
 mod inline;
 mod number;
+mod protocol;
 mod request;
 mod scan;
 mod value;
@@ -12,6 +13,7 @@ pub use args::Args;
 #[cfg(test)]
 pub(crate) use args::with_args;
 pub(crate) use number::parse_i64;
+pub use protocol::Protocol;
 pub use request::{ProtocolError, RequestParser, Span};
 pub use scan::{ReplyScanner, ScanError, nesting_exceeds};
 pub use value::{DecodeError, Value, decode_value, text};

@@ -9,6 +9,7 @@ mod order;
 mod proxied;
 mod pubsub;
 mod replies;
+mod resp3;
 mod sides;
 mod stateful;
 mod transactions;

@@ -246,10 +246,6 @@ fn what_is_not_supported_yet_says_so() {
             "{command}: {reply}"
         );
     }
-    assert_eq!(
-        client.text("HELLO 3"),
-        "-NOPROTO unsupported protocol version\\r\\n"
-    );
     assert!(client.text("HELLO 2").contains("standalone"));
     assert_eq!(client.text("PING"), "+PONG\\r\\n");
     client

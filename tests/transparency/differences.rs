@@ -20,9 +20,14 @@ const UNSUPPORTED: &str = "is not supported by switchback";
 pub(crate) const DIFFERENCES: &[Difference] = &[
     // Not yet: the rest of the command surface is to come.
     of(
-        &["HELLO 3"],
-        "-NOPROTO ",
-        "RESP3 is to come; client libraries fall back on this very error",
+        &["HELLO 3", "SUBSCRIBE a", "MULTI", "SUBSCRIBE c"],
+        UNSUPPORTED,
+        "a transaction begins from no subscriptions",
+    ),
+    of(
+        &["WATCH a", "HELLO 3"],
+        UNSUPPORTED,
+        "what is watched is watched on a link of one protocol",
     ),
     of(&["AUTH x"], UNSUPPORTED, "authentication of apps is to come"),
     of(
@@ -64,6 +69,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     ),
     of(&["CLIENT ID"], ":", "the proxy's own number of the client"),
     of(&["HELLO 2"], "server\\r\\n", "it tells the id of the link"),
+    of(&["HELLO 3"], "%7\\r\\n", "it tells the id of the link"),
     of(
         &["CLIENT LIST"],
         UNSUPPORTED,

@@ -50,17 +50,20 @@ fn shown(reply: &[u8]) -> String {
 fn each_command_of_a_long_script_has_the_reply_of_a_server_at_0_and_at_100() {
     let script = script();
     assert!(script.len() >= 300, "{} commands", script.len());
-    for weight in [0, 100] {
+    for (weight, protocol) in [(0, "2"), (100, "2"), (0, "3"), (100, "3")] {
         let direct = Server::start();
         let proxied = Proxied::start();
         proxied.weight(weight);
         let (mut there, mut here) = (direct.client(), proxied.client());
+        for client in [&mut there, &mut here] {
+            assert!(client.text(&format!("HELLO {protocol}")).contains("standalone"));
+        }
         for line in &script {
             let expected = ask(&mut there, &line.bytes);
             let got = ask(&mut here, &line.bytes);
             assert!(
                 got == expected,
-                "at {weight}: {}\n  direct:  {}\n  proxied: {}",
+                "at {weight}, RESP{protocol}: {}\n  direct:  {}\n  proxied: {}",
                 line.text,
                 shown(&expected),
                 shown(&got)

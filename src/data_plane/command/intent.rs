@@ -93,8 +93,7 @@ pub enum LocalCommand {
     Reset,
     /// SELECT: later commands are for another database.
     Select,
-    /// HELLO, with whatever arguments. A protocol the proxy does not speak yet is refused with Redis's `-NOPROTO`,
-    /// because client libraries fall back to RESP2 on that and on nothing else.
+    /// HELLO, with whatever arguments.
     Hello,
     /// CLIENT SETNAME.
     ClientSetName,

@@ -1,12 +1,12 @@
 //! What does a client with subscriptions see on the wire?
 //!
-//! Pure: the one place that writes deliveries, confirmations and pongs, so that another form of them (RESP3's push) is
-//! added here. In RESP2 a message is passed on as the node wrote it: nothing is encoded a second time.
+//! Pure: the one place that writes deliveries, confirmations and pongs. A message is passed on as the node wrote it, in RESP2;
+//! for RESP3, where it is a push, its first byte is another one: nothing is encoded a second time.
 
 use bytes::Bytes;
 
 use crate::data_plane::command::TopicKind;
-use crate::resp::write_command;
+use crate::resp::{Protocol, write_command};
 
 /// A message on its way to many clients.
 pub(crate) enum Delivery<'a> {
@@ -74,6 +74,7 @@ pub(crate) fn message(channel: &[u8], payload: &[u8]) -> Vec<u8> {
 /// answer to an UNSUBSCRIBE of nothing.
 pub(crate) fn confirmation(
     into: &mut Vec<u8>,
+    protocol: Protocol,
     kind: TopicKind,
     is_on: bool,
     name: Option<&[u8]>,
@@ -88,7 +89,8 @@ pub(crate) fn confirmation(
         (TopicKind::Shard, false) => "$12\r\nsunsubscribe",
     };
     let mut digits = itoa::Buffer::new();
-    into.extend_from_slice(b"*3\r\n");
+    into.push(protocol.push());
+    into.extend_from_slice(b"3\r\n");
     into.extend_from_slice(word.as_bytes());
     match name {
         Some(name) => {
@@ -97,7 +99,10 @@ pub(crate) fn confirmation(
             into.extend_from_slice(b"\r\n");
             into.extend_from_slice(name);
         }
-        None => into.extend_from_slice(b"\r\n$-1"),
+        None => {
+            into.extend_from_slice(b"\r\n");
+            into.extend_from_slice(protocol.null().trim_ascii_end());
+        }
     }
     into.extend_from_slice(b"\r\n:");
     into.extend_from_slice(digits.format(count).as_bytes());
@@ -138,7 +143,14 @@ mod tests {
     #[test]
     fn a_confirmation_is_no_message() {
         let mut bytes = Vec::new();
-        confirmation(&mut bytes, TopicKind::Channel, true, Some(b"message"), 1);
+        confirmation(
+            &mut bytes,
+            Protocol::Resp2,
+            TopicKind::Channel,
+            true,
+            Some(b"message"),
+            1,
+        );
         assert_eq!(bytes, b"*3\r\n$9\r\nsubscribe\r\n$7\r\nmessage\r\n:1\r\n");
         assert_eq!(head(&bytes), None);
         assert_eq!(head(b"$1\r\n7\r\n"), None);

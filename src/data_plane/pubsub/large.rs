@@ -15,7 +15,7 @@ use super::hub::Hub;
 use super::subscriber_link::{NodeRole, SubscriberLink};
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::upstream::{self, Dial, Wanted};
+use crate::data_plane::upstream::{self, Dial, Setting, Wanted};
 use crate::limits::CONNECT_TIMEOUT;
 use crate::resp::{ReplyScanner, write_command};
 
@@ -70,7 +70,7 @@ pub(super) fn dial<'a>(route: &'a LocalRoute, side: Side, node: &'a NodeAddr, ro
     Dial {
         node,
         auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
-        database: 0,
+        setting: Setting::default(),
         name: "switchback-subscriber",
         wanted: match role {
             NodeRole::Master => Wanted::Master,

@@ -180,7 +180,7 @@ impl Hub {
         }
         if uses_marks(route) {
             // Marks are published on it.
-            let _ = route.links(side).shared(route, 0);
+            let _ = route.links(side).shared(route, upstream::Setting::default());
         }
         // A master tells nothing that it published before; a replica may, until its first mark comes through.
         let passed = if uses_marks(route) {

@@ -21,7 +21,7 @@ use crate::cluster::Side;
 use crate::config::SubscribeTo;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::session::Session;
-use crate::data_plane::upstream::Lease;
+use crate::data_plane::upstream::{Lease, Setting};
 use crate::limits::SUBSCRIBER_SILENT_CHECKS;
 use crate::resp::write_command;
 
@@ -73,7 +73,7 @@ impl Hub {
     }
 
     fn publish_mark(&self, route: &Rc<LocalRoute>, side: Side) -> Option<u64> {
-        let Lease::Ready(master) = route.links(side).shared(route, 0) else {
+        let Lease::Ready(master) = route.links(side).shared(route, Setting::default()) else {
             return None;
         };
         let number = self.next_number();

@@ -18,9 +18,9 @@ use crate::cluster::Side;
 use crate::config::{OnUncertain, RouteLimits};
 use crate::data_plane::command::{Classified, Intent, classify};
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::{Lease, Link, LinkKind};
+use crate::data_plane::upstream::{Lease, Link, LinkKind, Setting};
 use crate::limits::OWN_LINK_BYTES;
-use crate::resp::Args;
+use crate::resp::{Args, Protocol};
 use crate::routing::{Owners, Slot, Snapshot, Weight, majority_owner, owner};
 
 /// What holds during one turn of a session.
@@ -171,7 +171,8 @@ pub(super) struct Sending<'a> {
 impl Sending<'_> {
     #[inline]
     fn place(&mut self, state: &mut State) -> Result<(), Stop> {
-        if !state.subscriptions.is_empty()
+        if state.setting.protocol == Protocol::Resp2
+            && !state.subscriptions.is_empty()
             && state.entry.is_none()
             && self.request.again.is_none()
             && let Some(reply) = self.in_subscribed_mode()
@@ -338,11 +339,11 @@ impl Sending<'_> {
     pub(super) fn link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.fence(state, side)?;
         self.keep_out(state, side);
-        let database = state.database;
+        let setting = state.setting;
         let lane = &mut state.lanes[side.index()];
         if let Some(link) = &lane.link {
             let usable = link.is_ready()
-                && link.database == database
+                && link.setting == setting
                 && match link.kind {
                     LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
                     LinkKind::Shared => !link.is_occupied() || lane.in_flight() > 0,
@@ -356,7 +357,7 @@ impl Sending<'_> {
             .session
             .route
             .links(side)
-            .shared(&self.session.route, database)
+            .shared(&self.session.route, setting)
         {
             Lease::Ready(link) => {
                 state.lanes[side.index()].link = Some(Rc::clone(&link));
@@ -370,8 +371,8 @@ impl Sending<'_> {
     /// A link of the session's own to `side`, ready and with room.
     pub(super) fn private_link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.fence(state, side)?;
-        let database = state.database;
-        let suits = |link: &&Rc<Link>| link.kind == LinkKind::Private && link.database == database;
+        let setting = state.setting;
+        let suits = |link: &&Rc<Link>| link.kind == LinkKind::Private && link.setting == setting;
         if let Some(link) = state.lanes[side.index()].link.as_ref().filter(suits) {
             if link.is_ready() {
                 return with_room(link, self.session);
@@ -382,7 +383,7 @@ impl Sending<'_> {
         }
         self.leave_link(state, side)?;
         let links = self.session.route.links(side);
-        let link = match links.private(&self.session.route, database) {
+        let link = match links.private(&self.session.route, setting) {
             Lease::Ready(link) => link,
             Lease::Wait => return Err(Stall::Hold(side).into()),
             Lease::Refused(text) => return Err(Refusal::Redis(text.into_bytes()).into()),
@@ -442,7 +443,11 @@ impl Sending<'_> {
         let side = self.side()?;
         let link = self.private_link(state, side)?;
         // Moving it away later takes a second link to the same node: one that is not blocked.
-        let _ = self.session.route.links(side).shared(&self.session.route, 0);
+        let _ = self
+            .session
+            .route
+            .links(side)
+            .shared(&self.session.route, Setting::default());
         self.enqueue(state, &link, Role::Blocking, self.request.bytes);
         let number = state.replies.last_number();
         let slots = self.class.keys.bytes(self.request.args).map(Slot::of).collect();

@@ -58,7 +58,7 @@ impl Sending<'_> {
     }
 
     fn begin_entry(&self, state: &mut State) {
-        let Outcome { replies, topics } = state.transaction.topics.outcome();
+        let Outcome { replies, topics } = state.transaction.topics.outcome(state.setting.protocol);
         let (hub, route) = (&self.session.route.hub, &self.session.route);
         let number = state.replies.next_number();
         let (mut missing, of) = (Vec::new(), topics.len());

@@ -89,6 +89,13 @@ impl Sending<'_> {
             Intent::Subscribe(_) if self.request.args.len() < 2 => {
                 Err(Refusal::Redis(self.wrong_arity()).into())
             }
+            Intent::Subscribe(_) | Intent::Unsubscribe(_) if !state.subscriptions.is_empty() => {
+                Err(Refusal::Unsupported {
+                    name: self.name(),
+                    why: "in a transaction of a client with subscriptions it is not supported yet",
+                }
+                .into())
+            }
             Intent::Unsupported(why) => Err(Refusal::Unsupported {
                 name: self.name(),
                 why,
@@ -182,7 +189,7 @@ impl Sending<'_> {
 
     fn exec(&self, state: &mut State) -> Result<(), Stop> {
         let given_up = match &state.transaction {
-            transaction if transaction.lost => Some(transaction.lost_reply()),
+            transaction if transaction.lost => Some(transaction.lost_reply(state.setting.protocol)),
             transaction if transaction.refused => Some(Refusal::ExecAbortErrors.line()),
             transaction if transaction.side.is_none() && transaction.topics.is_empty() => {
                 Some(b"*0\r\n".to_vec())

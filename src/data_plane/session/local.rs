@@ -7,8 +7,8 @@ use super::state::State;
 use super::ticket::Role;
 use crate::data_plane::command::LocalCommand;
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::Lease;
-use crate::resp::parse_i64;
+use crate::data_plane::upstream::{Lease, Setting};
+use crate::resp::{Protocol, parse_i64};
 use crate::routing::majority_owner;
 
 /// Answers a command without a server, or (SELECT, HELLO 2) with a server's knowledge.
@@ -20,19 +20,19 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             b"+OK\r\n".to_vec()
         }
         LocalCommand::Reset => {
-            if state.database != 0 {
+            if state.setting != Setting::default() {
                 settle(state)?;
             }
             sending.abandon(state);
             sending.session.unsubscribe_all(state);
             state.name.clear();
-            state.database = 0;
+            state.setting = Setting::default();
             b"+RESET\r\n".to_vec()
         }
         LocalCommand::Select => return select(sending, state, argument(1)),
         LocalCommand::Hello => return hello(sending, state),
         LocalCommand::ClientSetName => set_name(state, argument(2))?,
-        LocalCommand::ClientGetName => bulk(&state.name),
+        LocalCommand::ClientGetName => bulk(&state.name, state.setting.protocol),
         LocalCommand::ClientId => format!(":{}\r\n", sending.session.id).into_bytes(),
         LocalCommand::ClientSetInfo => return Err(unknown_subcommand(argument(1)).into()),
     };
@@ -50,9 +50,9 @@ fn redis(pieces: &[&[u8]]) -> Refusal {
     Refusal::Redis(pieces.concat())
 }
 
-fn bulk(bytes: &[u8]) -> Vec<u8> {
+fn bulk(bytes: &[u8], protocol: Protocol) -> Vec<u8> {
     if bytes.is_empty() {
-        return b"$-1\r\n".to_vec();
+        return protocol.null().to_vec();
     }
     [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
@@ -85,8 +85,8 @@ fn database(argument: &[u8]) -> Result<u32, Refusal> {
     u32::try_from(number).map_err(|_| redis(&[b"ERR DB index is out of range"]))
 }
 
-/// What is under way was meant for the database selected until now, and comes first: what a failover brings back is sent again
-/// to the one selected then.
+/// What is under way was meant for the database and the protocol until now, and comes first: what a failover brings back is sent
+/// again in those there are then.
 fn settle(state: &State) -> Result<(), Stall> {
     match state.replies.open_count() {
         0 => Ok(()),
@@ -104,41 +104,64 @@ fn select(sending: &Sending<'_>, state: &mut State, argument: &[u8]) -> Result<(
         }
         .into());
     }
-    if wanted != state.database {
+    let setting = Setting {
+        database: wanted,
+        ..state.setting
+    };
+    if setting != state.setting {
         settle(state)?;
     }
-    if wanted != 0 && wanted != state.database {
+    if wanted != 0 && setting != state.setting {
         let side = majority_owner(sending.turn.snapshot.weight);
         match sending
             .session
             .route
             .links(side)
-            .shared(&sending.session.route, wanted)
+            .shared(&sending.session.route, setting)
         {
             Lease::Ready(_) => {}
             Lease::Wait => return Err(Stall::Hold(side).into()),
             Lease::Refused(text) => return Err(redis(&[text.as_bytes()]).into()),
         }
     }
-    state.database = wanted;
+    state.setting = setting;
     reply(state, sending.request.again, b"+OK\r\n");
     Ok(())
 }
 
-/// `HELLO` and `HELLO 2`, the latter also with SETNAME, are answered by a server, whose version it tells.
+/// `HELLO`, also with SETNAME, is answered by a server, whose version it tells, on a link of the protocol that is asked for.
 fn hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
-    let args = sending.request.args;
-    if let Some(version) = args.get(1) {
-        match parse_i64(version) {
-            Some(2) => {}
-            Some(_) => return Err(redis(&[b"NOPROTO unsupported protocol version"]).into()),
-            None => {
-                return Err(redis(&[b"ERR Protocol version is not an integer or out of range"]).into());
-            }
+    let before = state.setting;
+    let protocol = match sending.request.args.get(1).map(parse_i64) {
+        None => before.protocol,
+        Some(Some(version)) => {
+            Protocol::of_version(version).ok_or_else(|| redis(&[b"NOPROTO unsupported protocol version"]))?
         }
+        Some(None) => {
+            return Err(redis(&[b"ERR Protocol version is not an integer or out of range"]).into());
+        }
+    };
+    if protocol != before.protocol {
+        if state.transaction.watching {
+            return Err(Refusal::Unsupported {
+                name: sending.name(),
+                why: "another protocol while keys are watched is not supported yet",
+            }
+            .into());
+        }
+        settle(state)?;
     }
-    let side = majority_owner(sending.turn.snapshot.weight);
-    let link = sending.link(state, side)?;
+    state.setting.protocol = protocol;
+    let agreed = agree(sending, state);
+    if agreed.is_err() {
+        state.setting = before;
+    }
+    agreed
+}
+
+fn agree(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
+    let args = sending.request.args;
+    let link = sending.link(state, majority_owner(sending.turn.snapshot.weight))?;
     let mut at = 2;
     while let Some(option) = args.get(at) {
         if option.eq_ignore_ascii_case(b"setname") && args.len() > at + 1 {
@@ -157,6 +180,6 @@ fn hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
             return Err(redis(&[b"ERR Syntax error in HELLO option '", option, b"'"]).into());
         }
     }
-    sending.enqueue(state, &link, Role::Whole, b"*2\r\n$5\r\nHELLO\r\n$1\r\n2\r\n");
+    sending.enqueue(state, &link, Role::Whole, state.setting.protocol.hello());
     Ok(())
 }

@@ -2,14 +2,14 @@
 //!
 //! Pure. On the server a PING stands for each of them, so that errors, order and the number of replies are its own; in
 //! EXEC's reply that PING's is replaced by what Redis 7.0 says there: a confirmation for each channel, as it would outside.
-//! Several of them make the reply longer than the array it says it is, which is Redis's doing. A client with subscriptions
-//! cannot begin a transaction, so it has none when the first one is queued.
+//! Several of them make the reply longer than the array it says it is, which is Redis's doing. In RESP2 a client with
+//! subscriptions cannot begin a transaction, and in RESP3 it is refused this, so it has none when the first one is queued.
 
 use std::collections::BTreeSet;
 
 use crate::data_plane::command::TopicKind;
 use crate::data_plane::pubsub::{confirmation, pong};
-use crate::resp::{Args, ReplyScanner, parse_i64};
+use crate::resp::{Args, Protocol, ReplyScanner, parse_i64};
 
 /// In a transaction Redis has no way to tell a client of a shard channel that moves.
 const NO_SHARDS: &[u8] = b"-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n";
@@ -87,8 +87,11 @@ impl QueuedTopics {
     }
 
     /// What comes of it, from no subscriptions at all.
-    pub(super) fn outcome(&self) -> Outcome {
-        let mut now = Now::default();
+    pub(super) fn outcome(&self, protocol: Protocol) -> Outcome {
+        let mut now = Now {
+            protocol,
+            ..Now::default()
+        };
         let mut replies = Vec::new();
         for (at, change) in &self.changes {
             if let Some(reply) = now.reply(change) {
@@ -111,6 +114,7 @@ impl QueuedTopics {
 /// What the client listens to at one point of the transaction. No shard channels: they are refused.
 #[derive(Default)]
 struct Now {
+    protocol: Protocol,
     channels: BTreeSet<Box<[u8]>>,
     patterns: BTreeSet<Box<[u8]>>,
 }
@@ -127,7 +131,7 @@ impl Now {
             Change::Off(kind, names) => self.confirm(*kind, false, names.iter()),
             Change::Ping => {
                 let is_listening = !self.channels.is_empty() || !self.patterns.is_empty();
-                return is_listening.then_some(Own::Pong);
+                return (is_listening && self.protocol == Protocol::Resp2).then_some(Own::Pong);
             }
         };
         Some(Own::Reply(reply))
@@ -154,10 +158,17 @@ impl Now {
                 Some(topics) => drop(topics.remove(name)),
                 None => {}
             }
-            confirmation(&mut reply, kind, is_on, Some(name), self.count(kind));
+            confirmation(
+                &mut reply,
+                self.protocol,
+                kind,
+                is_on,
+                Some(name),
+                self.count(kind),
+            );
         }
         if reply.is_empty() {
-            confirmation(&mut reply, kind, is_on, None, self.count(kind));
+            confirmation(&mut reply, self.protocol, kind, is_on, None, self.count(kind));
         }
         reply
     }
@@ -243,7 +254,7 @@ mod tests {
             &["SUBSCRIBE", "c"],
             &["UNSUBSCRIBE", "c", "d"],
         ];
-        let outcome = queued(requests).outcome();
+        let outcome = queued(requests).outcome(Protocol::Resp2);
         let names: Vec<&[u8]> = outcome.topics.iter().map(|(_, name)| &**name).collect();
         assert_eq!(names, [b"p*"]);
         assert_eq!(outcome.replies.len(), 6);
@@ -253,7 +264,7 @@ mod tests {
     #[test]
     fn the_servers_replies_are_replaced_in_their_places() {
         let requests: &[&[&str]] = &[&["PING"], &["GET"], &["SUBSCRIBE", "a"], &["PING", "x"]];
-        let outcome = queued(requests).outcome();
+        let outcome = queued(requests).outcome(Protocol::Resp2);
         let spliced = splice(
             b"*4\r\n+PONG\r\n*1\r\n$1\r\n7\r\n+PONG\r\n$1\r\nx\r\n",
             4,

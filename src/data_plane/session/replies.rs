@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::merge::Merge;
 use super::output::Output;
 use crate::data_plane::pubsub::Delivery;
+use crate::resp::Protocol;
 
 /// Where a request stands.
 #[derive(Debug)]
@@ -26,22 +27,29 @@ enum Slot {
 
 #[derive(Debug)]
 enum Message {
-    Own(Vec<u8>),
-    Shared(Bytes),
+    Own(Protocol, Vec<u8>),
+    Shared(Protocol, Bytes),
 }
 
 impl Message {
-    fn of(delivery: &Delivery<'_>) -> Self {
+    fn of(delivery: &Delivery<'_>, protocol: Protocol) -> Self {
         match delivery {
-            Delivery::Copied(bytes) => Self::Own(bytes.to_vec()),
-            Delivery::Shared(bytes) => Self::Shared((*bytes).clone()),
+            Delivery::Copied(bytes) => Self::Own(protocol, bytes.to_vec()),
+            Delivery::Shared(bytes) => Self::Shared(protocol, (*bytes).clone()),
+        }
+    }
+
+    fn delivery(&self) -> (Protocol, Delivery<'_>) {
+        match self {
+            Self::Own(protocol, bytes) => (*protocol, Delivery::Copied(bytes)),
+            Self::Shared(protocol, bytes) => (*protocol, Delivery::Shared(bytes)),
         }
     }
 
     fn len(&self) -> usize {
         match self {
-            Self::Own(bytes) => bytes.len(),
-            Self::Shared(bytes) => bytes.len(),
+            Self::Own(_, bytes) => bytes.len(),
+            Self::Shared(_, bytes) => bytes.len(),
         }
     }
 }
@@ -245,16 +253,13 @@ impl Replies {
     /// A message for a subscription whose request is number `since`: it comes after that one's reply, and never within a
     /// reply. Cost: one copy or a reference.
     #[inline]
-    pub(crate) fn deliver(&mut self, since: u64, delivery: &Delivery<'_>) {
+    pub(crate) fn deliver(&mut self, since: u64, delivery: &Delivery<'_>, protocol: Protocol) {
         let is_free = since < self.first && self.messages.is_empty() && !self.has_begun();
         if is_free {
-            match delivery {
-                Delivery::Copied(bytes) => self.output.push(bytes),
-                Delivery::Shared(bytes) => self.output.push_shared(bytes),
-            }
+            put(&mut self.output, delivery, protocol);
         } else {
             self.held += delivery.bytes().len();
-            self.messages.push_back((since, Message::of(delivery)));
+            self.messages.push_back((since, Message::of(delivery, protocol)));
             self.release_messages();
         }
     }
@@ -277,10 +282,8 @@ impl Replies {
                 continue;
             }
             self.held -= message.len();
-            match message {
-                Message::Own(bytes) => self.output.push(&bytes),
-                Message::Shared(bytes) => self.output.push_shared(&bytes),
-            }
+            let (protocol, delivery) = message.delivery();
+            put(&mut self.output, &delivery, protocol);
         }
     }
 
@@ -308,6 +311,23 @@ impl Replies {
         }
         if self.slots.is_empty() && self.slots.capacity() > 64 {
             self.slots = VecDeque::new();
+        }
+    }
+}
+
+/// Appends a message: in RESP3 it is a push, which only its first byte tells.
+#[inline]
+fn put(output: &mut Output, delivery: &Delivery<'_>, protocol: Protocol) {
+    match (protocol, delivery) {
+        (Protocol::Resp2, Delivery::Copied(bytes)) => output.push(bytes),
+        (Protocol::Resp2, Delivery::Shared(bytes)) => output.push_shared(bytes),
+        (Protocol::Resp3, Delivery::Copied(bytes)) => {
+            output.push(&[protocol.push()]);
+            output.push(bytes.get(1..).unwrap_or_default());
+        }
+        (Protocol::Resp3, Delivery::Shared(bytes)) => {
+            output.push(&[protocol.push()]);
+            output.push_shared(&bytes.slice(1.min(bytes.len())..));
         }
     }
 }
@@ -380,17 +400,21 @@ mod tests {
         let mut replies = Replies::default();
         let (get, first, second) = (replies.open(), replies.open(), replies.open());
         replies.finish(second, b"+second");
-        replies.deliver(second, &Delivery::Copied(b"[2a]"));
+        replies.deliver(second, &Delivery::Copied(b"[2a]"), Protocol::Resp2);
         replies.piece(get, b"+g");
-        replies.deliver(first, &Delivery::Copied(b"[1a]"));
+        replies.deliver(first, &Delivery::Copied(b"[1a]"), Protocol::Resp2);
         replies.finish(get, b"et");
-        replies.deliver(second, &Delivery::Shared(&Bytes::from_static(b"[2b]")));
+        replies.deliver(
+            second,
+            &Delivery::Shared(&Bytes::from_static(b"[2b]")),
+            Protocol::Resp2,
+        );
         assert_eq!(written(&mut replies), b"+get");
         replies.finish(first, b"+first");
         let later = replies.open();
-        replies.deliver(first, &Delivery::Copied(b"[1b]"));
+        replies.deliver(first, &Delivery::Copied(b"[1b]"), Protocol::Resp2);
         replies.piece(later, b"+la");
-        replies.deliver(first, &Delivery::Copied(b"[1c]"));
+        replies.deliver(first, &Delivery::Copied(b"[1c]"), Protocol::Resp2);
         replies.finish(later, b"ter");
         assert_eq!(written(&mut replies), b"+first[1a]+second[2a][2b][1b]+later[1c]");
         assert_eq!(replies.bytes(), 0);

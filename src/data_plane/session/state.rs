@@ -18,7 +18,7 @@ use super::transaction::Transaction;
 use crate::cluster::Side;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::Link;
+use crate::data_plane::upstream::{Link, Setting};
 use crate::data_plane::wake::Wake;
 use crate::limits::{PRIVATE_OUTPUT_BYTES, REFUSALS_MAX};
 use crate::resp::write_command;
@@ -57,7 +57,8 @@ pub(crate) struct State {
     pub(crate) blocked: Option<Blocked>,
     /// CLIENT UNBLOCK is under way. The session blocks on nothing else meanwhile, or that would be hit.
     pub(crate) unblocking: bool,
-    pub(crate) database: u32,
+    /// What its commands need of a link.
+    pub(crate) setting: Setting,
     pub(crate) name: Vec<u8>,
     /// The snapshot the session last sent by.
     pub(crate) seen: (Epoch, Weight),

@@ -28,6 +28,7 @@ impl Sending<'_> {
         self.has_room_for(state, names())?;
         let of = self.request.args.len() - 1;
         let (session, route) = (self.session, &self.session.route);
+        let protocol = state.setting.protocol;
         let number = state.replies.open();
         let (mut reply, mut joined, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for name in names() {
@@ -36,7 +37,7 @@ impl Sending<'_> {
                 joined.push(Rc::clone(&topic));
             }
             let count = state.subscriptions.count(kind);
-            confirmation(&mut reply, kind, true, Some(name), count);
+            confirmation(&mut reply, protocol, kind, true, Some(name), count);
             if !route.hub.confirm_if_ready(route, &topic) {
                 missing.push(topic);
             }
@@ -106,23 +107,31 @@ impl Sending<'_> {
     /// UNSUBSCRIBE and its like: at once. Without names, everything of that kind.
     pub(super) fn unsubscribe(&self, state: &mut State, kind: TopicKind) -> Result<(), Stop> {
         let (session, hub) = (self.session, &self.session.route.hub);
+        let protocol = state.setting.protocol;
         let mut reply = Vec::new();
         for name in self.request.args.iter().skip(1) {
             if let Some(topic) = hub.find(kind, name) {
                 session.unsubscribe(state, &topic);
             }
             let count = state.subscriptions.count(kind);
-            confirmation(&mut reply, kind, false, Some(name), count);
+            confirmation(&mut reply, protocol, kind, false, Some(name), count);
         }
         if self.request.args.len() < 2 {
             let topics: Vec<Rc<Topic>> = state.subscriptions.of(kind);
             for topic in &topics {
                 session.unsubscribe(state, topic);
                 let count = state.subscriptions.count(kind);
-                confirmation(&mut reply, kind, false, Some(&topic.name), count);
+                confirmation(&mut reply, protocol, kind, false, Some(&topic.name), count);
             }
             if topics.is_empty() {
-                confirmation(&mut reply, kind, false, None, state.subscriptions.count(kind));
+                confirmation(
+                    &mut reply,
+                    protocol,
+                    kind,
+                    false,
+                    None,
+                    state.subscriptions.count(kind),
+                );
             }
         }
         answer(state, None, &reply);

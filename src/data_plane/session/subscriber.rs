@@ -22,7 +22,8 @@ impl Session {
         if state.evicted {
             return;
         }
-        state.replies.deliver(since, message);
+        let protocol = state.setting.protocol;
+        state.replies.deliver(since, message, protocol);
         let waiting = state.replies.bytes();
         let is_over = limits.hard_bytes > 0 && waiting > limits.hard_bytes;
         if is_over || state.is_slow(waiting, limits) {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::queued_topics::QueuedTopics;
 use crate::cluster::Side;
 use crate::data_plane::refusal::Refusal;
+use crate::resp::Protocol;
 use crate::routing::{Slot, Weight};
 
 /// WATCH, MULTI and what came of them.
@@ -79,9 +80,9 @@ impl Transaction {
     }
 
     /// What EXEC is answered when the transaction is lost: with watched keys, as if one had changed.
-    pub(crate) fn lost_reply(&self) -> Vec<u8> {
+    pub(crate) fn lost_reply(&self, protocol: Protocol) -> Vec<u8> {
         if self.watching {
-            b"*-1\r\n".to_vec()
+            protocol.null_array().to_vec()
         } else {
             Refusal::ExecAbort.line()
         }
@@ -120,7 +121,7 @@ mod tests {
         transaction.check_owner(weight);
         assert!(transaction.lost);
         assert_eq!(
-            transaction.lost_reply(),
+            transaction.lost_reply(Protocol::Resp2),
             b"-EXECABORT transaction dropped because its side changed\r\n"
         );
     }

@@ -1,6 +1,6 @@
 //! Is the node at the other end one that this side's commands may go to?
 //!
-//! Shell: connects, authenticates, selects the database, asks PING and ROLE. A node that is loading, or is not a master,
+//! Shell: connects, authenticates, agrees on protocol and database, asks PING and ROLE. A node that is loading, or is not a master,
 //! never becomes a link: commands stay held instead of being refused by it.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::cluster::{Credentials, NodeAddr};
 use crate::net;
-use crate::resp::{ReplyScanner, write_command};
+use crate::resp::{Protocol, ReplyScanner, write_command};
 
 /// Bytes of all handshake replies together. ROLE of a master lists its replicas; the rest are single lines.
 const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
@@ -22,6 +22,9 @@ pub(crate) enum HandshakeError {
     /// The node's own error to AUTH or ROLE. A later attempt may succeed.
     #[error("{0}")]
     Refused(String),
+    /// The node's own error to HELLO: it does not speak the protocol.
+    #[error("{0}")]
+    Protocol(String),
     /// The node's own error to SELECT: it will not change.
     #[error("{0}")]
     Database(String),
@@ -31,6 +34,13 @@ pub(crate) enum HandshakeError {
     /// It does not speak RESP.
     #[error("its replies are not RESP")]
     Garbage,
+}
+
+/// What a node is told once for all commands on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Setting {
+    pub(crate) database: u32,
+    pub(crate) protocol: Protocol,
 }
 
 /// What a node's ROLE must say.
@@ -47,7 +57,7 @@ pub(crate) enum Wanted {
 pub(crate) struct Dial<'a> {
     pub(crate) node: &'a NodeAddr,
     pub(crate) auth: Option<&'a Credentials>,
-    pub(crate) database: u32,
+    pub(crate) setting: Setting,
     /// `CLIENT SETNAME`, so that an operator sees in CLIENT LIST who this is. No spaces.
     pub(crate) name: &'a str,
     pub(crate) wanted: Wanted,
@@ -63,7 +73,15 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeE
     if dial.auth.is_some() {
         refused(replies.next())?;
     }
-    if dial.database != 0 {
+    if dial.setting.protocol != Protocol::Resp2
+        && let Some(text) = error(replies.next())
+    {
+        return Err(match text.starts_with("NOAUTH ") {
+            true => HandshakeError::Refused(text),
+            false => HandshakeError::Protocol(text),
+        });
+    }
+    if dial.setting.database != 0 {
         match error(replies.next()) {
             Some(text) if text.starts_with("ERR DB index") => return Err(HandshakeError::Database(text)),
             Some(text) => return Err(HandshakeError::Refused(text)),
@@ -113,15 +131,24 @@ fn questions(dial: &Dial<'_>) -> (Vec<u8>, usize) {
             None => write_command(&mut request, &[b"AUTH", auth.password.expose().as_bytes()]),
         }
     }
-    if dial.database != 0 {
-        write_command(&mut request, &[b"SELECT", dial.database.to_string().as_bytes()]);
+    if dial.setting.protocol != Protocol::Resp2 {
+        request.extend_from_slice(dial.setting.protocol.hello());
+    }
+    if dial.setting.database != 0 {
+        let database = dial.setting.database.to_string();
+        write_command(&mut request, &[b"SELECT", database.as_bytes()]);
     }
     write_command(&mut request, &[b"CLIENT", b"SETNAME", dial.name.as_bytes()]);
     write_command(&mut request, &[b"CLIENT", b"ID"]);
     // ROLE is answered by a node that is still loading, PING is not.
     write_command(&mut request, &[b"PING"]);
     write_command(&mut request, &[b"ROLE"]);
-    let count = 4 + usize::from(dial.auth.is_some()) + usize::from(dial.database != 0);
+    let settings = [
+        dial.auth.is_some(),
+        dial.setting.protocol != Protocol::Resp2,
+        dial.setting.database != 0,
+    ];
+    let count = 4 + settings.iter().filter(|is_asked| **is_asked).count();
     (request, count)
 }
 

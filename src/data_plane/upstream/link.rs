@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::handshake::Setting;
 use super::pipeline::{Left, Pipeline};
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
@@ -48,10 +49,10 @@ enum Phase {
     Closed,
 }
 
-/// One connection to one node, for one database.
+/// One connection to one node, for one database and protocol.
 pub(crate) struct Link {
     pub(crate) side: Side,
-    pub(crate) database: u32,
+    pub(crate) setting: Setting,
     pub(crate) kind: LinkKind,
     pub(crate) node: Arc<NodeAddr>,
     pub(crate) wake: Wake,
@@ -69,10 +70,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(side: Side, database: u32, kind: LinkKind, node: Arc<NodeAddr>) -> Rc<Self> {
+    pub(super) fn new(side: Side, setting: Setting, kind: LinkKind, node: Arc<NodeAddr>) -> Rc<Self> {
         Rc::new(Self {
             side,
-            database,
+            setting,
             kind,
             node,
             wake: Wake::default(),
@@ -374,6 +375,9 @@ impl LinkIo {
     /// The buffer is full of a reply that is not complete: passes on what is known to belong to it.
     fn make_room(&mut self, link: &Link) -> io::Result<()> {
         let scanned = self.scanner.scanned();
+        if self.passed == 0 && self.buffer.get(self.start) == Some(&b'>') {
+            return Err(garbage("a large message that nobody asked for"));
+        }
         if scanned > 0 {
             let piece = self
                 .buffer
@@ -416,6 +420,11 @@ impl LinkIo {
                 .map_err(|error| garbage(&error.to_string()))?;
             let Some(length) = scanned else { break };
             let reply = unseen.get(..length).unwrap_or_default();
+            if reply.first() == Some(&b'>') && self.passed == 0 {
+                // In RESP3 a node may say more than it was asked for. Nothing has asked for this.
+                self.start += length;
+                continue;
+            }
             if pipeline.front().is_none() {
                 return Err(garbage("a reply that nobody asked for"));
             }

@@ -14,11 +14,12 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
-use super::handshake::{self, Dial, HandshakeError, Wanted};
+use super::handshake::{self, Dial, HandshakeError, Setting, Wanted};
 use super::link::{self, Link, LinkKind};
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::limits::{CONNECT_TIMEOUT, IDLE_PRIVATE_LINKS_MAX, SHARED_LINKS_MAX};
+use crate::resp::Protocol;
 use crate::routing::Slot;
 
 /// The answer to a wish for a link.
@@ -27,7 +28,7 @@ pub(crate) enum Lease {
     Ready(Rc<Link>),
     /// None is ready; whoever waits on the route is woken when that may have changed.
     Wait,
-    /// The node refuses this database, in these words.
+    /// The node refuses this database or this protocol, in these words.
     Refused(String),
 }
 
@@ -35,13 +36,15 @@ pub(crate) enum Lease {
 pub(crate) struct Links {
     side: Side,
     node: RefCell<Option<Arc<NodeAddr>>>,
-    shared: RefCell<FxHashMap<u32, Vec<Rc<Link>>>>,
-    idle: RefCell<FxHashMap<u32, Vec<Rc<Link>>>>,
+    shared: RefCell<FxHashMap<Setting, Vec<Rc<Link>>>>,
+    idle: RefCell<FxHashMap<Setting, Vec<Rc<Link>>>>,
     /// Every link that may still hold commands, of this node and of former ones.
     all: RefCell<Vec<Rc<Link>>>,
     /// The lowest database the node has refused, in its words: it has none above either. One entry, as a client may
     /// try every number there is.
-    refused: RefCell<Option<(u32, String)>>,
+    refused_database: RefCell<Option<(u32, String)>>,
+    /// The node does not speak RESP3, in its words.
+    refused_resp3: RefCell<Option<String>>,
     backoff: RefCell<Backoff>,
     /// The last dial failed: told once, not at every attempt.
     failing: Cell<bool>,
@@ -55,7 +58,8 @@ impl Links {
             shared: RefCell::default(),
             idle: RefCell::default(),
             all: RefCell::default(),
-            refused: RefCell::default(),
+            refused_database: RefCell::default(),
+            refused_resp3: RefCell::default(),
             backoff: RefCell::default(),
             failing: Cell::new(false),
         }
@@ -69,7 +73,7 @@ impl Links {
         *self.node.borrow_mut() = node.map(Arc::clone);
         self.shared.borrow_mut().clear();
         self.idle.borrow_mut().clear();
-        self.refused.take();
+        self.forget_refusals();
         self.backoff.borrow_mut().reset();
         self.failing.set(false);
         for link in self.snapshot_of_all() {
@@ -96,14 +100,14 @@ impl Links {
         }
     }
 
-    /// A shared link for stateless commands on `database`.
+    /// A shared link for stateless commands in `setting`.
     #[inline]
-    pub(crate) fn shared(&self, route: &Rc<LocalRoute>, database: u32) -> Lease {
-        if let Some(text) = self.refusal(database) {
+    pub(crate) fn shared(&self, route: &Rc<LocalRoute>, setting: Setting) -> Lease {
+        if let Some(text) = self.refusal(setting) {
             return Lease::Refused(text);
         }
         let mut pools = self.shared.borrow_mut();
-        let pool = pools.entry(database).or_default();
+        let pool = pools.entry(setting).or_default();
         if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_occupied()) {
             return Lease::Ready(Rc::clone(link));
         }
@@ -111,7 +115,7 @@ impl Links {
         let dialling = pool.iter().any(|link| link.is_dialling());
         if !dialling
             && pool.len() < SHARED_LINKS_MAX
-            && let Some(link) = self.dial(route, database, LinkKind::Shared)
+            && let Some(link) = self.dial(route, setting, LinkKind::Shared)
         {
             pool.push(link);
         }
@@ -123,25 +127,37 @@ impl Links {
     }
 
     /// A link for one session's own use, from those that lie idle or a new one.
-    pub(crate) fn private(&self, route: &Rc<LocalRoute>, database: u32) -> Lease {
-        if let Some(text) = self.refusal(database) {
+    pub(crate) fn private(&self, route: &Rc<LocalRoute>, setting: Setting) -> Lease {
+        if let Some(text) = self.refusal(setting) {
             return Lease::Refused(text);
         }
-        if let Some(pool) = self.idle.borrow_mut().get_mut(&database) {
+        if let Some(pool) = self.idle.borrow_mut().get_mut(&setting) {
             while let Some(link) = pool.pop() {
                 if link.is_ready() {
                     return Lease::Ready(link);
                 }
             }
         }
-        self.dial(route, database, LinkKind::Private)
+        self.dial(route, setting, LinkKind::Private)
             .map_or(Lease::Wait, Lease::Ready)
     }
 
-    fn refusal(&self, database: u32) -> Option<String> {
-        let refused = self.refused.borrow();
-        let (lowest, text) = refused.as_ref()?;
-        (database >= *lowest).then(|| text.clone())
+    #[inline]
+    fn refusal(&self, setting: Setting) -> Option<String> {
+        let of_database = self.refused_database.borrow();
+        let of_database = of_database
+            .as_ref()
+            .filter(|(lowest, _)| setting.database >= *lowest)
+            .map(|(_, text)| text.clone());
+        of_database.or_else(|| match setting.protocol {
+            Protocol::Resp2 => None,
+            Protocol::Resp3 => self.refused_resp3.borrow().clone(),
+        })
+    }
+
+    fn forget_refusals(&self) {
+        self.refused_database.take();
+        self.refused_resp3.take();
     }
 
     /// Has clients that block on this side moved away, where `moved` says so of their slots or their node is no longer
@@ -168,7 +184,7 @@ impl Links {
         self.all.borrow().iter().any(stray)
     }
 
-    /// A shared link that is ready, whatever its database.
+    /// A shared link that is ready, whatever its setting.
     pub(crate) fn any_shared(&self) -> Option<Rc<Link>> {
         let shared = self.shared.borrow();
         shared
@@ -182,7 +198,7 @@ impl Links {
     pub(crate) fn give_back(&self, link: Rc<Link>) {
         link.set_reader(None);
         let mut idle = self.idle.borrow_mut();
-        let pool = idle.entry(link.database).or_default();
+        let pool = idle.entry(link.setting).or_default();
         if link.is_ready() && link.is_idle() && pool.len() < IDLE_PRIVATE_LINKS_MAX {
             pool.push(link);
         } else {
@@ -200,12 +216,12 @@ impl Links {
         self.all.borrow().clone()
     }
 
-    fn dial(&self, route: &Rc<LocalRoute>, database: u32, kind: LinkKind) -> Option<Rc<Link>> {
+    fn dial(&self, route: &Rc<LocalRoute>, setting: Setting, kind: LinkKind) -> Option<Rc<Link>> {
         let node = self.node.borrow().clone()?;
         if !self.backoff.borrow().allows(Instant::now()) {
             return None;
         }
-        let link = Link::new(self.side, database, kind, node);
+        let link = Link::new(self.side, setting, kind, node);
         self.all.borrow_mut().push(Rc::clone(&link));
         tokio::task::spawn_local(live(Rc::clone(&link), Rc::clone(route)));
         Some(link)
@@ -228,12 +244,22 @@ impl Links {
     }
 
     /// The node refuses a database.
-    fn remember_refusal(&self, database: u32, text: String) {
-        let mut refused = self.refused.borrow_mut();
-        if refused.as_ref().is_none_or(|(lowest, _)| database < *lowest) {
-            *refused = Some((database, text));
+    fn refuse_database(&self, setting: Setting, text: String) {
+        let mut refused = self.refused_database.borrow_mut();
+        if refused
+            .as_ref()
+            .is_none_or(|(lowest, _)| setting.database < *lowest)
+        {
+            *refused = Some((setting.database, text));
         }
-        self.shared.borrow_mut().remove(&database);
+        self.shared.borrow_mut().remove(&setting);
+    }
+
+    /// The node does not speak RESP3.
+    fn refuse_resp3(&self, text: String) {
+        *self.refused_resp3.borrow_mut() = Some(text);
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|setting, _| setting.protocol == Protocol::Resp2);
     }
 }
 
@@ -246,7 +272,7 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
     let dial = Dial {
         node,
         auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
-        database: link.database,
+        setting: link.setting,
         name: "switchback",
         wanted: Wanted::Master,
     };
@@ -263,8 +289,8 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
             }
             gauge.fetch_sub(1, Ordering::Relaxed);
             links.ended(&link);
-            // A node that comes back may have more databases than it had.
-            links.refused.take();
+            // A node that comes back may have more databases than it had, or be of a later version.
+            links.forget_refusals();
         }
         Err(error) => {
             link.close();
@@ -281,9 +307,10 @@ async fn failed(route: &Rc<LocalRoute>, link: &Link, error: HandshakeError) {
     if !links.is_present(node) {
         return;
     }
-    if let HandshakeError::Database(text) = error {
-        links.remember_refusal(link.database, text);
-        return;
+    match error {
+        HandshakeError::Database(text) => return links.refuse_database(link.setting, text),
+        HandshakeError::Protocol(text) => return links.refuse_resp3(text),
+        _ => {}
     }
     if !links.failing.replace(true) {
         info!(route = route.name, side = %link.side, %node, %error, "node is not usable; commands are held");

@@ -7,6 +7,6 @@ mod links;
 mod pipeline;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use handshake::{Dial, Wanted, open};
+pub(crate) use handshake::{Dial, Setting, Wanted, open};
 pub(crate) use link::{Link, LinkKind};
 pub(crate) use links::{Lease, Links};
