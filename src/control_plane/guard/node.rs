@@ -74,6 +74,9 @@ pub(super) struct Node {
     pub(super) stream: Rate,
     /// New entries of its slowlog.
     pub(super) slow: Tally,
+    /// It was told to follow another master, or none: the one it followed before. By its own word, which need not be the
+    /// topology's name for that master.
+    pub(super) left: Option<NodeAddr>,
     /// Since when the topology does not name it any more.
     pub(super) gone_since: Option<Instant>,
 }

@@ -136,8 +136,27 @@ impl SideEvidence {
             self.admit(addr, now);
         }
         self.had_replicas |= !replicas.is_empty();
+        let master = self.master.as_ref();
+        let is_named = |addr: &NodeAddr| replicas.contains(addr) || master == Some(addr);
+        // Sent away from a master that goes on, and then forgotten by Sentinel: no loss.
+        let is_sent_away = |node: &Node| node.left.is_some() && topology.master.is_some();
+        // One that follows another while Sentinel holds to the master was no sign of a handover either. A new master that
+        // Sentinel has not named yet is not listed as a replica any more, and was.
+        let is_elsewhere = |node: &Node| {
+            let report = node.report.as_ref();
+            is_sent_away(node) && report.is_some_and(|report| !report.info.is_master)
+        };
+        if self
+            .nodes
+            .iter()
+            .any(|(addr, node)| !is_named(addr) && is_elsewhere(node))
+        {
+            self.handover = None;
+        }
+        self.nodes
+            .retain(|addr, node| is_named(addr) || !is_sent_away(node));
         for (addr, node) in &mut self.nodes {
-            let named = replicas.contains(addr) || self.master.as_ref() == Some(addr);
+            let named = is_named(addr);
             match (named, node.gone_since) {
                 (true, _) => node.gone_since = None,
                 (false, None) => node.gone_since = Some(now),
@@ -186,6 +205,7 @@ impl SideEvidence {
         for node in self.nodes.values_mut() {
             let is_owed = node.is_owed() && node.gone_since.is_none();
             node.forget_health();
+            node.left = None;
             node.expected_by = is_owed.then(|| now + REATTACH);
         }
     }

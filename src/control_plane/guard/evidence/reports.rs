@@ -228,6 +228,10 @@ impl SideEvidence {
                 let is_owed = node.is_owed() && !info.is_master;
                 node.forget_health();
                 node.expected_by = is_owed.then(|| at + REATTACH);
+                node.left = match node.left.take().or(before.follows) {
+                    came_back if came_back == info.follows => None,
+                    left => left,
+                };
                 self.sign_of_handover(at);
             }
             Some(before) if restarted(&before, info) => {

@@ -184,6 +184,36 @@ fn a_healthy_replica_that_is_lost_is_a_link_down_even_if_the_topology_drops_it()
 }
 
 #[test]
+fn a_replica_that_is_sent_away_and_then_dropped_by_the_topology_is_not_lost() {
+    for is_promoted in [false, true] {
+        let mut sim = Sim::healthy(3);
+        sim.nodes[3].is_master = is_promoted;
+        sim.nodes[3].follows = 9;
+        sim.quiet(millis(500));
+        sim.set_topology(Some(0), [1, 2]);
+        // Promoted, it may be the next master: that is waited for.
+        sim.quiet(millis(if is_promoted { 15_000 } else { 1_000 }));
+        sim.all(Verdict::Ok);
+        sim.quiet(millis(35_000));
+        sim.all(Verdict::Ok);
+    }
+}
+
+#[test]
+fn a_replica_that_was_sent_away_and_came_back_counts_when_it_is_lost() {
+    let mut sim = Sim::healthy(2);
+    for master in [9, 0] {
+        sim.nodes[1].follows = master;
+        sim.run(millis(500));
+    }
+    sim.run(millis(20_000));
+    sim.nodes[1].answers = false;
+    sim.run(millis(250));
+    sim.set_topology(Some(0), [2]);
+    sim.until(Rule::LinkDown, Verdict::Bad, millis(17_000));
+}
+
+#[test]
 fn a_frozen_replica_stays_bad_when_the_topology_drops_it_though_its_master_still_lists_it() {
     let mut sim = Sim::healthy(2);
     sim.nodes[1].answers = false;
