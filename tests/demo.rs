@@ -61,6 +61,30 @@ impl Demo {
         found
     }
 
+    /// Plays it to its end: the exit code, what was told on stdout, and on stderr.
+    fn played(&mut self) -> (Option<i32>, String, String) {
+        let mut told = self.process.stdout.take().unwrap();
+        let mut errors = self.process.stderr.take().unwrap();
+        let reading = std::thread::spawn(move || {
+            let (mut text, mut aside) = (String::new(), String::new());
+            // Nothing fills a pipe but what is told.
+            told.read_to_string(&mut text).unwrap();
+            errors.read_to_string(&mut aside).unwrap();
+            (text, aside)
+        });
+        let mut status = None;
+        let ended = wait_for("the demo to end", WHOLE, || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        if ended.is_err() {
+            let _ = self.process.kill();
+        }
+        let (text, aside) = reading.join().unwrap();
+        println!("{text}\n{aside}");
+        (status.and_then(|status| status.code()), text, aside)
+    }
+
     fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         wait_for("the demo to end", SOON, || {
@@ -144,25 +168,8 @@ fn no_server_outlives_a_demo_that_is_killed() {
 #[test]
 fn the_incident_is_played_to_its_end_and_no_app_notices() {
     let mut demo = Demo::start();
-    let mut told = demo.process.stdout.take().unwrap();
-    let mut errors = demo.process.stderr.take().unwrap();
-    let reading = std::thread::spawn(move || {
-        let mut text = String::new();
-        told.read_to_string(&mut text).unwrap();
-        errors.read_to_string(&mut text).unwrap();
-        text
-    });
-    let mut status = None;
-    let ended = wait_for("the demo to end", WHOLE, || {
-        status = demo.process.try_wait().unwrap();
-        status.is_some()
-    });
-    if ended.is_err() {
-        let _ = demo.process.kill();
-    }
-    let text = reading.join().unwrap();
-    println!("{text}");
-    assert_eq!(status.and_then(|status| status.code()), Some(0));
+    let (code, text, _) = demo.played();
+    assert_eq!(code, Some(0));
     assert!(text.contains("The apps noticed nothing.") && !text.contains("BROKEN"));
     let rows: Vec<(&str, &str)> = text.lines().filter_map(row).collect();
     for name in ["failed", "late (over 900 ms)"] {
@@ -191,6 +198,44 @@ fn the_incident_is_played_to_its_end_and_no_app_notices() {
         let count: u64 = first(name).split(' ').next().unwrap().parse().unwrap();
         assert!(count > 1_000, "{name}: {count}");
     }
+    assert_eq!(entries(demo.temporary.path()), 0);
+}
+
+#[test]
+fn the_incident_in_full_trips_though_all_advice_was_followed_and_nothing_is_lost_untold() {
+    let mut demo = Demo::start_with(&["--incident", "--only", "as-shipped", "--json"]);
+    let (code, text, _) = demo.played();
+    assert_eq!(code, Some(0));
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let [run] = &document["runs"].as_array().unwrap()[..] else {
+        panic!("one run");
+    };
+    let refusals = run["preflight"]["refusals"].as_array().unwrap();
+    let is_refused_for = |check: &str| {
+        refusals
+            .iter()
+            .any(|one| one.as_str().unwrap().starts_with(check))
+    };
+    assert!(is_refused_for("replicas of old") && is_refused_for("backlog of new"));
+    let highest = run["looks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|look| look["weight"].as_f64());
+    assert!(highest.flatten().fold(0.0, f64::max) >= 25.0);
+    assert!(run["trip"]["text"].as_str().unwrap().starts_with("rule="));
+    let messages = &run["messages"];
+    assert_eq!(messages["failed"], serde_json::json!({}));
+    assert_eq!(messages["lost"], messages["lost_in_gaps"]);
+    assert!(messages["published"].as_u64().unwrap() > 1_000);
+    let of_kind = |kind: &str| {
+        run["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|event| event["kind"] == kind)
+    };
+    assert!(["preflight_ok", "trip", "routed_back"].into_iter().all(of_kind));
     assert_eq!(entries(demo.temporary.path()), 0);
 }
 

@@ -79,10 +79,13 @@ impl Script<'_> {
         };
         self.prefer(chosen)?;
         self.play.until(self.course.shift_at())?;
+        let asked = self.play.elapsed();
         self.fail_over_to(chosen, self.course.give_up_at)?;
-        self.play.mark(
+        let took = self.play.elapsed().saturating_sub(asked).as_secs_f64();
+        self.play.mark_at(
+            asked,
             MarkKind::Shift,
-            format!("failed over by Sentinel to the new node {chosen}"),
+            format!("failed over by Sentinel to the new node {chosen}, in {took:.1} s"),
         );
         self.stage.strain(self.group.server(chosen)?)?;
         self.play.until(self.course.give_up_at)?;

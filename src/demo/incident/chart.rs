@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::canvas::Canvas;
-use super::run::Run;
+use super::run::{Event, Run};
+use super::table::wrapped;
 use super::watch::{Look, MarkKind};
 use crate::demo::{History, LATE_AFTER, Moment};
 
@@ -18,6 +19,11 @@ const WEIGHT: f64 = 40.0;
 const STRIP: f64 = 10.0;
 const GAP: f64 = 14.0;
 const LINE: f64 = 16.0;
+/// A mark's number in the band above the panels: its width, and the band's lines.
+const NUMBER: f64 = 16.0;
+const NUMBER_LINE: f64 = 10.0;
+/// What fits beside a mark's time, in the widest of the fonts a viewer may choose.
+const TEXT_CHARS: usize = 115;
 /// Moments that are drawn as one: a second's deliveries are a smoother curve than ten times a tenth's.
 const DRAWN_TOGETHER: usize = 5;
 /// Exponents of ten of the shortest and of the longest delay in seconds that have a place of their own.
@@ -101,7 +107,8 @@ fn rates(run: &Run) -> impl Iterator<Item = Rate> {
 /// One run; returns where it ends.
 fn block(canvas: &mut Canvas, scale: Scale, most: f64, run: &Run, top: f64) -> f64 {
     canvas.text((20.0, top + LINE), run.name, "font-size:14px;font-weight:bold");
-    let begin = top + LINE + GAP;
+    let marks = Marks::of(scale, run);
+    let begin = top + LINE + marks.band() + GAP;
     let mut y = begin;
     deliveries(canvas, scale, most, run, y);
     y += PANEL + GAP;
@@ -111,6 +118,7 @@ fn block(canvas: &mut Canvas, scale: Scale, most: f64, run: &Run, top: f64) -> f
         weight(canvas, scale, &run.looks, y);
         y += WEIGHT + GAP / 2.0;
         y = verdicts(canvas, scale, &run.looks, y);
+        y = bad_rules(canvas, scale, &run.events, y);
     }
     let seconds = scale.0 as usize;
     for second in (0..=seconds).step_by(10) {
@@ -120,7 +128,7 @@ fn block(canvas: &mut Canvas, scale: Scale, most: f64, run: &Run, top: f64) -> f
             "fill:#333;text-anchor:middle",
         );
     }
-    marks(canvas, scale, run, (begin, y), y + 2.0 * LINE)
+    marks.draw(canvas, (begin, y), y + 2.0 * LINE)
 }
 
 fn frame(canvas: &mut Canvas, label: &str, top: f64, height: f64) {
@@ -228,45 +236,129 @@ fn verdicts(canvas: &mut Canvas, scale: Scale, looks: &[Look], top: f64) -> f64 
     y
 }
 
-/// Numbered lines through the panels, and what they are, below; returns where that ends.
-fn marks(canvas: &mut Canvas, scale: Scale, run: &Run, span: (f64, f64), top: f64) -> f64 {
-    let done = run.marks.iter().map(|mark| {
-        let colour = match mark.kind {
-            MarkKind::Attach | MarkKind::Shift => "#7c3aed",
-            MarkKind::Refused | MarkKind::Trip => "#d97706",
-            MarkKind::Detach | MarkKind::Back | MarkKind::Heeded | MarkKind::Passed => "#1a7f37",
+/// A strip for each rule that was bad, while it was; returns where they end. Which of them freeze, trip or are only told is
+/// in their names and in the README's table.
+fn bad_rules(canvas: &mut Canvas, scale: Scale, events: &[Event], top: f64) -> f64 {
+    let mut bars: Vec<(String, Vec<[f64; 2]>)> = Vec::new();
+    for event in events {
+        let (Some(side), Some(rule)) = (&event.side, event.rule()) else {
+            continue;
         };
-        (mark.at, colour, mark.text.clone())
-    });
-    let harm = run
-        .first_harm()
-        .map(|at| (at, "#c21f1f", "first message late or lost".to_owned()));
-    let mut all: Vec<_> = done.chain(harm).collect();
-    all.sort_by_key(|(at, ..)| *at);
-    let mut y = top;
-    for (number, (at, colour, text)) in (1..).zip(all) {
-        let x = scale.x_at(at);
-        canvas.line(
-            (x, span.0),
-            (x, span.1),
-            &format!("stroke:{colour};stroke-width:1"),
-        );
-        // Beside each other where they would cover each other.
-        let shift = f64::from(number % 3) * 10.0;
-        canvas.text(
-            (x + 2.0, span.0 + 10.0 + shift),
-            &number.to_string(),
-            &format!("fill:{colour};font-size:10px"),
-        );
-        y += LINE;
-        canvas.text(
-            (LEFT, y),
-            &format!("{number}   {:.1} s   {text}", at.as_secs_f64()),
-            &format!("fill:{colour}"),
-        );
+        let name = format!("{side}: {rule}");
+        let at = event.at.as_secs_f64();
+        match (
+            event.kind.as_str(),
+            bars.iter_mut().find(|(known, _)| *known == name),
+        ) {
+            ("rule_bad", None) => bars.push((name, vec![[at, f64::INFINITY]])),
+            ("rule_bad", Some((_, spans))) => spans.push([at, f64::INFINITY]),
+            ("rule_ok" | "rule_unknown", Some((_, spans))) => {
+                if let Some(last) = spans.last_mut() {
+                    last[1] = last[1].min(at);
+                }
+            }
+            _ => {}
+        }
     }
-    canvas.line((20.0, y + GAP), (RIGHT, y + GAP), GREY);
-    y + GAP
+    let mut y = top;
+    for (name, spans) in bars {
+        canvas.text(
+            (LEFT - 8.0, y + STRIP),
+            &name,
+            "fill:#888;text-anchor:end;font-size:10px",
+        );
+        for [from, to] in spans {
+            let (from, to) = (scale.x(from), scale.x(to));
+            let size = ((to - from).max(1.0), STRIP - 4.0);
+            canvas.rectangle((from, y + 2.0), size, "fill:#e5a0a0");
+        }
+        y += STRIP + 2.0;
+    }
+    y
+}
+
+/// Numbered lines through the panels, and what they are, below.
+struct Marks(Vec<Line>);
+
+struct Line {
+    at: Duration,
+    x: f64,
+    colour: &'static str,
+    text: String,
+    /// Of the band above the panels, from below: numbers must not cover each other.
+    row: usize,
+}
+
+impl Marks {
+    fn of(scale: Scale, run: &Run) -> Self {
+        let done = run.marks.iter().map(|mark| {
+            let colour = match mark.kind {
+                MarkKind::Attach | MarkKind::Shift => "#7c3aed",
+                MarkKind::Refused | MarkKind::Trip => "#d97706",
+                MarkKind::Detach | MarkKind::Back | MarkKind::Heeded | MarkKind::Passed => "#1a7f37",
+            };
+            (mark.at, colour, mark.text.clone())
+        });
+        let harm = run
+            .first_harm()
+            .map(|at| (at, "#c21f1f", "first message late or lost".to_owned()));
+        let mut all: Vec<_> = done.chain(harm).collect();
+        all.sort_by_key(|(at, ..)| *at);
+        let mut ends: Vec<f64> = Vec::new();
+        let lines = all.into_iter().map(|(at, colour, text)| {
+            let x = scale.x_at(at);
+            let free = ends.iter().position(|end| *end <= x);
+            let row = free.unwrap_or(ends.len());
+            match ends.get_mut(row) {
+                Some(end) => *end = x + NUMBER,
+                None => ends.push(x + NUMBER),
+            }
+            Line {
+                at,
+                x,
+                colour,
+                text,
+                row,
+            }
+        });
+        Self(lines.collect())
+    }
+
+    /// The height of their numbers.
+    fn band(&self) -> f64 {
+        let rows = self.0.iter().map(|line| line.row + 1).max().unwrap_or(0);
+        rows as f64 * NUMBER_LINE
+    }
+
+    /// Returns where it ends.
+    fn draw(&self, canvas: &mut Canvas, span: (f64, f64), top: f64) -> f64 {
+        let mut y = top;
+        for (number, line) in (1..).zip(&self.0) {
+            let (x, colour) = (line.x, line.colour);
+            let above = span.0 - 3.0 - line.row as f64 * NUMBER_LINE;
+            canvas.line(
+                (x, above),
+                (x, span.1),
+                &format!("stroke:{colour};stroke-width:1"),
+            );
+            canvas.text(
+                (x + 2.0, above),
+                &number.to_string(),
+                &format!("fill:{colour};font-size:10px"),
+            );
+            y += LINE;
+            let (fill, right) = (format!("fill:{colour}"), format!("fill:{colour};text-anchor:end"));
+            canvas.text((LEFT + 14.0, y), &number.to_string(), &right);
+            let at = format!("{:.1} s", line.at.as_secs_f64());
+            canvas.text((LEFT + 60.0, y), &at, &right);
+            for (index, text) in wrapped(&line.text, TEXT_CHARS).iter().enumerate() {
+                y += if index > 0 { LINE } else { 0.0 };
+                canvas.text((LEFT + 72.0, y), text, &fill);
+            }
+        }
+        canvas.line((20.0, y + GAP), (RIGHT, y + GAP), GREY);
+        y + GAP
+    }
 }
 
 #[cfg(test)]
@@ -276,6 +368,12 @@ mod tests {
 
     #[test]
     fn a_chart_is_of_one_piece_whatever_a_run_has_seen_and_says() {
+        let event = |at, kind: &str| Event {
+            at: Duration::from_secs(at),
+            kind: kind.to_owned(),
+            side: Some("new".to_owned()),
+            reason: "rule=output_buffer node=none".to_owned(),
+        };
         let run = |looks: Vec<Look>, text: &str| Run {
             name: "as shipped",
             preflight: None,
@@ -283,7 +381,7 @@ mod tests {
             trip: None,
             route_back: None,
             stalls: crate::demo::Stalls::default(),
-            events: Vec::new(),
+            events: vec![event(1, "rule_bad"), event(2, "rule_ok"), event(3, "rule_bad")],
             messages: crate::demo::MessageLedger::default(),
             marks: vec![Mark {
                 at: Duration::from_secs(1),

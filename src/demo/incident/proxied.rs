@@ -27,6 +27,8 @@ const STEPS: [u8; 3] = [25, 50, 100];
 const HOLD: Duration = Duration::from_secs(1);
 /// How long it takes the operator to read the advice, and to see what has come of it.
 const HEED: Duration = Duration::from_secs(1);
+/// Between two commands of an operator. Replicas that have said where they went are not missed when Sentinel forgets them.
+const SEEN: Duration = Duration::from_millis(500);
 /// How often the operator looks again at most.
 const LOOKS_MAX: usize = 4;
 /// Between attempts at what was refused.
@@ -338,6 +340,7 @@ impl Script<'_> {
             self.new.adopt(server, &master)?;
             self.joined.push(Joined::New(replica));
         }
+        self.play.until(self.play.elapsed() + SEEN)?;
         self.old.reset_sentinels()?;
         self.play.mark(
             MarkKind::Attach,
@@ -349,18 +352,29 @@ impl Script<'_> {
 
     /// The three replicas replicate from nobody.
     fn detach(&mut self) -> Result<(), DemoError> {
+        let mut left = [false; 2];
         for joined in self.joined.drain(..).collect::<Vec<_>>() {
             let server = match joined {
-                Joined::Old(replica) => self.old.release(&replica)?,
-                Joined::New(replica) => self.new.release(&replica)?,
+                Joined::Old(replica) => {
+                    left[0] = true;
+                    self.old.release(&replica)?
+                }
+                Joined::New(replica) => {
+                    left[1] = true;
+                    self.new.release(&replica)?
+                }
                 Joined::Nowhere(server) => server,
             };
             server.call(&["REPLICAOF", "NO", "ONE"])?;
             self.joined.push(Joined::Nowhere(server));
         }
+        self.play.until(self.play.elapsed() + SEEN)?;
         // Or Sentinel would fetch them back.
-        self.old.reset_sentinels()?;
-        self.new.reset_sentinels()?;
+        for (group, has_lost_some) in [&*self.old, &*self.new].into_iter().zip(left) {
+            if has_lost_some {
+                group.reset_sentinels()?;
+            }
+        }
         self.relieve()?;
         self.play.mark(
             MarkKind::Detach,

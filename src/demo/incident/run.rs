@@ -47,6 +47,12 @@ pub(super) struct Event {
 }
 
 impl Event {
+    /// The rule a verdict is about.
+    pub(super) fn rule(&self) -> Option<&str> {
+        let (_, tail) = self.reason.split_once("rule=")?;
+        tail.split(' ').next()
+    }
+
     pub(super) fn noticed(&self) -> Noticed {
         Noticed {
             at: self.at,
@@ -72,6 +78,14 @@ impl Run {
         self.messages.history.harm().map(|(first, _)| first)
     }
 
+    /// The first since traffic was moved: what the operator's own hands did before is not the incident's.
+    pub(super) fn harm_of_shift(&self) -> Option<Duration> {
+        let from = self
+            .first(MarkKind::Shift)
+            .map_or(Duration::ZERO, |shift| shift.at);
+        self.messages.history.harm_since(from)
+    }
+
     /// From the first to the last message that was late or lost.
     pub(super) fn recovery(&self) -> Option<Duration> {
         self.messages
@@ -80,11 +94,11 @@ impl Run {
             .map(|(first, last)| last.saturating_sub(first))
     }
 
-    /// By how much the guard tripped before the first harm, in seconds; negative when it was after. `None` where one of
+    /// By how much the guard tripped before the first harm since the shift, in seconds; negative when it was after. `None` where one of
     /// them was not.
     pub(super) fn lead_seconds(&self) -> Option<f64> {
         let trip = self.trip.as_ref()?.at;
-        Some(self.first_harm()?.as_secs_f64() - trip.as_secs_f64())
+        Some(self.harm_of_shift()?.as_secs_f64() - trip.as_secs_f64())
     }
 
     /// The machine's longest stall that a first harm can have come from, or of all the run where there was no harm.
@@ -130,6 +144,7 @@ impl Run {
             "stall_before_harm": self.first_harm().and(self.stall()).map(stall),
             "events": self.events.iter().map(event).collect::<Vec<_>>(),
             "first_harm": self.first_harm().map(seconds),
+            "first_harm_since_shift": self.harm_of_shift().map(seconds),
             "lead": self.lead_seconds(),
             "recovery": self.recovery().map(seconds),
             "messages": {

@@ -24,9 +24,7 @@ pub(super) fn lines(runs: &[Run]) -> Vec<String> {
         ("highest weight", highest_weight),
         ("the guard tripped", |run| noticed(run.trip.as_ref())),
         ("routed back", routed_back),
-        ("first harm", |run| {
-            run.first_harm().map_or("none".to_owned(), seconds)
-        }),
+        ("first harm", first_harm),
         ("tripped before it", lead),
         ("machine's longest stall", stall),
         ("messages failed", |run| failures(&run.messages.failed)),
@@ -40,7 +38,7 @@ pub(super) fn lines(runs: &[Run]) -> Vec<String> {
     ];
     rows.iter()
         .flat_map(|(name, cell)| {
-            let cells: Vec<Vec<String>> = runs.iter().map(|run| wrapped(&cell(run))).collect();
+            let cells: Vec<Vec<String>> = runs.iter().map(|run| wrapped(&cell(run), WIDTH)).collect();
             let height = cells.iter().map(Vec::len).max().unwrap_or(1);
             (0..height).map(move |line| {
                 let name = if line == 0 { name } else { "" };
@@ -118,8 +116,20 @@ fn stall(run: &Run) -> String {
     }
 }
 
+fn first_harm(run: &Run) -> String {
+    match (run.first_harm(), run.harm_of_shift()) {
+        (None, _) => "none".to_owned(),
+        (Some(first), Some(shift)) if first == shift => seconds(first),
+        (Some(first), shift) => format!(
+            "{}, before the shift; since it {}",
+            seconds(first),
+            shift.map_or("none".to_owned(), seconds)
+        ),
+    }
+}
+
 fn lead(run: &Run) -> String {
-    match (run.lead_seconds(), run.first_harm()) {
+    match (run.lead_seconds(), run.harm_of_shift()) {
         (Some(lead), _) => format!("{lead:+.1} s"),
         (None, None) => "there was none".to_owned(),
         (None, Some(_)) => "never".to_owned(),
@@ -134,12 +144,12 @@ fn lost(run: &Run) -> String {
 }
 
 /// Lines of a cell; a word longer than it is left whole.
-fn wrapped(text: &str) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let is_full = lines
             .last()
-            .is_some_and(|line| !line.is_empty() && line.len() + 1 + word.len() > WIDTH);
+            .is_some_and(|line| !line.is_empty() && line.len() + 1 + word.len() > width);
         if is_full {
             lines.push(String::new());
         }

@@ -25,6 +25,8 @@ pub struct Moment {
     pub lost: u64,
     /// The longest a delivery took that came.
     pub slowest: Duration,
+    /// The first harm in it, as [`History::harm`] has it.
+    pub harm: Option<Duration>,
 }
 
 /// Moments since the messages began.
@@ -61,6 +63,12 @@ impl History {
         Some((Duration::from_micros(first), Duration::from_micros(last)))
     }
 
+    /// The first of them at or after a time, but for one in the same moment as another before it.
+    pub fn harm_since(&self, from: Duration) -> Option<Duration> {
+        let harms = self.moments.iter().filter_map(|moment| moment.harm);
+        harms.into_iter().find(|harm| *harm >= from)
+    }
+
     pub(super) fn at(&mut self, micros: u64) -> &mut Moment {
         let index = usize::try_from(micros / MOMENT_MICROS).unwrap_or(usize::MAX);
         let index = index.min(MOMENTS_MAX - 1);
@@ -71,6 +79,9 @@ impl History {
     }
 
     pub(super) fn harmed(&mut self, micros: u64) {
+        let harm = Duration::from_micros(micros);
+        let moment = self.at(micros);
+        moment.harm = Some(moment.harm.map_or(harm, |first| first.min(harm)));
         self.first_harm = Some(self.first_harm.map_or(micros, |first| first.min(micros)));
         self.last_harm = Some(self.last_harm.map_or(micros, |last| last.max(micros)));
     }
@@ -84,6 +95,7 @@ impl History {
             moment.late += more.late;
             moment.lost += more.lost;
             moment.slowest = moment.slowest.max(more.slowest);
+            moment.harm = moment.harm.into_iter().chain(more.harm).min();
         }
         for micros in [other.first_harm, other.last_harm].into_iter().flatten() {
             self.harmed(micros);
@@ -106,10 +118,13 @@ mod tests {
         other.harmed(400_000);
         one.add(&other);
         let delivered: Vec<u64> = one.moments().iter().map(|moment| moment.delivered).collect();
-        assert_eq!(delivered, [3, 0, 0]);
+        assert_eq!(delivered[..3], [3, 0, 0]);
         assert_eq!(one.moments()[2].slowest, Duration::from_secs(1));
         let millis = Duration::from_millis;
         assert_eq!(one.harm(), Some((millis(400), millis(700))));
+        assert_eq!(one.harm_since(millis(0)), Some(millis(400)));
+        assert_eq!(one.harm_since(millis(500)), Some(millis(700)));
+        assert_eq!(one.harm_since(millis(800)), None);
     }
 
     #[test]
