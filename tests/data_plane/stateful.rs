@@ -151,6 +151,66 @@ fn a_blocked_client_follows_its_key_to_the_other_side_and_to_a_new_master() {
 }
 
 #[test]
+fn waiting_for_replicas_counts_what_the_client_has_written_whatever_links_it_took() {
+    let proxied = Proxied::start();
+    let replica = Server::start_with(&["--replicaof", "127.0.0.1", &proxied.old.port.to_string()]);
+    wait_for("the replica", || {
+        proxied
+            .old
+            .client()
+            .text("INFO replication")
+            .contains("state=online")
+    });
+    let mut client = proxied.client();
+    assert_eq!(client.text("WAIT 0 10"), ":1\\r\\n");
+    for round in 0..50 {
+        client.send(&[b"SET", b"k", round.to_string().as_bytes()]);
+        client.send(&[b"WAIT", b"1", b"10000"]);
+        assert_eq!(
+            (client.reply(), client.reply()),
+            (b"+OK\r\n".to_vec(), b":1\r\n".to_vec())
+        );
+        assert_eq!(
+            replica.client().text("GET k"),
+            format!("${}\\r\\n{round}\\r\\n", round.to_string().len())
+        );
+    }
+    replica.signal(nix::sys::signal::Signal::SIGSTOP);
+    assert_eq!(client.text("SET k frozen"), "+OK\\r\\n");
+    assert_eq!(client.text("WAIT 1 200"), ":0\\r\\n");
+    assert_eq!(client.text("MULTI"), "+OK\\r\\n");
+    assert_eq!(client.text("WAIT 1 0"), "+QUEUED\\r\\n");
+    assert_eq!(client.text("EXEC"), "*1\\r\\n:0\\r\\n", "does not wait there");
+    client.send(&[b"WAIT", b"1", b"0"]);
+    client.send(&[b"GET", b"k"]);
+    wait_for("the client to wait", || {
+        proxied
+            .old
+            .client()
+            .text("INFO clients")
+            .contains("blocked_clients:1")
+    });
+    assert_eq!(
+        proxied.client().text("PING"),
+        "+PONG\\r\\n",
+        "nobody waits with it"
+    );
+    replica.signal(nix::sys::signal::Signal::SIGCONT);
+    assert_eq!(
+        (client.reply(), client.reply()),
+        (b":1\r\n".to_vec(), b"$6\r\nfrozen\r\n".to_vec())
+    );
+    proxied.weight(50);
+    assert!(
+        client
+            .text("WAIT 1 10")
+            .contains("while two masters share the keys")
+    );
+    proxied.weight(100);
+    assert_eq!(client.text("WAIT 1 10"), ":0\\r\\n", "the other side has none");
+}
+
+#[test]
 fn databases_are_kept_apart_and_unknown_ones_refused_as_by_redis() {
     let proxied = Proxied::start();
     let mut client = proxied.client();
@@ -234,7 +294,6 @@ fn what_is_not_supported_yet_says_so() {
     let mut client = proxied.client();
     for command in [
         "MONITOR",
-        "WAIT 1 10",
         "CLIENT TRACKING on",
         "DEBUG SLEEP 1",
         "SHUTDOWN",

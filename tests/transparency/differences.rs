@@ -107,11 +107,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "it would show one server's traffic, not the proxy's",
     ),
     of(
-        &["WAIT 0 1"],
-        UNSUPPORTED,
-        "it counts one connection's writes, and writes share connections",
-    ),
-    of(
         &["DEBUG JMAP"],
         UNSUPPORTED,
         "debugging needs a server of one's own",

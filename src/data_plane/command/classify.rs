@@ -120,7 +120,7 @@ mod tests {
         assert_intent("client setname a", Intent::Local(LocalCommand::ClientSetName));
         assert_intent("multi", Intent::Multi);
         assert_intent("blpop a 0", Intent::Blocking);
-        assert!(matches!(classified("wait 1 0").intent, Intent::Unsupported(_)));
+        assert_intent("wait 1 0", Intent::Wait);
         assert_intent("scan 0", Intent::OneSideOnly);
         assert!(matches!(classified("monitor").intent, Intent::Unsupported(_)));
     }

@@ -28,6 +28,8 @@ pub enum Intent {
     Unwatch,
     /// May keep its connection waiting: needs a private link. Goes to the owner of its keys.
     Blocking,
+    /// WAIT: on a private link too, at 0 and at 100. Between, what has been written has replicas on both sides.
+    Wait,
     /// Has no key, and no answer that is true of both sides together: forwarded as [`Intent::Forward`] at 0 and
     /// at 100, refused between. Cursors and random picks (SCAN, RANDOMKEY) see one side's keys only; what an operator
     /// does to a server (CONFIG SET, SAVE, SLOWLOG RESET, SCRIPT KILL) could take effect on one side and fail on the
@@ -107,8 +109,6 @@ pub enum LocalCommand {
 
 /// Why a command is refused at every weight.
 pub(super) mod reason {
-    pub(in super::super) const WAITING: &str =
-        "it counts one connection's writes, and writes share connections; not supported yet";
     pub(in super::super) const MONITORING: &str = "it would show one server's traffic, not the proxy's";
     pub(in super::super) const TRACKING: &str = "client tracking is not supported yet";
     pub(in super::super) const CLIENTS: &str = "the server's clients are the proxy's links, not the apps";

@@ -16,7 +16,7 @@ use super::keys::KeyRule;
 use super::spec::Spec;
 use Intent::{
     Blocking, Discard, Everywhere, Exec, Forward, Local, Multi, OneSideOnly, Split, Subscribe, Unknown,
-    Unsubscribe, Unsupported, Unwatch, Watch,
+    Unsubscribe, Unsupported, Unwatch, Wait, Watch,
 };
 use KeyRule::{Channel, Counted, GeoStore, Migrate, SortStore, StoreCounted, Streams};
 
@@ -347,7 +347,7 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("unlink", -2, WRITE | FAST, ALL, Split(SplitKind::Sum)),
     Spec::new("unsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Unsubscribe(TopicKind::Channel)),
     Spec::new("unwatch", 1, NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, NO_KEY, Unwatch),
-    Spec::new("wait", 3, NOSCRIPT, NO_KEY, Unsupported(reason::WAITING)),
+    Spec::new("wait", 3, NOSCRIPT, NO_KEY, Wait),
     Spec::new("watch", -2, NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, ALL, Watch),
     Spec::new("xack", -4, WRITE | FAST, FIRST, Forward),
     Spec::new("xadd", -5, WRITE | DENYOOM | FAST, FIRST, Forward),

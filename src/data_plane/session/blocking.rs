@@ -35,6 +35,7 @@ fn timeout(args: Args<'_>) -> Option<(usize, Unit)> {
     let name = args.get(0)?.to_ascii_lowercase();
     match name.as_slice() {
         b"blmpop" | b"bzmpop" => Some((1, Unit::Seconds)),
+        b"wait" => Some((2, Unit::Milliseconds)),
         b"xread" | b"xreadgroup" => {
             let block = (1..args.len()).find(|&at| {
                 args.get(at)

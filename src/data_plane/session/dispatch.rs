@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::exec::drop_link;
+use super::exec::{STAND_IN, drop_link};
 use super::lane::Lane;
 use super::state::{Blocked, Session, State};
 use super::ticket::{Role, Ticket};
@@ -214,6 +214,12 @@ impl Sending<'_> {
             Intent::Watch => self.watch(state),
             Intent::Unwatch => self.unwatch(state),
             Intent::Blocking => self.blocking(state),
+            Intent::Wait if is_between(weight) => Err(Refusal::BetweenWeights {
+                name: self.name(),
+                weight,
+            }
+            .into()),
+            Intent::Wait => self.wait_for_replicas(state, majority_owner(weight)),
             Intent::Subscribe(kind) => self.subscribe(state, kind),
             Intent::Unsubscribe(kind) => self.unsubscribe(state, kind),
             Intent::Unsupported(why) => Err(Refusal::Unsupported {
@@ -436,19 +442,37 @@ impl Sending<'_> {
         Ok(())
     }
 
+    /// WAIT: a node counts from the last command of a connection. Writes share connections, so this one has a command of its
+    /// own, after all that the client has been answered.
+    fn wait_for_replicas(&self, state: &mut State, side: Side) -> Result<(), Stop> {
+        if state.unblocking || (self.request.again.is_none() && state.replies.open_count() > 0) {
+            return Err(Stall::Replies.into());
+        }
+        let link = self.private_link(state, side)?;
+        self.enqueue_as(state, &link, 0, Role::Own, STAND_IN);
+        self.block(state, &link);
+        Ok(())
+    }
+
     fn blocking(&self, state: &mut State) -> Result<(), Stop> {
         if state.unblocking {
             return Err(Stall::Replies.into());
         }
         let side = self.side()?;
         let link = self.private_link(state, side)?;
+        self.block(state, &link);
+        Ok(())
+    }
+
+    fn block(&self, state: &mut State, link: &Link) {
+        let side = link.side;
         // Moving it away later takes a second link to the same node: one that is not blocked.
         let _ = self
             .session
             .route
             .links(side)
             .shared(&self.session.route, Setting::default());
-        self.enqueue(state, &link, Role::Blocking, self.request.bytes);
+        self.enqueue(state, link, Role::Blocking, self.request.bytes);
         let number = state.replies.last_number();
         let slots = self.class.keys.bytes(self.request.args).map(Slot::of).collect();
         state.blocked = Some(Blocked {
@@ -459,7 +483,6 @@ impl Sending<'_> {
             recalling: false,
         });
         state.lanes[side.index()].stateless = state.transaction.is_empty();
-        Ok(())
     }
 
     /// The command's name as the client wrote it, bounded and printable.

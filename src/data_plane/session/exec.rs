@@ -15,7 +15,7 @@ use crate::data_plane::upstream::{Link, LinkKind};
 use crate::routing::{Owners, Slot, majority_owner};
 
 /// What is queued for a command that the proxy answers: harmless, and never refused.
-const STAND_IN: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+pub(super) const STAND_IN: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
 const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
