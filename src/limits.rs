@@ -49,6 +49,11 @@ pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;
 /// Bytes waiting for a client beyond which its private link is not read.
 pub const PRIVATE_OUTPUT_BYTES: usize = 512 * 1024;
 
+/// Scripts kept so that nodes that lack one can be given it, and their bytes together: of all workers, and of each.
+pub const SCRIPTS_MAX: usize = 4096;
+/// See [`SCRIPTS_MAX`].
+pub const SCRIPT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Longest name of a channel or pattern that can be subscribed to, in bytes.
 pub const TOPIC_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of all names one client subscribes to.

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 
 use super::pubsub::{Hub, PubSubShared};
+use super::scripts::{Scripts, SharedScripts};
 use super::session::Session;
 use super::upstream::{Lease, Links, Setting};
 use crate::cluster::{Endpoint, Side};
@@ -30,6 +31,8 @@ pub struct RouteShared {
     pub stats: Arc<RouteStats>,
     /// For publishing and subscribing.
     pub pubsub: PubSubShared,
+    /// Seen in SCRIPT LOAD.
+    pub scripts: SharedScripts,
 }
 
 impl RouteShared {
@@ -40,6 +43,7 @@ impl RouteShared {
             config,
             stats: Arc::default(),
             pubsub: PubSubShared::default(),
+            scripts: SharedScripts::default(),
         }
     }
 }
@@ -53,6 +57,7 @@ pub(crate) struct LocalRoute {
     snapshot: RefCell<Arc<Snapshot>>,
     links: [Links; 2],
     pub(crate) hub: Hub,
+    pub(crate) scripts: Scripts,
     /// Sessions that wait for a usable master, by id.
     waiting: RefCell<FxHashMap<u64, Rc<Session>>>,
     sessions: RefCell<FxHashMap<u64, Rc<Session>>>,
@@ -84,6 +89,7 @@ impl LocalRoute {
             snapshot: RefCell::new(Arc::clone(&snapshot)),
             links: Side::BOTH.map(Links::new),
             hub: Hub::new(marks, &snapshot, worker),
+            scripts: Scripts::default(),
             waiting: RefCell::default(),
             sessions: RefCell::default(),
             draining: Cell::new(false),
@@ -109,6 +115,10 @@ impl LocalRoute {
 
     pub(crate) fn subscribe_to(&self) -> SubscribeTo {
         self.shared.config.subscribe_to
+    }
+
+    pub(crate) fn shared_scripts(&self) -> &SharedScripts {
+        &self.shared.scripts
     }
 
     pub(crate) fn pubsub(&self) -> &PubSubShared {

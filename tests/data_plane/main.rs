@@ -10,6 +10,7 @@ mod proxied;
 mod pubsub;
 mod replies;
 mod resp3;
+mod scripts;
 mod sides;
 mod stateful;
 mod transactions;

@@ -76,6 +76,7 @@ fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
         Intent::Forward
         | Intent::Split(_)
         | Intent::Everywhere(_)
+        | Intent::Script(_)
         | Intent::Local(_)
         | Intent::Multi
         | Intent::Exec

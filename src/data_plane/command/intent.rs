@@ -14,6 +14,9 @@ pub enum Intent {
     /// Has no key and concerns all data: at a weight between it goes to both sides and their replies are merged;
     /// otherwise as [`Intent::Forward`].
     Everywhere(MergeKind),
+    /// Runs or changes scripts, which the proxy keeps to give them to nodes that lack them. Otherwise as [`Intent::Forward`] or
+    /// [`Intent::Everywhere`].
+    Script(ScriptUse),
     /// Answered from the session's own state, never forwarded: it would change a link that sessions share.
     Local(LocalCommand),
     /// Opens a transaction.
@@ -55,6 +58,19 @@ pub enum TopicKind {
     Pattern,
     /// SSUBSCRIBE: one channel of SPUBLISH, which are others than those of PUBLISH.
     Shard,
+}
+
+/// What a request does with scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptUse {
+    /// EVAL, EVAL_RO: brings the text.
+    Eval,
+    /// EVALSHA, EVALSHA_RO: names it.
+    EvalSha,
+    /// SCRIPT LOAD.
+    Load,
+    /// SCRIPT FLUSH.
+    Flush,
 }
 
 /// How a request is divided by owner, and one reply made of the replies.

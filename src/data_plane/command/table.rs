@@ -11,12 +11,12 @@ use super::flags::{
     NO_AUTH, NO_MANDATORY_KEYS, NO_MULTI, NONE, NOSCRIPT, PUBSUB, READONLY, SKIP_MONITOR, SKIP_SLOWLOG,
     STALE, WRITE,
 };
-use super::intent::{Intent, LocalCommand, MergeKind, SplitKind, TopicKind, reason};
+use super::intent::{Intent, LocalCommand, MergeKind, ScriptUse, SplitKind, TopicKind, reason};
 use super::keys::KeyRule;
 use super::spec::Spec;
 use Intent::{
-    Blocking, Discard, Everywhere, Exec, Forward, Local, Multi, OneSideOnly, Split, Subscribe, Unknown,
-    Unsubscribe, Unsupported, Unwatch, Wait, Watch,
+    Blocking, Discard, Everywhere, Exec, Forward, Local, Multi, OneSideOnly, Script, Split, Subscribe,
+    Unknown, Unsubscribe, Unsupported, Unwatch, Wait, Watch,
 };
 use KeyRule::{Channel, Counted, GeoStore, Migrate, SortStore, StoreCounted, Streams};
 
@@ -140,10 +140,10 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("discard", 1, NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, NO_KEY, Discard),
     Spec::new("dump", 2, READONLY, FIRST, Forward),
     Spec::new("echo", 2, LOADING | STALE | FAST, NO_KEY, Forward),
-    Spec::new("eval", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS, Counted { count: 2 }, Forward),
-    Spec::new("eval_ro", -3, READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS, Counted { count: 2 }, Forward),
-    Spec::new("evalsha", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS, Counted { count: 2 }, Forward),
-    Spec::new("evalsha_ro", -3, READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS, Counted { count: 2 }, Forward),
+    Spec::new("eval", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS, Counted { count: 2 }, Script(ScriptUse::Eval)),
+    Spec::new("eval_ro", -3, READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS, Counted { count: 2 }, Script(ScriptUse::Eval)),
+    Spec::new("evalsha", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS, Counted { count: 2 }, Script(ScriptUse::EvalSha)),
+    Spec::new("evalsha_ro", -3, READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS, Counted { count: 2 }, Script(ScriptUse::EvalSha)),
     Spec::new("exec", 1, NOSCRIPT | LOADING | STALE | SKIP_SLOWLOG, NO_KEY, Exec),
     Spec::new("exists", -2, READONLY | FAST, ALL, Split(SplitKind::Sum)),
     Spec::new("expire", -3, WRITE | FAST, FIRST, Forward),
@@ -298,10 +298,10 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("script", -2, CONTAINER, NO_KEY, Unknown),
     Spec::new("script|debug", 3, NOSCRIPT, NO_KEY, Unsupported(reason::DEBUGGING)),
     Spec::new("script|exists", -3, NOSCRIPT, NO_KEY, Everywhere(MergeKind::Least)),
-    Spec::new("script|flush", -2, NOSCRIPT, NO_KEY, Everywhere(MergeKind::First)),
+    Spec::new("script|flush", -2, NOSCRIPT, NO_KEY, Script(ScriptUse::Flush)),
     Spec::new("script|help", 2, LOADING | STALE, NO_KEY, Forward),
     Spec::new("script|kill", 2, NOSCRIPT | ALLOW_BUSY, NO_KEY, OneSideOnly),
-    Spec::new("script|load", 3, NOSCRIPT | STALE, NO_KEY, Everywhere(MergeKind::First)),
+    Spec::new("script|load", 3, NOSCRIPT | STALE, NO_KEY, Script(ScriptUse::Load)),
     Spec::new("sdiff", -2, READONLY, ALL, Forward),
     Spec::new("sdiffstore", -3, WRITE | DENYOOM, ALL, Forward),
     Spec::new("select", 2, LOADING | STALE | FAST, NO_KEY, Local(LocalCommand::Select)),

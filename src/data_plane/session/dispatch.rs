@@ -207,6 +207,7 @@ impl Sending<'_> {
             }
             .into()),
             Intent::OneSideOnly | Intent::Unknown => self.forward(state, majority_owner(weight)),
+            Intent::Script(what) => self.script(state, what),
             Intent::Local(command) => local::answer(self, state, command),
             Intent::Multi => self.multi(state),
             // Outside a transaction these are answered by any server, in its own words.

@@ -9,7 +9,7 @@ use super::state::State;
 use super::ticket::Role;
 use super::transaction::Transaction;
 use crate::cluster::Side;
-use crate::data_plane::command::{Intent, LocalCommand};
+use crate::data_plane::command::{Intent, LocalCommand, ScriptUse};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, LinkKind};
 use crate::routing::{Owners, Slot, majority_owner};
@@ -102,7 +102,12 @@ impl Sending<'_> {
             }
             .into()),
             // The transaction is one side's; what concerns both would be half done.
-            Intent::Everywhere(_) | Intent::OneSideOnly | Intent::Unknown if is_between(weight) => {
+            Intent::Everywhere(_)
+            | Intent::Script(ScriptUse::Load | ScriptUse::Flush)
+            | Intent::OneSideOnly
+            | Intent::Unknown
+                if is_between(weight) =>
+            {
                 Err(Refusal::BetweenWeights {
                     name: self.name(),
                     weight,

@@ -14,6 +14,7 @@ mod output;
 mod queued_topics;
 mod replay;
 mod replies;
+mod script;
 mod split;
 mod state;
 mod subscribe;

@@ -21,6 +21,7 @@ use super::handshake::Setting;
 use super::pipeline::{Left, Pipeline};
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::scripts::LoadedScripts;
 use crate::data_plane::session::{Session, Ticket};
 use crate::data_plane::wake::Wake;
 use crate::limits::{
@@ -63,6 +64,8 @@ pub(crate) struct Link {
     demoted: Cell<bool>,
     client_id: Cell<i64>,
     pipeline: RefCell<Pipeline<Ticket>>,
+    /// Scripts the node has been given here.
+    pub(crate) scripts: RefCell<LoadedScripts>,
     /// The session whose output is asked for room before a private link reads on.
     reader: RefCell<Option<Rc<Session>>>,
     /// Sessions that wait for room in the pipeline, by id: they ask again whenever they are polled.
@@ -82,6 +85,7 @@ impl Link {
             demoted: Cell::new(false),
             client_id: Cell::new(0),
             pipeline: RefCell::default(),
+            scripts: RefCell::default(),
             reader: RefCell::default(),
             waiting: RefCell::default(),
         })
@@ -176,6 +180,9 @@ impl Link {
     /// Takes back what no byte of has been handed to the socket.
     pub(crate) fn recall_unsent(&self) {
         let recalled = self.pipeline.borrow_mut().recall_unsent();
+        if !recalled.is_empty() {
+            self.scripts.borrow_mut().forget();
+        }
         give_back(recalled);
         // There may be nothing left whose reply would do it.
         self.wake_waiting();
@@ -470,6 +477,9 @@ impl Link {
 /// Hands a whole reply to its session, or takes the command back when the node is no longer the master.
 #[inline]
 fn deliver(link: &Link, ticket: Ticket, request: &[u8], reply: &[u8]) {
+    if reply.starts_with(b"-NOSCRIPT ") {
+        link.scripts.borrow_mut().forget();
+    }
     if reply.first() == Some(&b'-') && did_not_run(reply) && ticket.refusals < REFUSALS_MAX {
         link.demoted.set(true);
         link.phase.set(Phase::Retired);

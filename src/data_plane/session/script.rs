@@ -1,0 +1,55 @@
+//! How does a script get to a node that lacks it?
+//!
+//! Shell: in front of the first EVALSHA that names it on a link, on the same link. Not within a transaction, whose replies are
+//! counted.
+
+use super::dispatch::{Sending, Stop};
+use super::split;
+use super::state::State;
+use super::ticket::Role;
+use crate::data_plane::command::{MergeKind, ScriptUse};
+use crate::data_plane::scripts;
+use crate::data_plane::upstream::Link;
+use crate::resp::write_command;
+
+impl Sending<'_> {
+    /// EVAL, EVALSHA, SCRIPT LOAD and SCRIPT FLUSH.
+    pub(super) fn script(&self, state: &mut State, what: ScriptUse) -> Result<(), Stop> {
+        let route = &self.session.route;
+        let argument = |at: usize| self.request.args.get(at).unwrap_or_default();
+        match what {
+            ScriptUse::Eval => {
+                route.scripts.evaluated(argument(1));
+                self.forward(state, self.side()?)
+            }
+            ScriptUse::EvalSha => {
+                let side = self.side()?;
+                let link = self.link_by_size(state, side)?;
+                self.give_script(state, &link, argument(1));
+                self.forward(state, side)
+            }
+            ScriptUse::Load => {
+                route.scripts.loaded(route.shared_scripts(), argument(2));
+                split::everywhere(self, state, MergeKind::First)
+            }
+            ScriptUse::Flush => {
+                route.scripts.flushed(route.shared_scripts());
+                split::everywhere(self, state, MergeKind::First)
+            }
+        }
+    }
+
+    /// Loads the script on the link's node, once a link.
+    fn give_script(&self, state: &mut State, link: &Link, name: &[u8]) {
+        let route = &self.session.route;
+        let Some(id) = scripts::read_id(name) else { return };
+        let Some(body) = route.scripts.body(route.shared_scripts(), &id) else {
+            return;
+        };
+        if link.scripts.borrow_mut().add(route.shared_scripts(), id) {
+            let mut request = Vec::new();
+            write_command(&mut request, &[b"SCRIPT", b"LOAD", &body]);
+            self.enqueue_as(state, link, 0, Role::Own, &request);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A script that was loaded once runs wherever its keys are.
+
+use std::io::Write;
+
+use switchback::cluster::Side;
+
+use crate::proxied::{Client, Proxied, Server, encode, key_of};
+
+const SET: &str = "return redis.call('SET', KEYS[1], ARGV[1])";
+
+/// Loads a script through the proxy; returns its name.
+fn load(client: &mut Client, body: &str) -> String {
+    let reply = client.call(&[b"SCRIPT", b"LOAD", body.as_bytes()]);
+    String::from_utf8(reply)
+        .unwrap()
+        .split("\r\n")
+        .nth(1)
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_script_loaded_on_one_side_runs_on_the_other_and_on_a_new_master_for_every_client() {
+    let proxied = Proxied::start();
+    let name = load(&mut proxied.client(), SET);
+    let (old, new) = (key_of(Side::Old, 0), key_of(Side::New, 0));
+    let mut clients: Vec<_> = (0..8).map(|_| proxied.client()).collect();
+    let mut run_all = |when: &str| {
+        for client in &mut clients {
+            for key in [&old, &new] {
+                // What follows in the pipeline comes after it.
+                let evalsha = encode(&[b"EVALSHA", name.as_bytes(), b"1", key.as_bytes(), when.as_bytes()]);
+                let get = encode(&[b"GET", key.as_bytes()]);
+                client.stream.write_all(&[evalsha, get].concat()).unwrap();
+                assert_eq!(client.reply(), b"+OK\r\n", "{when}");
+                let expected = format!("${}\r\n{when}\r\n", when.len());
+                assert_eq!(client.reply(), expected.as_bytes(), "{when}");
+            }
+        }
+    };
+    run_all("at 0");
+    proxied.weight(50);
+    run_all("at 50");
+    proxied.weight(100);
+    run_all("at 100");
+    let successor = Server::start();
+    proxied.master(Side::New, Some(&successor));
+    run_all("on a new master");
+    proxied.weight(0);
+    run_all("at 0 again");
+}
+
+#[test]
+fn a_script_seen_in_eval_runs_by_its_name_on_the_other_side() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    let name = load(&mut Server::start().client(), SET);
+    let call = [b"EVALSHA", name.as_bytes(), b"1", b"k", b"v"];
+    assert_eq!(
+        client.call(&call),
+        b"-NOSCRIPT No matching script. Please use EVAL.\r\n",
+        "never seen"
+    );
+    assert_eq!(
+        client.call(&[b"EVAL", SET.as_bytes(), b"1", b"k", b"v"]),
+        b"+OK\r\n"
+    );
+    proxied.weight(100);
+    assert_eq!(client.call(&call), b"+OK\r\n");
+    assert_eq!(
+        client.call(&[b"EVALSHA_RO", name.as_bytes(), b"1", b"k", b"v"])[..4],
+        *b"-ERR",
+        "it writes"
+    );
+}
+
+#[test]
+fn a_script_that_was_flushed_is_not_there_until_it_is_loaded_again() {
+    let proxied = Proxied::start();
+    let (mut client, mut other) = (proxied.client(), proxied.client());
+    const GONE: &[u8] = b"-NOSCRIPT No matching script. Please use EVAL.\r\n";
+    for weight in [0, 50, 100] {
+        proxied.weight(weight);
+        let name = load(&mut client, SET);
+        let call = [b"EVALSHA", name.as_bytes(), b"1", b"k", b"v"];
+        assert_eq!(other.call(&call), b"+OK\r\n");
+        assert_eq!(client.text("SCRIPT FLUSH"), "+OK\\r\\n");
+        assert_eq!(
+            (client.call(&call), other.call(&call)),
+            (GONE.to_vec(), GONE.to_vec())
+        );
+        assert_eq!(load(&mut client, SET), name);
+        assert_eq!(
+            (client.call(&call), other.call(&call)),
+            (b"+OK\r\n".to_vec(), b"+OK\r\n".to_vec())
+        );
+        // Past the proxy: it cannot know, and the app does what it would do without one.
+        for server in [&proxied.old, &proxied.new] {
+            server.client().text("SCRIPT FLUSH");
+        }
+        assert_eq!(other.call(&call), GONE);
+        assert_eq!(other.call(&call), b"+OK\r\n", "given anew");
+    }
+}
