@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use switchback::control_plane::trace::{Assumed, Reader, Replay, Said};
 use switchback::lab::wait_for;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -203,7 +204,9 @@ fn the_incident_is_played_to_its_end_and_no_app_notices() {
 
 #[test]
 fn the_incident_in_full_trips_though_all_advice_was_followed_and_nothing_is_lost_untold() {
-    let mut demo = Demo::start_with(&["--incident", "--only", "as-shipped", "--json"]);
+    let traces = tempfile::tempdir().unwrap();
+    let traced = traces.path().to_str().unwrap();
+    let mut demo = Demo::start_with(&["--incident", "--only", "as-shipped", "--json", "--trace", traced]);
     let (code, text, _) = demo.played();
     assert_eq!(code, Some(0));
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -237,6 +240,26 @@ fn the_incident_in_full_trips_though_all_advice_was_followed_and_nothing_is_lost
     };
     assert!(["preflight_ok", "trip", "routed_back"].into_iter().all(of_kind));
     assert_eq!(entries(demo.temporary.path()), 0);
+    trips_again_and_no_later(&traces.path().join("as-shipped/demo.trace"));
+}
+
+/// As of the traces kept in `tests/traces`; that of a whole incident would be too large for that.
+fn trips_again_and_no_later(trace: &Path) {
+    let mut reader = Reader::open(trace).unwrap();
+    let mut replay = Replay::new(Assumed::default());
+    let mut live = None;
+    while let Some(line) = reader.next_line().unwrap() {
+        live = live.or(replay
+            .take(line)
+            .unwrap()
+            .into_iter()
+            .find_map(|said| match said {
+                Said::Did { time, moved } if moved.kind == "trip" => Some(time),
+                _ => None,
+            }));
+    }
+    let again = replay.first_trip().unwrap();
+    assert!(again.time <= live.unwrap(), "{} at {}", again.verdict, again.time);
 }
 
 /// A line of the ledger: two spaces, perhaps two more, a name, many spaces, a value.
