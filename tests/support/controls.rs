@@ -136,11 +136,15 @@ fn lose_quorum(scene: &mut Scene, side: usize) {
 
 fn delete_big_key(scene: &mut Scene, side: usize) {
     let mut client = master_client(scene, side);
+    let master = scene.master(side);
+    let replicas = scene.group(side).replicas_of(&master).len().to_string();
     let fill = "for i = 1, 1000 do redis.call('SADD', KEYS[1], ARGV[1] * 1000 + i) end";
     for thousand in 0..500 {
         client
             .ask(&["EVAL", fill, "1", "big", &thousand.to_string()])
             .unwrap();
+        // All at once it would be more than a narrow link carries, which is not what this is about.
+        client.ask(&["WAIT", &replicas, "1000"]).unwrap();
     }
     scene.pass(AFTERMATH);
     client.ask(&["DEL", "big"]).unwrap();
