@@ -179,6 +179,9 @@ pub struct Topology {
     pub master: Option<NodeAddr>,
     /// Replicas of that master, in address order, dead ones left out.
     pub replicas: Vec<NodeAddr>,
+    /// While there is no master because Sentinel is making another node one: that node. Of a moment; it is not written.
+    #[serde(skip)]
+    pub heir: Option<NodeAddr>,
 }
 
 impl Topology {

@@ -94,6 +94,9 @@ pub const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// The same after a change of master, when nothing can come out of order, only be missed; and how long a fence may be
 /// impossible, there being no master to ask for it. 900 ms would be late.
 pub const MASTER_SETTLE_MAX: Duration = Duration::from_millis(500);
+/// How often a node that is being made master is asked whether it is one. It ends the connection when it becomes one, which says
+/// so sooner.
+pub const HEIR_ASKED: Duration = Duration::from_millis(10);
 /// How long publishes under way on a master that was left are waited for: it may be dead, and will not answer then.
 pub const LEFT_MASTER_WAIT: Duration = Duration::from_millis(100);
 /// How often the workers look at each other's progress in that.
@@ -125,6 +128,9 @@ pub const ROLE_LIFETIME: Duration = Duration::from_secs(3);
 pub const VIEW_LIFETIME: Duration = Duration::from_secs(10);
 /// How long the first decision waits for Sentinels that neither answer nor refuse.
 pub const DISCOVERY_WAIT: Duration = Duration::from_secs(1);
+/// For how much longer commands are held after a promotion with the former master alive: the time in which every worker of
+/// every proxy subscribes to the new one (some 5 ms after it was promoted; 2026-11), before the first of them writes there.
+pub const HEIR_WAIT: Duration = Duration::from_millis(40);
 /// How long commands are held for a promotion that Sentinel began and nothing confirms. It notices one within 1 s.
 pub const PROMOTION_WAIT: Duration = Duration::from_secs(5);
 /// How long a master must be silent before a majority of Sentinels may name another of no newer epoch.

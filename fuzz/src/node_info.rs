@@ -58,6 +58,7 @@ fn judge(node: NodeInfo) {
     let topology = Topology {
         master: Some(addr(1)),
         replicas: vec![addr(2)],
+        heir: None,
     };
     rules.topology(&topology, now);
     for port in [1, 2] {

@@ -140,6 +140,7 @@ impl Nodes {
         Topology {
             master: self.master.map(Node::addr),
             replicas: self.replicas.into_iter().map(Node::addr).collect(),
+            heir: None,
         }
     }
 }
@@ -176,6 +177,7 @@ mod tests {
                 Topology {
                     master: Some(NodeAddr::new("::1", 6379)),
                     replicas: vec![NodeAddr::new("redis-2", 1)],
+                    heir: None,
                 },
                 Topology::default(),
             ],

@@ -92,7 +92,7 @@ fn side_status(route: &RouteControl, side: Side) -> Reply {
     if !route.has(side) {
         return Reply::Null;
     }
-    let Topology { master, replicas } = &route.topology[side.index()];
+    let Topology { master, replicas, .. } = &route.topology[side.index()];
     let commands = route.shared.stats.commands[side.index()].load(Ordering::Relaxed);
     Reply::Map(vec![
         ("master", optional(master.as_ref().map(ToString::to_string))),
@@ -134,7 +134,7 @@ pub(super) fn health(route: &RouteControl, now: Instant) -> Vec<Reply> {
 pub(super) fn topology(route: &RouteControl) -> Vec<Reply> {
     let config = &route.shared.config;
     let describe = |side: Side, endpoint: &Endpoint| {
-        let Topology { master, replicas } = &route.topology[side.index()];
+        let Topology { master, replicas, .. } = &route.topology[side.index()];
         let (discovery, sentinels) = match &endpoint.discovery {
             Discovery::Fixed(node) => (format!("fixed {node}"), Vec::new()),
             Discovery::Sentinel {

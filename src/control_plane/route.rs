@@ -550,6 +550,7 @@ fn snapshot(
     let view = |topology: &Topology, abandoned| SideView {
         master: topology.master.clone().map(Arc::new),
         replicas: topology.replicas.clone().into(),
+        heir: topology.heir.clone().map(Arc::new),
         abandoned,
     };
     Snapshot {

@@ -188,6 +188,7 @@ impl Control {
             return;
         }
         let has_moved = before.master != topology.master;
+        let has_replicas_changed = before.replicas != topology.replicas;
         let master = topology
             .master
             .as_ref()
@@ -203,9 +204,10 @@ impl Control {
         }
         self.gauges.keep_nodes(at, side, |node| route.watches(side, node));
         route.publish(&self.store);
-        match has_moved {
-            true => self.note(at, Some(side), "master_changed", format!("{master}: {reason}")),
-            false => self.note(at, Some(side), "replicas_changed", reason),
+        if has_moved {
+            self.note(at, Some(side), "master_changed", format!("{master}: {reason}"));
+        } else if has_replicas_changed {
+            self.note(at, Some(side), "replicas_changed", reason);
         }
         self.look(at, now);
     }

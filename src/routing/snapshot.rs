@@ -25,6 +25,9 @@ pub struct SideView {
     pub master: Option<Arc<NodeAddr>>,
     /// Replicas, for `subscribe_to = "replica"`.
     pub replicas: Arc<[NodeAddr]>,
+    /// While there is no master because Sentinel is making this node one: where subscriptions are prepared, and nothing else
+    /// may go.
+    pub heir: Option<Arc<NodeAddr>>,
     /// The side was tripped as `unreachable`: what it has in flight is not waited for.
     pub abandoned: bool,
 }

@@ -211,6 +211,7 @@ pub(crate) fn topology(servers: &[Server]) -> Topology {
     Topology {
         master: Some(servers[0].addr()),
         replicas: servers[1..].iter().map(Server::addr).collect(),
+        heir: None,
     }
 }
 

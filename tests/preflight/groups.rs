@@ -41,6 +41,7 @@ fn known(group: &Group, stream: f64) -> Known {
         topology: Topology {
             replicas: group.replicas_of(&master),
             master: Some(master),
+            heir: None,
         },
         stream: Some(stream),
     }
@@ -81,6 +82,7 @@ pub(crate) fn found_as(servers: &[Server; 2], user: &str, password: &str) -> Vec
             topology: Topology {
                 master: Some(addr),
                 replicas: Vec::new(),
+                heir: None,
             },
             stream: Some(0.0),
         })

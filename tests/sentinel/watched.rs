@@ -82,6 +82,7 @@ impl Watched {
         let expected = Topology {
             master: Some(master.clone()),
             replicas,
+            heir: None,
         };
         let what = format!("{expected:?}");
         self.wait_until(&what, |watched| watched.now() == Some(&expected));

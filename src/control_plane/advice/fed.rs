@@ -93,6 +93,7 @@ mod tests {
         let new = Topology {
             master: None,
             replicas: new.iter().copied().map(node).collect(),
+            heir: None,
         };
         let named: Vec<NodeAddr> = named.iter().copied().map(node).collect();
         let found = fed.strangers(usual, &new, &named);
@@ -112,6 +113,7 @@ mod tests {
         let named = Topology {
             master: Some(node(1)),
             replicas: vec![node(2), node(3)],
+            heir: None,
         };
         fed.listed(&node(1), &listing(&[]), &named);
         fed.listed(&node(1), &listing(&[2, 3, 4]), &named);

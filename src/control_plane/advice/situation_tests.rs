@@ -64,6 +64,7 @@ impl Given {
         let topology = |master, replicas: &[u16]| Topology {
             master: Some(node(master)),
             replicas: replicas.iter().copied().map(node).collect(),
+            heir: None,
         };
         let situation = Situation {
             route: "r",

@@ -104,7 +104,11 @@ impl Fixed {
         };
         let live = |addr: &&NodeAddr| self.nodes.is_live_replica(addr);
         let replicas = self.members.keys().filter(live).cloned().collect();
-        let topology = Topology { master, replicas };
+        let topology = Topology {
+            master,
+            replicas,
+            heir: None,
+        };
         if topology == self.published {
             return None;
         }

@@ -9,7 +9,9 @@
 //!   more, or it is silent in a failover, or Sentinel is promoting another. A silent master without a failover stays:
 //!   whoever connects to it holds by himself.
 //! - A promotion that Sentinel announced is followed as soon as the promoted node says that it is master. Sentinel itself
-//!   takes up to a second to see it (its INFO period), and `+switch-master` of the leader waits for every replica.
+//!   takes up to a second to see it (its INFO period), and `+switch-master` of the leader waits for every replica. Until then
+//!   the node is the `heir`, where subscriptions are prepared; with the former master alive for a moment longer, in which
+//!   they are made before anybody writes there.
 //!
 //! Messages are not believed: all but the promotion only have everyone asked at once.
 
@@ -27,7 +29,7 @@ use super::notices::{DownReports, Notice, Notices};
 use super::reply::ReplicaState;
 use super::sentinels::{Fault, Sentinels};
 use crate::cluster::{NodeAddr, Topology};
-use crate::limits::{DISCOVERY_WAIT, FOLLOW_URGENT_MAX, NODES_MAX, REPLICA_LINK_DOWN_MAX};
+use crate::limits::{DISCOVERY_WAIT, FOLLOW_URGENT_MAX, HEIR_WAIT, NODES_MAX, REPLICA_LINK_DOWN_MAX};
 
 /// What one side's watcher reacts to.
 #[derive(Debug)]
@@ -90,6 +92,9 @@ pub(crate) struct Follower {
     agreed_down: DownReports,
     current: Option<Current>,
     promotion: Option<Promotion>,
+    /// Since when [`Self::current`] has been followed, when its promotion was announced and the former master alive: subscribers
+    /// that are there before the first write know that they have missed nothing.
+    promoted: Option<Instant>,
     /// The replicas that Sentinels which name [`Self::current`] listed last, dead ones included.
     members: BTreeSet<NodeAddr>,
     /// The switch refused last, so that it is told once.
@@ -113,6 +118,7 @@ impl Follower {
             agreed_down: DownReports::default(),
             current: None,
             promotion: None,
+            promoted: None,
             members: BTreeSet::new(),
             refused: None,
             published: Topology::default(),
@@ -287,13 +293,35 @@ impl Follower {
         let held = self.hold_reason(now, &current);
         let master = held.is_none().then(|| current.clone());
         self.held_since = held.as_ref().map(|_| self.held_since.unwrap_or(now));
-        let topology = Topology { master, replicas };
+        let heir = held.is_some().then(|| self.heir(now, &current)).flatten();
+        let topology = Topology {
+            master,
+            replicas,
+            heir,
+        };
         if topology == self.published {
             return None;
         }
         let reason = self.change_reason(&topology, held, &current);
         self.published = topology.clone();
         Some((topology, reason))
+    }
+
+    /// Whom Sentinel is making the master.
+    fn heir(&self, now: Instant, current: &NodeAddr) -> Option<NodeAddr> {
+        if self.is_new(now) {
+            return Some(current.clone());
+        }
+        let promotion = self.promotion.as_ref();
+        promotion
+            .filter(|promotion| promotion.target != *current)
+            .map(|promotion| promotion.target.clone())
+    }
+
+    /// Whether the present master is one for so short a time that subscribers may not be there.
+    fn is_new(&self, now: Instant) -> bool {
+        self.promoted
+            .is_some_and(|since| now.saturating_duration_since(since) < HEIR_WAIT)
     }
 
     /// Why commands to the master are to be held; `None`: they are not.
@@ -308,6 +336,9 @@ impl Follower {
         }
         if self.nodes.last_said_replica(current) {
             return Some(format!("{current} says it is no master any more"));
+        }
+        if self.is_new(now) {
+            return Some(format!("{current} has just been promoted"));
         }
         let silent = matches!(self.nodes.standing(now, current), Standing::Silent(_));
         let failing = silent && self.is_failing_over(now);

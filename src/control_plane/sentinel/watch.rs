@@ -83,14 +83,14 @@ async fn pass_on(route: usize, side: Side, outcome: Outcome, events: &mpsc::Send
 /// The part that decides.
 #[derive(Debug)]
 enum Decider {
-    Fixed(Fixed),
+    Fixed(Box<Fixed>),
     Sentinel(Box<Follower>, String),
 }
 
 impl Decider {
     fn new(now: Instant, discovery: &Discovery) -> Self {
         match discovery {
-            Discovery::Fixed(addr) => Self::Fixed(Fixed::new(now, addr)),
+            Discovery::Fixed(addr) => Self::Fixed(Box::new(Fixed::new(now, addr))),
             Discovery::Sentinel {
                 sentinels,
                 master_name,

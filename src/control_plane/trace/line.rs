@@ -286,6 +286,7 @@ mod tests {
             old: Topology {
                 master: Some(NodeAddr::new("::1", 6379)),
                 replicas: vec![NodeAddr::new("redis-2", 1)],
+                heir: None,
             },
             new: None,
         }

@@ -15,6 +15,7 @@ fn header(has_new: bool) -> Header {
     let nodes = Topology {
         master: Some(addr(1)),
         replicas: vec![addr(2)],
+        heir: None,
     };
     Header {
         switchback_trace: 1,
@@ -270,6 +271,7 @@ fn settings_and_nodes_that_changed_in_the_live_run_change_here() {
     let nodes = Topology {
         master: Some(addr(1)),
         replicas: Vec::new(),
+        heir: None,
     };
     let side = Side::New;
     entries[0].what = What::Topology(Relearned { side, nodes });

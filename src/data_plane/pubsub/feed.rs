@@ -231,7 +231,7 @@ mod tests {
                 .map(|port| NodeAddr::new("r", *port))
                 .collect::<Vec<_>>()
                 .into(),
-            abandoned: false,
+            ..SideView::default()
         }
     }
 

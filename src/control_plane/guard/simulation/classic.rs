@@ -18,6 +18,7 @@ fn nothing_is_known_before_anything_was_observed() {
     let topology = Topology {
         master: Some(addr(0)),
         replicas: vec![addr(1)],
+        heir: None,
     };
     rules.topology(&topology, now);
     let mut later = now;

@@ -114,6 +114,7 @@ impl Sim {
         self.topology = Topology {
             master: master.map(addr),
             replicas: replicas.into_iter().map(addr).collect(),
+            heir: None,
         };
         self.rules.topology(&self.topology, self.now);
     }

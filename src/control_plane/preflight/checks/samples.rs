@@ -70,6 +70,7 @@ fn side(number: u16, name: &str) -> SideFacts {
         topology: Topology {
             master: Some(addr(number, 0)),
             replicas: vec![addr(number, 1), addr(number, 2)],
+            heir: None,
         },
         nodes: (0..3).map(node).collect(),
         master_name: Some(name.to_owned()),

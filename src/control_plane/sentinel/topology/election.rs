@@ -53,6 +53,7 @@ impl Follower {
     fn return_from_promotion(&mut self) {
         if let Some(promotion) = self.promotion.take() {
             self.reason = format!("the promotion of {} came to nothing", promotion.target);
+            self.promoted = None;
             self.current = Some(promotion.from);
         }
     }
@@ -92,6 +93,8 @@ impl Follower {
             .nodes
             .is_master_since(now, &promotion.target, promotion.since);
         if confirmed && current.addr != promotion.target {
+            let is_clean = self.nodes.standing(now, &current.addr) == Standing::Master;
+            self.promoted = is_clean.then_some(now);
             current.addr = promotion.target.clone();
             self.reason = format!("promoted by Sentinel {}, confirmed by ROLE", promotion.by);
         }
@@ -149,6 +152,7 @@ impl Follower {
             self.promotion = None;
         }
         if !same {
+            self.promoted = None;
             let known = self.sentinels.known();
             let naming = self
                 .sentinels

@@ -147,6 +147,10 @@ impl Group {
         self.topology.master.as_ref().map(|addr| addr.port)
     }
 
+    fn heir(&self) -> Option<u16> {
+        self.topology.heir.as_ref().map(|addr| addr.port)
+    }
+
     fn replicas(&self) -> Vec<u16> {
         self.topology.replicas.iter().map(|addr| addr.port).collect()
     }
@@ -292,13 +296,19 @@ fn a_master_that_says_it_is_none_is_held_until_another_is_confirmed() {
 fn an_announced_promotion_holds_at_once_and_is_followed_when_role_confirms_it() {
     let mut group = Group::settled();
     group.promoting();
-    assert_eq!(group.master(), None);
+    assert_eq!((group.master(), group.heir()), (None, Some(2)));
     assert!(group.ask_now);
     group.role(2, false);
     group.role(1, true);
-    assert_eq!(group.master(), None);
+    assert_eq!((group.master(), group.heir()), (None, Some(2)));
     group.role(2, true);
-    assert_eq!(group.master(), Some(2));
+    assert_eq!(
+        (group.master(), group.heir()),
+        (None, Some(2)),
+        "subscribers go first"
+    );
+    group.pass(HEIR_WAIT);
+    assert_eq!((group.master(), group.heir()), (Some(2), None));
     // Sentinels see it a second later; until then all name the old one, that still says it is master.
     (1..=3).for_each(|of| group.says(view(of, 1, 5)));
     group.role(1, true);
@@ -310,15 +320,44 @@ fn an_announced_promotion_holds_at_once_and_is_followed_when_role_confirms_it() 
 }
 
 #[test]
+fn a_dead_masters_heir_is_followed_at_once() {
+    let mut group = Group::settled();
+    group.silent(1);
+    group.silent(1);
+    group.promoting();
+    assert_eq!((group.master(), group.heir()), (None, Some(2)));
+    group.role(2, true);
+    assert_eq!((group.master(), group.heir()), (Some(2), None));
+}
+
+#[test]
+fn sentinels_that_name_the_heir_do_not_cut_its_wait_short() {
+    let mut group = Group::settled();
+    group.promoting();
+    group.role(2, true);
+    (1..=3).for_each(|of| group.says(view(of, 2, 6)));
+    assert_eq!((group.master(), group.heir()), (None, Some(2)));
+    group.pass(HEIR_WAIT);
+    assert_eq!(group.master(), Some(2));
+}
+
+#[test]
 fn a_promotion_that_is_aborted_or_never_confirmed_leads_back() {
     let mut group = Group::settled();
     group.promoting();
     group.announced(1, "-failover-abort-slave-timeout", "master cache node 1");
-    assert_eq!(group.master(), Some(1));
+    assert_eq!((group.master(), group.heir()), (Some(1), None));
 
     let mut group = Group::settled();
     group.promoting();
     group.role(2, true);
+    group.announced(1, "-failover-abort-slave-timeout", "master cache node 1");
+    assert_eq!((group.master(), group.heir()), (Some(1), None), "within the wait");
+
+    let mut group = Group::settled();
+    group.promoting();
+    group.role(2, true);
+    group.pass(HEIR_WAIT);
     assert_eq!(group.master(), Some(2));
     group.pass(PROMOTION_WAIT + Duration::from_millis(1));
     (1..=3).for_each(|of| group.says(view(of, 1, 5)));
@@ -432,6 +471,7 @@ proptest! {
                 3 => group.promoting(),
                 _ => group.pass(Duration::from_millis(epoch * 400)),
             }
+            prop_assert!(group.master().is_none() || group.heir().is_none());
             if let Some(master) = group.master() {
                 prop_assert!(roles[usize::from(master)], "{} of {:?}", master, roles);
             }
