@@ -5,6 +5,7 @@
 
 mod bounds;
 mod gaps;
+mod heirs;
 mod order;
 mod proxied;
 mod pubsub;

@@ -13,14 +13,14 @@ use switchback::routing::{Snapshot, Weight};
 
 use crate::proxied::{Client, Proxied, Server, encode, key_of, wait_for};
 
-fn subscribed(proxied: &Proxied, channel: &str) -> Client {
+pub(crate) fn subscribed(proxied: &Proxied, channel: &str) -> Client {
     let mut client = proxied.client();
     client.text(&format!("SUBSCRIBE {channel}"));
     client
 }
 
 /// The payload of the next message.
-fn payload(client: &mut Client) -> String {
+pub(crate) fn payload(client: &mut Client) -> String {
     let reply = client.reply();
     let text = String::from_utf8(reply).unwrap();
     assert!(text.contains("message\r\n"), "{text:?} is not a message");
@@ -28,7 +28,7 @@ fn payload(client: &mut Client) -> String {
 }
 
 /// Nothing but `expected` comes: told by a message that is published last.
-fn assert_payloads(proxied: &Proxied, client: &mut Client, channel: &str, expected: &[&str]) {
+pub(crate) fn assert_payloads(proxied: &Proxied, client: &mut Client, channel: &str, expected: &[&str]) {
     proxied.client().text(&format!("PUBLISH {channel} the-last"));
     let mut seen = Vec::new();
     loop {
@@ -41,7 +41,7 @@ fn assert_payloads(proxied: &Proxied, client: &mut Client, channel: &str, expect
 }
 
 /// How many connections subscribe to a channel on a node.
-fn listeners(server: &Server, channel: &str) -> usize {
+pub(crate) fn listeners(server: &Server, channel: &str) -> usize {
     let reply = server.client().text(&format!("PUBSUB NUMSUB {channel}"));
     reply
         .rsplit(':')
@@ -52,7 +52,7 @@ fn listeners(server: &Server, channel: &str) -> usize {
         .unwrap()
 }
 
-fn gaps(client: &mut Client) -> String {
+pub(crate) fn gaps(client: &mut Client) -> String {
     let gap = payload(client);
     assert!(gap.contains("\"route\":\"test\""), "{gap}");
     gap
@@ -292,7 +292,7 @@ fn publish_until(stop: &AtomicBool, mut client: Client, channels: &[String], siz
 }
 
 /// Four publishers and twenty subscribers while `meanwhile` happens: nothing may be lost, doubled or out of order.
-fn assert_nothing_lost_while(proxied: &Proxied, meanwhile: impl FnOnce()) {
+pub(crate) fn assert_nothing_lost_while(proxied: &Proxied, meanwhile: impl FnOnce()) {
     let channels: Vec<Vec<String>> = (0..4)
         .map(|publisher| (0..5).map(|channel| format!("p{publisher}.c{channel}")).collect())
         .collect();
@@ -748,7 +748,7 @@ fn with_replicas() -> (Proxied, [Server; 2]) {
 }
 
 /// Also waits for a first message to come through: the stream begins up to a second after the sync.
-fn replicate(replica: &Server, master: &Server) {
+pub(crate) fn replicate(replica: &Server, master: &Server) {
     let (mut client, mut publisher) = (replica.client(), master.client());
     client.text(&format!("REPLICAOF 127.0.0.1 {}", master.port));
     client.text("SUBSCRIBE probe");

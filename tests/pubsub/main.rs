@@ -8,6 +8,7 @@ mod behaviour;
 mod bounds;
 #[path = "../support/breaking.rs"]
 mod breaking;
+mod failovers;
 mod failures;
 mod hub;
 #[path = "../support/lagging.rs"]

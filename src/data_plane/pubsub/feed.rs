@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::proof::StreamId;
 use super::subscriber_link::{NodeRole, SubscriberLink};
 use crate::cluster::{NodeAddr, Side};
 use crate::config::SubscribeTo;
@@ -53,6 +54,12 @@ pub(super) struct Feed {
     pub(super) target: RefCell<Option<Target>>,
     pub(super) present: RefCell<Option<Rc<SubscriberLink>>>,
     pub(super) former: RefCell<Option<Rc<Former>>>,
+    /// The node that is being made master.
+    pub(super) heir: RefCell<Option<Arc<NodeAddr>>>,
+    /// The stream of replication that the present master begins.
+    pub(super) followed: RefCell<Option<StreamId>>,
+    /// The link to the heir.
+    pub(super) prepared: RefCell<Option<Rc<SubscriberLink>>>,
     pub(super) backoff: RefCell<Backoff>,
     /// The last attempt failed: clients do not wait for it.
     pub(super) is_failing: Cell<bool>,
@@ -74,6 +81,9 @@ impl Feed {
             target: RefCell::default(),
             present: RefCell::default(),
             former: RefCell::default(),
+            heir: RefCell::default(),
+            followed: RefCell::default(),
+            prepared: RefCell::default(),
             backoff: RefCell::default(),
             is_failing: Cell::new(false),
             outage: Cell::new(None),
@@ -85,11 +95,14 @@ impl Feed {
 
     /// The present link, when requests may be sent on it.
     pub(super) fn ready(&self) -> Option<Rc<SubscriberLink>> {
-        self.present
-            .borrow()
-            .as_ref()
-            .filter(|link| link.is_ready())
-            .map(Rc::clone)
+        let present = self.present.borrow();
+        present.as_ref().filter(|link| link.is_ready()).map(Rc::clone)
+    }
+
+    /// The link that is prepared, when requests may be sent on it.
+    pub(super) fn prepared(&self) -> Option<Rc<SubscriberLink>> {
+        let prepared = self.prepared.borrow();
+        prepared.as_ref().filter(|link| link.is_ready()).map(Rc::clone)
     }
 
     /// The link that is being left, if it goes where `target` says and the present one has not taken over from it.

@@ -17,6 +17,7 @@ use super::GAP_CHANNEL;
 use super::delivery::{Delivery, Head, message};
 use super::feed::Feed;
 use super::gap::Gap;
+use super::heir::Proof;
 use super::marks::uses_marks;
 use super::pending::Pending;
 use super::settling::Settling;
@@ -130,6 +131,7 @@ impl Hub {
                     }
                     None => self.dial(route, side),
                 }
+                self.ask_heir(route, side, &topic, of);
             }
         }
         topic
@@ -138,7 +140,7 @@ impl Hub {
     /// Has the node subscribe to a topic.
     pub(super) fn ask(&self, link: &SubscriberLink, topic: &Rc<Topic>, is_first: bool, of: usize) {
         link.subscribe(topic, is_first, of);
-        topic.set_stage(link.side, Stage::Asked);
+        topic.set_stage_on(link, Stage::Asked);
     }
 
     /// A session listens; returns its place.
@@ -165,8 +167,8 @@ impl Hub {
     fn is_confirmed(&self, route: &LocalRoute, topic: &Topic) -> bool {
         let weight = Extremes::of(route.snapshot().weight);
         let is_fine = |side: Side| {
-            topic.stage(side) == Stage::Confirmed
-                || (self.feed(side).is_down() && !weight.owned(side, topic.slot))
+            let is_down = || self.feed(side).is_down() && !weight.owned(side, topic.slot);
+            (topic.stage(side) == Stage::Confirmed && !self.awaits_heir(side, topic)) || is_down()
         };
         topic.is_local || route.sides().all(is_fine)
     }
@@ -265,13 +267,16 @@ impl Hub {
             Expected::Marks => self.behind_less(route, link),
             Expected::Allowance => self.learn(route, link, reply),
             Expected::Subscribed { topic, is_first } => {
-                if is_error {
+                if is_error && link.is_prepared.get() {
+                    link.proof.set(Proof::Refused);
+                    topic.set_stage_on(link, Stage::Absent);
+                } else if is_error {
                     self.refused(&topic, reply);
-                } else if self.feed(link.side).is_present(link) {
+                } else if link.is_prepared.get() || self.feed(link.side).is_present(link) {
                     if link.is_muted.get() {
-                        topic.set_stage(link.side, Stage::Muted);
+                        topic.set_stage_on(link, Stage::Muted);
                     } else {
-                        topic.set_stage(link.side, Stage::Confirmed);
+                        topic.set_stage_on(link, Stage::Confirmed);
                         self.look(route, &topic);
                     }
                 }
@@ -419,11 +424,11 @@ impl Hub {
             route.pubsub().ceiling.drop_pattern(&topic.name);
         }
         for feed in &self.feeds {
-            if topic.stage(feed.side) != Stage::Absent
-                && let Some(link) = feed.ready()
-            {
-                link.unsubscribe(topic);
-                self.ask_for_patterns(route, &link);
+            for link in [feed.ready(), feed.prepared()].into_iter().flatten() {
+                if topic.stage_on(&link) != Stage::Absent {
+                    link.unsubscribe(topic);
+                    self.ask_for_patterns(route, &link);
+                }
             }
         }
     }

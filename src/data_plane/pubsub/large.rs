@@ -5,9 +5,9 @@
 //! a connection that is opened for it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::ceiling::{Overload, hard_limit};
@@ -22,14 +22,28 @@ use crate::resp::{ReplyScanner, write_command};
 /// What a node is asked.
 pub(super) const ASK_ALLOWANCE: [&[u8]; 3] = [b"CONFIG", b"GET", b"client-output-buffer-limit"];
 
-/// Bytes of an answer that is read: it is one short line.
-const ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of an answer that is read: a line for this one, and for INFO a line for each replica.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 impl Hub {
     /// A link's node has told, or has refused to.
     pub(super) fn learn(&self, route: &LocalRoute, link: &SubscriberLink, reply: &[u8]) {
+        link.allowance.set(hard_limit(reply));
+        if !link.is_prepared.get() {
+            self.allow(route, link);
+        }
+    }
+
+    /// What the link's node has told is what holds.
+    pub(super) fn allow(&self, route: &LocalRoute, link: &SubscriberLink) {
         let ceiling = &route.pubsub().ceiling;
-        ceiling.set(self.worker, link.side, &link.node, link.role, hard_limit(reply));
+        ceiling.set(
+            self.worker,
+            link.side,
+            &link.node,
+            link.role,
+            link.allowance.get(),
+        );
     }
 
     /// A message was refused because of a node's limit: the next one may not have to be.
@@ -37,11 +51,8 @@ impl Hub {
         if route.pubsub().ceiling.is_to_be_asked(overload) {
             let (route, overload) = (Rc::clone(route), overload.clone());
             tokio::task::spawn_local(async move {
-                let asked = timeout(
-                    CONNECT_TIMEOUT,
-                    ask(&route, overload.side, &overload.node, overload.role),
-                );
-                if let Ok(Some(reply)) = asked.await {
+                let dial = dial(&route, overload.side, &overload.node, overload.role);
+                if let Ok(Some(reply)) = timeout(CONNECT_TIMEOUT, ask(&dial, &ASK_ALLOWANCE)).await {
                     route.pubsub().ceiling.change(&overload, hard_limit(&reply));
                 }
             });
@@ -49,11 +60,16 @@ impl Hub {
     }
 }
 
-/// The node's answer.
-async fn ask(route: &LocalRoute, side: Side, node: &Arc<NodeAddr>, role: NodeRole) -> Option<Vec<u8>> {
-    let (mut stream, _) = upstream::open(&dial(route, side, node, role)).await.ok()?;
+/// A node's answer to one question, on a connection opened for it.
+pub(super) async fn ask(dial: &Dial<'_>, question: &[&[u8]]) -> Option<Vec<u8>> {
+    let (mut stream, _) = upstream::open(dial).await.ok()?;
+    answer(&mut stream, question).await
+}
+
+/// The answer to a question, on a connection that nothing else is asked on.
+pub(super) async fn answer(stream: &mut TcpStream, question: &[&[u8]]) -> Option<Vec<u8>> {
     let mut request = Vec::new();
-    write_command(&mut request, &ASK_ALLOWANCE);
+    write_command(&mut request, question);
     stream.write_all(&request).await.ok()?;
     let (mut answer, mut scanner) = (Vec::new(), ReplyScanner::new());
     while answer.len() < ANSWER_BYTES_MAX && stream.read_buf(&mut answer).await.ok()? > 0 {

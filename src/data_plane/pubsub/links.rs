@@ -4,8 +4,9 @@
 //! lost link had certainly told all until the last confirmation on the next; it is told when the side owned any of it meanwhile.
 //!
 //! After a change of master the next link is subscribed first, and only then the former one left, behind a fence: all that
-//! was published there through this process is heard. That is told as a gap all the same: others may have published on the
-//! new master between its promotion, which is noticed late, and our subscription.
+//! was published there through this process is heard. That is told as a gap all the same, as others may have published on the
+//! new master between its promotion, which is noticed late, and our subscription; unless [`super::heir`] has proved that
+//! nobody has.
 
 use std::cell::Cell;
 use std::io;
@@ -19,6 +20,7 @@ use tracing::{debug, info};
 use super::feed::{Former, Target};
 use super::gap::{Gap, wall_time};
 use super::ground::causes;
+use super::heir::Proof;
 use super::hub::Hub;
 use super::large::dial;
 use super::marks::uses_marks;
@@ -52,6 +54,7 @@ impl Hub {
         self.weights.borrow_mut().add(now, after.weight);
         for side in route.sides() {
             self.follow(route, side, after, now);
+            self.expect(route, side, after.side(side).and_then(|view| view.heir.as_ref()));
         }
         let mut settling = self.settling.borrow_mut();
         settling.begin(after.epoch, causes(before, after), now, route.clock_micros());
@@ -89,43 +92,56 @@ impl Hub {
         let Some(target) = target else { return };
         let present = feed.present.borrow().clone();
         if let Some(former) = feed.take_former(&target) {
-            if let Some(link) = feed.present.take() {
+            let left = feed.present.take();
+            if let Some(link) = &left {
                 link.close();
             }
-            self.take_up_again(route, &former);
+            // What a replica told was told by the other one too; a master's own nobody hears any more.
+            let unheard = left.filter(|link| link.ready_at.get().is_some() && !uses_marks(route));
+            self.take_up_again(route, &former, unheard.map(|link| link.heard_all.get()));
             return;
         }
+        let is_there = |link: &Rc<SubscriberLink>| link.node == target.node && link.role == target.role;
+        if present.as_ref().is_some_and(is_there) {
+            return;
+        }
+        let heir = self.take_heir(&target, side);
         if let Some(link) = present {
-            if link.node == target.node && link.role == target.role {
-                return;
-            }
             let has_nothing = !link.is_ready() || (link.is_muted.get() && feed.keep_former());
             if has_nothing {
                 link.close();
             } else {
-                self.leave_link(link, snapshot.epoch, now);
+                let is_proven = heir.as_ref().is_some_and(|heir| heir.proof.get() == Proof::Given);
+                self.leave_link(link, snapshot.epoch, now, is_proven);
             }
             feed.present.take();
         }
-        self.dial(route, side);
+        match heir {
+            Some(link) => self.adopt(route, link),
+            None => self.dial(route, side),
+        }
     }
 
-    /// A link that was being left is the present one again: it has been heard all along.
-    fn take_up_again(&self, route: &Rc<LocalRoute>, former: &Former) {
+    /// A link that was being left is the present one again: it has been heard all along. `unheard`: from when on another was
+    /// present, and has not told all.
+    fn take_up_again(&self, route: &Rc<LocalRoute>, former: &Former, unheard: Option<Instant>) {
         let (link, feed) = (&former.link, self.feed(former.link.side));
         *feed.present.borrow_mut() = Some(Rc::clone(link));
         feed.outage.set(former.outage.get());
+        if let Some(since) = unheard {
+            feed.misses(since);
+        }
         link.pause(false);
         self.subscribe_all(route, link);
     }
 
-    /// The link goes on delivering until the next one has taken over.
-    fn leave_link(&self, link: Rc<SubscriberLink>, epoch: Epoch, now: Instant) {
+    /// The link goes on delivering until the next one has taken over. `is_proven`: which has missed nothing.
+    fn leave_link(&self, link: Rc<SubscriberLink>, epoch: Epoch, now: Instant, is_proven: bool) {
         let feed = self.feed(link.side);
         self.unconfirm(link.side);
         link.wishes.borrow_mut().clear();
         let outage = feed.outage.get();
-        if self.is_needed() {
+        if self.is_needed() && !is_proven {
             let promoted = now.checked_sub(FOLLOW_INTERVAL).unwrap_or(now);
             feed.misses(promoted.min(link.heard_all.get()));
         }
@@ -197,7 +213,9 @@ impl Hub {
     pub(super) fn link_ready(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
         link.ask_allowance();
         let feed = self.feed(link.side);
-        feed.is_failing.set(false);
+        if feed.is_present(link) {
+            feed.is_failing.set(false);
+        }
         if uses_marks(route) {
             link.is_muted.set(feed.has_told_more_than(&link.node));
             if !link.is_muted.get() {
@@ -216,7 +234,7 @@ impl Hub {
         let mut topics = self.all();
         topics.sort_unstable_by_key(|topic| topic.number);
         for topic in topics {
-            if topic.is_wanted() {
+            if topic.is_wanted() || link.is_prepared.get() {
                 self.ask(link, &topic, true, usize::MAX);
                 behind += 1;
             } else {
@@ -233,7 +251,9 @@ impl Hub {
 
     /// Everything a link began with is confirmed.
     pub(super) fn caught_up(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
-        if uses_marks(route) && !link.is_complete.get() {
+        if link.is_prepared.get() {
+            self.prove(route, link);
+        } else if uses_marks(route) && !link.is_complete.get() {
             // Until a mark has come through, nothing says that the replica hears its master.
             self.mark(route, link);
         } else {
@@ -292,6 +312,9 @@ impl Hub {
             self.former_over(route, &former);
             return Duration::ZERO;
         }
+        if link.is_prepared.get() {
+            self.heir_ended(route, link);
+        }
         if !feed.is_present(link) {
             return Duration::ZERO;
         }
@@ -322,7 +345,7 @@ impl Hub {
 }
 
 /// A link from dial to end, and the attempt after it.
-async fn live(link: Rc<SubscriberLink>, route: Rc<LocalRoute>) {
+pub(super) async fn live(link: Rc<SubscriberLink>, route: Rc<LocalRoute>) {
     let (side, node) = (link.side, &link.node);
     let dial = dial(&route, side, node, link.role);
     let opened = timeout(CONNECT_TIMEOUT, upstream::open(&dial)).await;

@@ -98,7 +98,7 @@ impl Hub {
                     continue;
                 }
                 // It was never asked for; or somebody wants it again, and may have it already.
-                What::Unsubscribe if topic.stage(link.side) == Stage::Absent || known.is_some() => continue,
+                What::Unsubscribe if topic.stage_on(link) == Stage::Absent || known.is_some() => continue,
                 What::Unsubscribe => link.send_unsubscribe(&topic),
             }
             link.wishes.borrow_mut().asked += 1;

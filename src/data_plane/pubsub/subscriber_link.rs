@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::delivery::{Delivery, head};
+use super::heir::Proof;
 use super::large::ASK_ALLOWANCE;
 use super::patterns::Wishes;
 use super::topic::Topic;
@@ -101,6 +102,12 @@ pub(super) struct SubscriberLink {
     pub(super) heard_all: Cell<Instant>,
     /// The highest fence that has been answered.
     pub(super) passed: Cell<u64>,
+    /// What the node lets wait for a subscriber, if it says.
+    pub(super) allowance: Cell<Option<usize>>,
+    /// It leads to the node that is being made master, and is not the present link yet.
+    pub(super) is_prepared: Cell<bool>,
+    /// Whether such a link has missed nothing.
+    pub(super) proof: Cell<Proof>,
     /// Marks published on the master that have not come through, oldest first.
     pub(super) marks: RefCell<VecDeque<Mark>>,
 }
@@ -135,12 +142,19 @@ impl SubscriberLink {
             ready_at: Cell::new(None),
             heard_all: Cell::new(Instant::now()),
             passed: Cell::new(passed),
+            allowance: Cell::new(None),
+            is_prepared: Cell::new(false),
+            proof: Cell::new(Proof::Unasked),
             marks: RefCell::default(),
         })
     }
 
     pub(super) fn is_ready(&self) -> bool {
         self.phase.get() == Phase::Ready
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.phase.get() == Phase::Closed
     }
 
     /// Whether what follows what it has just told has to wait.

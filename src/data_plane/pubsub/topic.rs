@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::delivery::Delivery;
 use super::pending::Pending;
+use super::subscriber_link::SubscriberLink;
 use crate::cluster::Side;
 use crate::config::PubSubOutput;
 use crate::data_plane::command::TopicKind;
@@ -44,7 +45,10 @@ pub(crate) struct Topic {
     pub(crate) slot: Option<Slot>,
     /// The proxy's own: no side is asked.
     pub(crate) is_local: bool,
+    /// By side: on the present link.
     stages: [Cell<Stage>; 2],
+    /// By side: on the link that is prepared.
+    prepared: [Cell<Stage>; 2],
     listeners: RefCell<Vec<Listener>>,
     waiting: RefCell<Vec<Rc<Pending>>>,
     /// Since when nobody listens.
@@ -63,6 +67,7 @@ impl Topic {
             slot,
             is_local,
             stages: [Stage::Absent, Stage::Absent].map(Cell::new),
+            prepared: [Stage::Absent, Stage::Absent].map(Cell::new),
             listeners: RefCell::default(),
             waiting: RefCell::default(),
             idle_since: Cell::new(None),
@@ -76,6 +81,30 @@ impl Topic {
 
     pub(super) fn set_stage(&self, side: Side, stage: Stage) {
         self.stages[side.index()].set(stage);
+    }
+
+    /// The same, on a link.
+    pub(super) fn stage_on(&self, link: &SubscriberLink) -> Stage {
+        self.stages_of(link)[link.side.index()].get()
+    }
+
+    pub(super) fn set_stage_on(&self, link: &SubscriberLink, stage: Stage) {
+        self.stages_of(link)[link.side.index()].set(stage);
+    }
+
+    fn stages_of(&self, link: &SubscriberLink) -> &[Cell<Stage>; 2] {
+        match link.is_prepared.get() {
+            true => &self.prepared,
+            false => &self.stages,
+        }
+    }
+
+    /// The link that was prepared is the present one; or is none any more, which goes for the topic too then.
+    pub(super) fn take_over(&self, side: Side, is_present: bool) {
+        let stage = self.prepared[side.index()].replace(Stage::Absent);
+        if is_present {
+            self.set_stage(side, stage);
+        }
     }
 
     /// Adds a listener; returns its place.

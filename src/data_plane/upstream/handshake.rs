@@ -29,7 +29,11 @@ pub(crate) enum HandshakeError {
     #[error("{0}")]
     Database(String),
     /// ROLE says something else than what is wanted.
-    #[error("its ROLE is not {}", match .0 { Wanted::Master => "master", Wanted::Replica => "that of a connected replica" })]
+    #[error("its ROLE is not {}", match .0 {
+        Wanted::Master => "master",
+        Wanted::Replica => "that of a connected replica",
+        Wanted::Any => "one",
+    })]
     Role(Wanted),
     /// It does not speak RESP.
     #[error("its replies are not RESP")]
@@ -50,6 +54,8 @@ pub(crate) enum Wanted {
     Master,
     /// It is a replica, and connected to its master.
     Replica,
+    /// Either: it is only to be asked.
+    Any,
 }
 
 /// What a link needs to be opened.
@@ -116,6 +122,7 @@ fn is_wanted(role: &[u8], wanted: Wanted) -> bool {
             let connected = memchr::memmem::find(role, b"\r\n$9\r\nconnected\r\n:").is_some();
             role.starts_with(b"*5\r\n$5\r\nslave\r\n") && connected
         }
+        Wanted::Any => role.starts_with(b"*"),
     }
 }
 
