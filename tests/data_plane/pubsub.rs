@@ -826,6 +826,35 @@ fn a_full_resync_of_the_replica_subscribed_to_is_told_as_a_gap() {
 }
 
 #[test]
+fn a_change_of_master_is_told_as_a_gap_though_the_replica_subscribed_to_stays() {
+    let (proxied, replicas) = with_replicas();
+    let mut watcher = subscribed(&proxied, "__switchback:gap");
+    let mut client = subscribed(&proxied, "news");
+    proxied.master(Side::Old, None);
+    // Nobody publishes marks now: only the change of master says that something may have happened.
+    let successor = Server::start();
+    for replica in &replicas {
+        replica.client().text("REPLICAOF NO ONE");
+    }
+    let published = jiff::Timestamp::now();
+    assert_eq!(successor.client().text("PUBLISH news lost"), ":0\\r\\n");
+    for replica in &replicas {
+        replicate(replica, &successor);
+    }
+    proxied.master(Side::Old, Some(&successor));
+    let gap = gaps(&mut watcher);
+    assert!(gap.contains(r#""side":"old","channels":["news"]"#), "{gap}");
+    let told: serde_json::Value = serde_json::from_str(&gap).unwrap();
+    let time = |key: &str| told[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(
+        time("from") <= published && published <= time("to"),
+        "{published} in {gap}"
+    );
+    assert_payloads(&proxied, &mut client, "news", &[]);
+    assert_eq!(proxied.stats.gaps[0].load(Ordering::Relaxed), 1, "told once");
+}
+
+#[test]
 fn order_is_kept_on_replicas_too_while_the_weight_moves_and_replicas_come_and_go() {
     let (proxied, replicas) = with_replicas();
     let [first, second] = &replicas;

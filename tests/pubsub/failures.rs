@@ -28,9 +28,13 @@ fn few() -> MessageOptions {
 
 /// Breaks the master of either side in turn, at half weight.
 fn break_both(breaking: Breaking, check: impl Fn(&SideBySide)) {
+    break_both_with(GUARD, breaking, check);
+}
+
+fn break_both_with(config: &str, breaking: Breaking, check: impl Fn(&SideBySide)) {
     let mut groups = groups();
     let urls = [0, 1].map(|index: usize| groups[index].sentinel_url());
-    let running = Running::start(&urls[0], Some(&urls[1]), GUARD);
+    let running = Running::start(&urls[0], Some(&urls[1]), config);
     for (group, side) in groups.iter_mut().zip(["old", "new"]).rev() {
         if running.status()["latched"] == true {
             running.wait_until("the route to be armed", |_| running.say(&["ARM", "r"]) == "OK");
@@ -76,6 +80,31 @@ fn a_killed_master_of_either_side_costs_no_more_than_is_told() {
 #[test]
 fn a_frozen_master_of_either_side_costs_no_more_than_is_told() {
     break_both(Breaking::Freeze, |both| assert_told(&both.proxied));
+}
+
+/// The same, subscribed to on replicas; nothing comes twice.
+fn break_both_on_replicas(breaking: Breaking) {
+    let config = format!("subscribe_to = \"replica\"\n{GUARD}");
+    break_both_with(&config, breaking, |both| {
+        assert_told(&both.proxied);
+        assert_eq!(both.proxied.doubled, 0, "{}", line(&both.proxied));
+        assert!(!both.proxied.gaps.is_empty(), "{}", line(&both.proxied));
+    });
+}
+
+#[test]
+fn a_killed_master_of_either_side_costs_those_on_replicas_no_more_than_is_told() {
+    break_both_on_replicas(Breaking::Kill);
+}
+
+#[test]
+fn a_frozen_master_of_either_side_costs_those_on_replicas_no_more_than_is_told() {
+    break_both_on_replicas(Breaking::Freeze);
+}
+
+#[test]
+fn a_clean_failover_of_either_side_costs_those_on_replicas_no_more_than_is_told() {
+    break_both_on_replicas(Breaking::Failover);
 }
 
 /// As Sentinel does it to a node it reconfigures. Returns how many links there were.

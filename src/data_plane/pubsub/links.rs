@@ -3,6 +3,8 @@
 //! Shell. A lost link is dialled anew at once, and everything subscribed to again. What may have been missed is from when the
 //! lost link had certainly told all until the last confirmation on the next; it is told when the side owned any of it meanwhile.
 //!
+//! A replica may stay where it is while its side's master changes: what it may not have got is told all the same.
+//!
 //! After a change of master the next link is subscribed first, and only then the former one left, behind a fence: all that
 //! was published there through this process is heard. That is told as a gap all the same, as others may have published on the
 //! new master between its promotion, which is noticed late, and our subscription; unless [`super::heir`] has proved that
@@ -24,6 +26,7 @@ use super::heir::Proof;
 use super::hub::Hub;
 use super::large::dial;
 use super::marks::uses_marks;
+use super::settling::Cause;
 use super::subscriber_link::{self, NodeRole, SubscriberLink};
 use super::topic::Stage;
 use crate::cluster::Side;
@@ -56,8 +59,14 @@ impl Hub {
             self.follow(route, side, after, now);
             self.expect(route, side, after.side(side).and_then(|view| view.heir.as_ref()));
         }
+        let causes = causes(before, after);
+        for cause in &causes {
+            if matches!(cause, Cause::Master { .. }) && uses_marks(route) {
+                self.suspect_replica(cause.side());
+            }
+        }
         let mut settling = self.settling.borrow_mut();
-        settling.begin(after.epoch, causes(before, after), now, route.clock_micros());
+        settling.begin(after.epoch, causes, now, route.clock_micros());
         for side in Side::BOTH {
             if after.side(side).is_some_and(|view| view.abandoned) {
                 settling.give_up(side);
@@ -119,6 +128,23 @@ impl Hub {
         match heir {
             Some(link) => self.adopt(route, link),
             None => self.dial(route, side),
+        }
+    }
+
+    /// The replica subscribed to has another master, or one that was away: it may have been resynchronized, and what was
+    /// published meanwhile may not have reached it.
+    fn suspect_replica(&self, side: Side) {
+        let feed = self.feed(side);
+        let former = feed
+            .former
+            .borrow()
+            .as_ref()
+            .map(|former| Rc::clone(&former.link));
+        for link in feed.ready().into_iter().chain(former) {
+            if self.is_needed() {
+                feed.misses(link.heard_all.get());
+            }
+            link.is_doubtful_before(self.last_number.get() + 1);
         }
     }
 

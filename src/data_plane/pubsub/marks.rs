@@ -2,7 +2,8 @@
 //!
 //! Shell, where replicas are subscribed to. Links are watched by marks: numbers, published on the master and heard on the
 //! replica. Every one must come back, in order: a full resync drops what was published meanwhile without closing the
-//! link. What is lost between two marks (250 ms apart) without a mark cannot be noticed.
+//! link. What is lost between two marks (250 ms apart) without a mark cannot be noticed; but a replica whose side has got
+//! another master may have been resynchronized, and is suspected until a mark of that one has come through.
 //!
 //! A replica may lag, and another one tell again what was heard already, or what publishers have not waited for. Until its
 //! first mark has come, a link to another replica is mute: what is missed by that is told, as it is missed in any case.
