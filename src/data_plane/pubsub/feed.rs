@@ -69,6 +69,8 @@ pub(super) struct Feed {
     unfit: RefCell<Vec<(Arc<NodeAddr>, Instant)>>,
     /// Where replicas are subscribed to: the node whose messages were delivered last.
     pub(super) heard_at: RefCell<Option<Arc<NodeAddr>>>,
+    /// The mark with which a link that ended mute would have begun, and its node: the next one there begins with it.
+    unheard: RefCell<Option<(Arc<NodeAddr>, u64)>>,
     /// Publishers went on with slots that have left the side while nothing could be heard here: what the next link tells of
     /// before may be out of order.
     pub(super) is_overtaken: Cell<bool>,
@@ -89,6 +91,7 @@ impl Feed {
             outage: Cell::new(None),
             unfit: RefCell::default(),
             heard_at: RefCell::default(),
+            unheard: RefCell::default(),
             is_overtaken: Cell::new(false),
         }
     }
@@ -168,6 +171,19 @@ impl Feed {
     pub(super) fn has_told_more_than(&self, node: &Arc<NodeAddr>) -> bool {
         let is_other = self.heard_at.borrow().as_ref().is_some_and(|heard| heard != node);
         is_other || self.is_overtaken.get() || self.former.borrow().is_some()
+    }
+
+    /// A present link has ended, perhaps as its replica was given another master, which tells it the mark yet.
+    pub(super) fn ended(&self, link: &SubscriberLink) {
+        let begins = link.begins.get().filter(|_| link.is_muted.get());
+        *self.unheard.borrow_mut() = begins.map(|number| (Arc::clone(&link.node), number));
+    }
+
+    /// The mark with which a new link begins that was published for one before it.
+    pub(super) fn begins(&self, node: &Arc<NodeAddr>) -> Option<u64> {
+        let unheard = self.unheard.take().filter(|(of, _)| of == node);
+        let is_new = self.is_overtaken.get() || self.former.borrow().is_some();
+        unheard.filter(|_| !is_new).map(|(_, number)| number)
     }
 
     /// The present link's messages are delivered from here on.

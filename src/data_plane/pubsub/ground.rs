@@ -154,6 +154,7 @@ impl Ground for Here<'_> {
     fn has_passed(&self, cause: &Cause, number: u64) -> bool {
         // The link it was sent on may be the former one by now.
         let feed = self.hub.feed(cause.side());
+        let is_moved = matches!(cause, Cause::Moved { .. });
         let has_heard = |link: &SubscriberLink| link.passed.get() >= number;
         let former = feed.former.borrow();
         let is_waited_for = former.as_ref().filter(|former| former.link.is_ready());
@@ -161,13 +162,12 @@ impl Ground for Here<'_> {
             return false;
         }
         match feed.ready() {
-            Some(link) if link.is_muted.get() => {
+            Some(link) if link.is_muted.get() && is_moved => {
                 // What it will deliver begins behind the fence, or with a mark before it.
-                has_heard(&link) || link.begins.get().is_none_or(|begins| begins > number)
+                has_heard(&link) || link.begins.get().is_none_or(|begins| begins >= number)
             }
             Some(link) => has_heard(&link),
             None => {
-                let is_moved = matches!(cause, Cause::Moved { .. });
                 feed.is_overtaken.set(feed.is_overtaken.get() || is_moved);
                 true
             }

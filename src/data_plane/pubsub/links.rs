@@ -188,10 +188,13 @@ impl Hub {
     }
 
     /// A former link is over.
-    pub(super) fn former_over(&self, route: &LocalRoute, former: &Former) {
+    pub(super) fn former_over(&self, route: &Rc<LocalRoute>, former: &Former) {
         let feed = self.feed(former.link.side);
         if let Some(present) = feed.ready() {
             present.pause(false);
+            if present.is_muted.get() && present.begins.get().is_none() && present.behind.get() == 0 {
+                self.mark(route, &present);
+            }
         }
         let Some(since) = former.close().filter(|_| self.is_needed()) else {
             return;
@@ -244,8 +247,9 @@ impl Hub {
         }
         if uses_marks(route) {
             link.is_muted.set(feed.has_told_more_than(&link.node));
-            if !link.is_muted.get() {
-                feed.heard(&link.node);
+            match link.is_muted.get() {
+                true => link.begins.set(feed.begins(&link.node)),
+                false => feed.heard(&link.node),
             }
         }
         self.subscribe_all(route, link);
@@ -345,6 +349,7 @@ impl Hub {
             return Duration::ZERO;
         }
         feed.present.take();
+        feed.ended(link);
         self.unconfirm(link.side);
         if link.ready_at.get().is_some() && self.is_needed() {
             let since = link.heard_all.get();

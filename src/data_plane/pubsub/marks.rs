@@ -49,10 +49,13 @@ impl Hub {
     /// Publishes a mark on the side's master, if that can be done. From the first one on a link delivers; one that is to take
     /// another's place has to show first that it hears its master.
     pub(super) fn mark(&self, route: &Rc<LocalRoute>, link: &SubscriberLink) {
-        let Some(number) = self.publish_mark(route, link.side) else {
-            return;
-        };
-        link.expects(number, true);
+        if let Some(number) = self.publish_mark(route, link.side) {
+            self.awaits(link, number, true);
+        }
+    }
+
+    fn awaits(&self, link: &SubscriberLink, number: u64, is_look: bool) {
+        link.expects(number, is_look);
         let former = self.feed(link.side).former.borrow().clone();
         if link.begins.get().is_none() && (former.is_none() || link.passed.get() > 0) {
             link.begins.set(Some(number));
@@ -68,7 +71,7 @@ impl Hub {
     pub(super) fn fence_by_mark(&self, route: &Rc<LocalRoute>, side: Side) -> Option<u64> {
         let number = self.publish_mark(route, side)?;
         if let Some(present) = self.feed(side).ready().filter(|link| link.behind.get() == 0) {
-            present.expects(number, false);
+            self.awaits(&present, number, false);
         }
         Some(number)
     }
