@@ -2,7 +2,8 @@
 //!
 //! `traces/trip.*` were recorded from runs that tripped, on real Redis: the rules must trip over them too, and no later.
 //! `traces/quiet.*` are of runs in which nothing was wrong: they must not. To add one, put a small file there that a proxy with
-//! `trace_dir` has written.
+//! `trace_dir` has written, or a part of one: `trip.incident` is the last five seconds of `demo --incident` as shipped, side new only, with
+//! every other INFO of most of it left out.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
