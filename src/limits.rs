@@ -49,6 +49,10 @@ pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;
 /// Bytes waiting for a client beyond which its private link is not read.
 pub const PRIVATE_OUTPUT_BYTES: usize = 512 * 1024;
 
+/// RANDOMKEYs each side is asked at a weight between, for a key that it owns. With copies of all keys on both sides, which
+/// is the worst, all of them fail once in 2^32 times.
+pub const RANDOM_KEYS_A_SIDE: u16 = 16;
+
 /// Scripts kept so that nodes that lack one can be given it, and their bytes together: of all workers, and of each.
 pub const SCRIPTS_MAX: usize = 4096;
 /// See [`SCRIPTS_MAX`].

@@ -6,6 +6,7 @@
 mod bounds;
 mod gaps;
 mod heirs;
+mod keyspace;
 mod order;
 mod proxied;
 mod pubsub;

@@ -76,6 +76,7 @@ fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
         Intent::Forward
         | Intent::Split(_)
         | Intent::Everywhere(_)
+        | Intent::Keyspace(_)
         | Intent::Script(_)
         | Intent::Local(_)
         | Intent::Multi
@@ -95,7 +96,7 @@ fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data_plane::command::{LocalCommand, MergeKind, SplitKind, TopicKind};
+    use crate::data_plane::command::{KeyspaceUse, LocalCommand, MergeKind, SplitKind, TopicKind};
     use crate::resp::with_args;
     use proptest::prelude::*;
 
@@ -122,7 +123,8 @@ mod tests {
         assert_intent("multi", Intent::Multi);
         assert_intent("blpop a 0", Intent::Blocking);
         assert_intent("wait 1 0", Intent::Wait);
-        assert_intent("scan 0", Intent::OneSideOnly);
+        assert_intent("scan 0", Intent::Keyspace(KeyspaceUse::Scan));
+        assert_intent("save", Intent::OneSideOnly);
         assert!(matches!(classified("monitor").intent, Intent::Unsupported(_)));
     }
 

@@ -14,6 +14,8 @@ pub enum Intent {
     /// Has no key and concerns all data: at a weight between it goes to both sides and their replies are merged;
     /// otherwise as [`Intent::Forward`].
     Everywhere(MergeKind),
+    /// Tells which keys there are, each by the side that owns it.
+    Keyspace(KeyspaceUse),
     /// Runs or changes scripts, which the proxy keeps to give them to nodes that lack them. Otherwise as [`Intent::Forward`] or
     /// [`Intent::Everywhere`].
     Script(ScriptUse),
@@ -34,9 +36,8 @@ pub enum Intent {
     /// WAIT: on a private link too, at 0 and at 100. Between, what has been written has replicas on both sides.
     Wait,
     /// Has no key, and no answer that is true of both sides together: forwarded as [`Intent::Forward`] at 0 and
-    /// at 100, refused between. Cursors and random picks (SCAN, RANDOMKEY) see one side's keys only; what an operator
-    /// does to a server (CONFIG SET, SAVE, SLOWLOG RESET, SCRIPT KILL) could take effect on one side and fail on the
-    /// other, and is better done to each node by its own address.
+    /// at 100, refused between. What an operator does to a server (CONFIG SET, SAVE, SLOWLOG RESET, SCRIPT KILL) could
+    /// take effect on one side and fail on the other, and is better done to each node by its own address.
     OneSideOnly,
     /// SUBSCRIBE and its like: kept by the worker's hub, never forwarded for the client.
     Subscribe(TopicKind),
@@ -58,6 +59,17 @@ pub enum TopicKind {
     Pattern,
     /// SSUBSCRIBE: one channel of SPUBLISH, which are others than those of PUBLISH.
     Shard,
+}
+
+/// How a request asks for keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyspaceUse {
+    /// SCAN: some of them, and where to go on.
+    Scan,
+    /// KEYS: all that match.
+    Keys,
+    /// RANDOMKEY: any one.
+    Random,
 }
 
 /// What a request does with scripts.
@@ -89,8 +101,6 @@ pub enum SplitKind {
 pub enum MergeKind {
     /// Integers that add up: DBSIZE.
     Sum,
-    /// Arrays one after the other: KEYS.
-    Concat,
     /// Arrays of 0 and 1 of equal length, the lesser of each pair: SCRIPT EXISTS.
     Least,
     /// Integers, or arrays of equal shape: the larger of each pair of integers. PUBSUB NUMSUB, NUMPAT and SHARDNUMSUB:

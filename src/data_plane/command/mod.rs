@@ -11,6 +11,6 @@ mod spec;
 mod table;
 
 pub use classify::{Classified, classify};
-pub use intent::{Intent, LocalCommand, MergeKind, ScriptUse, SplitKind, TopicKind};
+pub use intent::{Intent, KeyspaceUse, LocalCommand, MergeKind, ScriptUse, SplitKind, TopicKind};
 pub use keys::{KeyError, KeyPositions, KeyRule};
 pub use spec::{Spec, lookup, specs};

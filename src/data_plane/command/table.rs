@@ -11,12 +11,12 @@ use super::flags::{
     NO_AUTH, NO_MANDATORY_KEYS, NO_MULTI, NONE, NOSCRIPT, PUBSUB, READONLY, SKIP_MONITOR, SKIP_SLOWLOG,
     STALE, WRITE,
 };
-use super::intent::{Intent, LocalCommand, MergeKind, ScriptUse, SplitKind, TopicKind, reason};
+use super::intent::{Intent, KeyspaceUse, LocalCommand, MergeKind, ScriptUse, SplitKind, TopicKind, reason};
 use super::keys::KeyRule;
 use super::spec::Spec;
 use Intent::{
-    Blocking, Discard, Everywhere, Exec, Forward, Local, Multi, OneSideOnly, Script, Split, Subscribe,
-    Unknown, Unsubscribe, Unsupported, Unwatch, Wait, Watch,
+    Blocking, Discard, Everywhere, Exec, Forward, Keyspace, Local, Multi, OneSideOnly, Script, Split,
+    Subscribe, Unknown, Unsubscribe, Unsupported, Unwatch, Wait, Watch,
 };
 use KeyRule::{Channel, Counted, GeoStore, Migrate, SortStore, StoreCounted, Streams};
 
@@ -201,7 +201,7 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("incrby", 3, WRITE | DENYOOM | FAST, FIRST, Forward),
     Spec::new("incrbyfloat", 3, WRITE | DENYOOM | FAST, FIRST, Forward),
     Spec::new("info", -1, LOADING | STALE, NO_KEY, Forward),
-    Spec::new("keys", 2, READONLY, NO_KEY, Everywhere(MergeKind::Concat)),
+    Spec::new("keys", 2, READONLY, NO_KEY, Keyspace(KeyspaceUse::Keys)),
     Spec::new("lastsave", 1, LOADING | STALE | FAST, NO_KEY, Forward),
     Spec::new("latency", -2, CONTAINER, NO_KEY, Unknown),
     Spec::new("latency|doctor", 2, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEY, Forward),
@@ -276,7 +276,7 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("pubsub|shardnumsub", -2, PUBSUB | LOADING | STALE, NO_KEY, Everywhere(MergeKind::Greatest)),
     Spec::new("punsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE, NO_KEY, Unsubscribe(TopicKind::Pattern)),
     Spec::new("quit", -1, NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, NO_KEY, Local(LocalCommand::Quit)),
-    Spec::new("randomkey", 1, READONLY, NO_KEY, OneSideOnly),
+    Spec::new("randomkey", 1, READONLY, NO_KEY, Keyspace(KeyspaceUse::Random)),
     Spec::new("readonly", 1, LOADING | STALE | FAST, NO_KEY, Unsupported(reason::CLUSTER)),
     Spec::new("readwrite", 1, LOADING | STALE | FAST, NO_KEY, Unsupported(reason::CLUSTER)),
     Spec::new("rename", 3, WRITE, FIRST_TWO, Forward),
@@ -293,7 +293,7 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("rpushx", -3, WRITE | DENYOOM | FAST, FIRST, Forward),
     Spec::new("sadd", -3, WRITE | DENYOOM | FAST, FIRST, Forward),
     Spec::new("save", 1, ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, NO_KEY, OneSideOnly),
-    Spec::new("scan", -2, READONLY, NO_KEY, OneSideOnly),
+    Spec::new("scan", -2, READONLY, NO_KEY, Keyspace(KeyspaceUse::Scan)),
     Spec::new("scard", 2, READONLY | FAST, FIRST, Forward),
     Spec::new("script", -2, CONTAINER, NO_KEY, Unknown),
     Spec::new("script|debug", 3, NOSCRIPT, NO_KEY, Unsupported(reason::DEBUGGING)),

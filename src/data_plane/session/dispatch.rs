@@ -201,6 +201,7 @@ impl Sending<'_> {
                 Owners::None => self.forward(state, majority_owner(weight)),
             },
             Intent::Everywhere(kind) => split::everywhere(self, state, kind),
+            Intent::Keyspace(what) => self.keyspace(state, what),
             Intent::OneSideOnly | Intent::Unknown if is_between(weight) => Err(Refusal::BetweenWeights {
                 name: self.name(),
                 weight,

@@ -9,10 +9,10 @@ use super::state::State;
 use super::ticket::Role;
 use super::transaction::Transaction;
 use crate::cluster::Side;
-use crate::data_plane::command::{Intent, LocalCommand, ScriptUse};
+use crate::data_plane::command::{Intent, KeyspaceUse, LocalCommand, ScriptUse};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, LinkKind};
-use crate::routing::{Owners, Slot, majority_owner};
+use crate::routing::{Owners, Slot, Weight, majority_owner};
 
 /// What is queued for a command that the proxy answers: harmless, and never refused.
 pub(super) const STAND_IN: &[u8] = b"*1\r\n$4\r\nPING\r\n";
@@ -101,8 +101,14 @@ impl Sending<'_> {
                 why,
             }
             .into()),
+            Intent::Keyspace(KeyspaceUse::Scan) if weight == Weight::FULL => Err(Refusal::Unsupported {
+                name: self.name(),
+                why: "in a transaction it would bring a cursor without the side it is of",
+            }
+            .into()),
             // The transaction is one side's; what concerns both would be half done.
             Intent::Everywhere(_)
+            | Intent::Keyspace(_)
             | Intent::Script(ScriptUse::Load | ScriptUse::Flush)
             | Intent::OneSideOnly
             | Intent::Unknown

@@ -5,7 +5,10 @@
 
 use std::collections::HashSet;
 
+use super::cursor::Cursor;
+use crate::cluster::Side;
 use crate::resp::ReplyScanner;
+use crate::routing::{Slot, Weight, owner};
 
 /// What is made of the parts' replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +17,6 @@ pub(crate) enum MergeKind {
     Places,
     /// Integers that add up: DEL, UNLINK, EXISTS, TOUCH, DBSIZE.
     Sum,
-    /// Arrays one after another: KEYS.
-    Concat,
     /// The same answer from all, the first is told: MSET, FLUSHALL, SCRIPT LOAD.
     First,
     /// Arrays of integers of which each element is the smallest: SCRIPT EXISTS.
@@ -24,6 +25,16 @@ pub(crate) enum MergeKind {
     Greatest,
     /// Arrays one after another, each element once: PUBSUB CHANNELS.
     Union,
+    /// One part, of which the keys are told that its side owned when the scan began: SCAN.
+    Scan(Cursor),
+    /// Arrays of keys one after another, of each side those that it owned: KEYS.
+    Keys { weight: Weight },
+    /// One key of those that their sides own, of `first` if there is one, or null: RANDOMKEY.
+    Random {
+        weight: Weight,
+        first: Side,
+        null: &'static [u8],
+    },
 }
 
 #[derive(Debug, Default)]
@@ -101,12 +112,9 @@ impl Merge {
     pub(crate) fn empty_reply(&self) -> &'static [u8] {
         match self.kind {
             MergeKind::Sum => b":0\r\n",
-            MergeKind::Places
-            | MergeKind::Concat
-            | MergeKind::Least
-            | MergeKind::Greatest
-            | MergeKind::Union => b"*0\r\n",
-            MergeKind::First => b"",
+            MergeKind::Places | MergeKind::Least | MergeKind::Greatest | MergeKind::Union => b"*0\r\n",
+            // Their parts are never without a server: see `keyspace`.
+            MergeKind::First | MergeKind::Scan(_) | MergeKind::Keys { .. } | MergeKind::Random { .. } => b"",
         }
     }
 
@@ -123,13 +131,45 @@ impl Merge {
                 .iter()
                 .find(|reply| !reply.is_empty())
                 .map(|reply| reply.to_vec()),
-            MergeKind::Concat => concat(&replies),
             MergeKind::Least => least(&replies),
             MergeKind::Greatest => greatest(&replies),
             MergeKind::Union => union(&replies),
             MergeKind::Places => self.place(&replies),
+            MergeKind::Scan(cursor) => replies.first().and_then(|reply| scanned(cursor, reply)),
+            MergeKind::Keys { weight } => self.keys(&replies, weight),
+            MergeKind::Random { weight, first, null } => Some(self.random(&replies, weight, first, null)),
         };
         Some(merged.unwrap_or_else(|| b"-ERR the sides' replies do not fit together\r\n".to_vec()))
+    }
+
+    /// The side that part `index` is for; `None` where its keys or the present weight tell.
+    pub(crate) fn side_of(&self, index: u16) -> Option<Side> {
+        let is_first_half = usize::from(index) < self.parts.len() / 2;
+        match self.kind {
+            MergeKind::Scan(cursor) => Some(cursor.side),
+            MergeKind::Keys { .. } | MergeKind::Random { .. } if is_first_half => Some(Side::Old),
+            MergeKind::Keys { .. } | MergeKind::Random { .. } => Some(Side::New),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, replies: &[&[u8]], weight: Weight) -> Option<Vec<u8>> {
+        let mut all = Vec::new();
+        for (index, reply) in (0..).zip(replies) {
+            all.extend(owned(elements(reply)?, self.side_of(index)?, weight));
+        }
+        Some(array(&all))
+    }
+
+    fn random(&self, replies: &[&[u8]], weight: Weight, first: Side, null: &[u8]) -> Vec<u8> {
+        let of = |side| {
+            let keys = (0..)
+                .zip(replies)
+                .filter(move |(index, _)| self.side_of(*index) == Some(side));
+            keys.map(|(_, reply)| *reply)
+                .find(move |reply| is_owned(reply, side, weight))
+        };
+        of(first).or_else(|| of(first.other())).unwrap_or(null).to_vec()
     }
 
     fn place(&self, replies: &[&[u8]]) -> Option<Vec<u8>> {
@@ -157,12 +197,39 @@ fn array(elements: &[&[u8]]) -> Vec<u8> {
     reply
 }
 
-fn concat(replies: &[&[u8]]) -> Option<Vec<u8>> {
-    let mut all = Vec::new();
-    for reply in replies {
-        all.extend(elements(reply)?);
-    }
-    Some(array(&all))
+/// A server's reply to SCAN as the client gets it.
+fn scanned(cursor: Cursor, reply: &[u8]) -> Option<Vec<u8>> {
+    let parts = elements(reply)?;
+    let (server, keys) = match parts.as_slice() {
+        [server, keys] => (payload(server)?, elements(keys)?),
+        _ => return None,
+    };
+    let next = match cursor.next(std::str::from_utf8(server).ok()?.parse().ok()?) {
+        Some(next) => next.to_string(),
+        None => {
+            return Some(b"-ERR the server's cursor is too large to keep the weight beside it\r\n".to_vec());
+        }
+    };
+    let told = owned(keys, cursor.side, cursor.weight);
+    let head = format!("*2\r\n${}\r\n{next}\r\n", next.len()).into_bytes();
+    Some([head, array(&told)].concat())
+}
+
+/// Those of a side's keys, as bulk strings, that it owned.
+fn owned(mut keys: Vec<&[u8]>, side: Side, weight: Weight) -> Vec<&[u8]> {
+    keys.retain(|key| is_owned(key, side, weight));
+    keys
+}
+
+fn is_owned(key: &[u8], side: Side, weight: Weight) -> bool {
+    payload(key).is_some_and(|key| owner(Slot::of(key), weight) == side)
+}
+
+/// What a bulk string holds.
+fn payload(bulk: &[u8]) -> Option<&[u8]> {
+    let start = memchr::memchr(b'\n', bulk)? + 1;
+    let held = bulk.get(start..)?.strip_suffix(b"\r\n")?;
+    (bulk.first() == Some(&b'$')).then_some(held)
 }
 
 fn integer(reply: &[u8]) -> Option<i64> {
@@ -296,10 +363,6 @@ mod tests {
             ":42\r\n"
         );
         assert_eq!(
-            merged(MergeKind::Concat, &[(&[], "*1\r\n$1\r\na\r\n"), (&[], "*0\r\n")]),
-            "*1\r\n$1\r\na\r\n"
-        );
-        assert_eq!(
             merged(MergeKind::First, &[(&[], ""), (&[], "+OK\r\n")]),
             "+OK\r\n"
         );
@@ -331,6 +394,40 @@ mod tests {
             merged(MergeKind::Union, &parts),
             "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"
         );
+    }
+
+    #[test]
+    fn keys_are_told_by_the_side_that_owns_them() {
+        let weight = Weight::from_steps(5_000).unwrap();
+        let key_of = |side| {
+            let mut keys = (0..).map(|number| format!("k{number}"));
+            keys.find(|key| owner(Slot::of(key.as_bytes()), weight) == side)
+                .unwrap()
+        };
+        let bulk = |key: String| format!("${}\r\n{key}\r\n", key.len());
+        let (old, new) = (bulk(key_of(Side::Old)), bulk(key_of(Side::New)));
+        let both = format!("*2\r\n{old}{new}");
+        assert_eq!(
+            merged(MergeKind::Keys { weight }, &[(&[], &both), (&[], &both)]),
+            both
+        );
+        let random = |first, parts: [&str; 4]| {
+            let null = b"$-1\r\n";
+            let kind = MergeKind::Random { weight, first, null };
+            merged(kind, &parts.map(|part| (&[][..], part)))
+        };
+        let null = "$-1\r\n";
+        assert_eq!(random(Side::Old, [&new, &old, &old, &new]), old);
+        assert_eq!(random(Side::New, [&new, &old, &old, &new]), new);
+        assert_eq!(random(Side::New, [null, &old, &old, null]), old);
+        assert_eq!(random(Side::New, [&new, null, &old, &old]), null);
+        let cursor = Cursor::begin(0, weight);
+        let next = cursor.next(17).unwrap().to_string();
+        let scanned = merged(
+            MergeKind::Scan(cursor),
+            &[(&[], &format!("*2\r\n$2\r\n17\r\n{both}"))],
+        );
+        assert_eq!(scanned, format!("*2\r\n${}\r\n{next}\r\n*1\r\n{old}", next.len()));
     }
 
     #[test]

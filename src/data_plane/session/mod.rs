@@ -1,12 +1,14 @@
 //! What is one app's connection, between its socket and the links?
 
 mod blocking;
+mod cursor;
 mod dispatch;
 mod drive;
 mod entry;
 mod exec;
 mod hold;
 mod input;
+mod keyspace;
 mod lane;
 mod local;
 mod merge;

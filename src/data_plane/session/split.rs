@@ -95,20 +95,13 @@ pub(super) fn everywhere(
     let new = sending.link_by_size(state, Side::New)?;
     let kind = match kind {
         command::MergeKind::Sum => MergeKind::Sum,
-        command::MergeKind::Concat => MergeKind::Concat,
         command::MergeKind::Least => MergeKind::Least,
         command::MergeKind::First => MergeKind::First,
         command::MergeKind::Greatest => MergeKind::Greatest,
         command::MergeKind::Union => MergeKind::Union,
     };
     let merge = Merge::new(kind, [Vec::new(), Vec::new()]);
-    let number = match sending.request.again {
-        Some(again) => {
-            state.replies.make_merge(again.number, merge);
-            again.number
-        }
-        None => state.replies.open_merge(merge),
-    };
+    let number = sending.open_merge(state, merge);
     sending.enqueue_as(state, &old, number, Role::Part(0), sending.request.bytes);
     sending.enqueue_as(state, &new, number, Role::Part(1), sending.request.bytes);
     Ok(())
