@@ -58,6 +58,13 @@ pub const SCRIPTS_MAX: usize = 4096;
 /// See [`SCRIPTS_MAX`].
 pub const SCRIPT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Questions about clients that wait for one worker; beyond it, whoever asks waits.
+pub const ASKED_MAX: usize = 256;
+/// How often it is looked at whether a server has ended a client's blocking command. It takes one round trip.
+pub const UNBLOCK_STEP: Duration = Duration::from_millis(1);
+/// How long a killed client may still read the element that it had been blocked for.
+pub const KILLED_DRAIN: Duration = Duration::from_secs(1);
+
 /// Longest name of a channel or pattern that can be subscribed to, in bytes.
 pub const TOPIC_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of all names one client subscribes to.

@@ -106,7 +106,7 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
     let mut threads = Vec::new();
     for worker in 0..workers {
         let seats = seats(&shared, &control, &mut sockets, worker);
-        threads.push(data_plane::start(worker, workers, seats, stopped.clone())?);
+        threads.push(data_plane::start(worker, seats, stopped.clone())?);
     }
     if let Some(page) = page {
         let readiness = Readiness::new(control.tables(), stopped.clone());

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tracing::warn;
 
 use super::local_route::LocalRoute;
 use super::refusal::Refusal;
-use super::session::{Session, drive};
+use super::session::{Ends, Session, drive};
 
 /// Connections the kernel queues before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -74,12 +75,11 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
 pub(super) async fn accept(
     route: Rc<LocalRoute>,
     listener: tokio::net::TcpListener,
-    next_id: impl Fn() -> u64,
     scratch: Rc<RefCell<Vec<u8>>>,
 ) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => admit(&route, stream, &next_id, &scratch),
+            Ok((stream, addr)) => admit(&route, stream, addr, &scratch),
             Err(error) => {
                 warn!(route = route.name, %error, "a client could not be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -88,12 +88,7 @@ pub(super) async fn accept(
     }
 }
 
-fn admit(
-    route: &Rc<LocalRoute>,
-    mut stream: TcpStream,
-    next_id: &impl Fn() -> u64,
-    scratch: &Rc<RefCell<Vec<u8>>>,
-) {
+fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr, scratch: &Rc<RefCell<Vec<u8>>>) {
     let before = route.stats.clients.fetch_add(1, Ordering::Relaxed);
     if before >= route.limits().clients {
         route.stats.clients.fetch_sub(1, Ordering::Relaxed);
@@ -106,7 +101,12 @@ fn admit(
     if let Err(error) = tune(&stream) {
         warn!(route = route.name, %error, "a client's socket options could not be set");
     }
-    let session = Session::new(next_id(), Rc::clone(route));
+    let ends = Ends {
+        addr,
+        laddr: stream.local_addr().unwrap_or(Ends::NONE.laddr),
+        fd: stream.as_raw_fd(),
+    };
+    let session = Session::new(route.clients().next_id(), Rc::clone(route), ends);
     route.joined(&session);
     let scratch = Rc::clone(scratch);
     tokio::task::spawn_local(async move {

@@ -11,6 +11,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 
+use super::clients::ClientsShared;
 use super::pubsub::{Hub, PubSubShared};
 use super::scripts::{Scripts, SharedScripts};
 use super::session::Session;
@@ -33,6 +34,8 @@ pub struct RouteShared {
     pub pubsub: PubSubShared,
     /// Seen in SCRIPT LOAD.
     pub scripts: SharedScripts,
+    /// The clients of all workers.
+    pub clients: ClientsShared,
 }
 
 impl RouteShared {
@@ -44,6 +47,7 @@ impl RouteShared {
             stats: Arc::default(),
             pubsub: PubSubShared::default(),
             scripts: SharedScripts::default(),
+            clients: ClientsShared::default(),
         }
     }
 }
@@ -119,6 +123,10 @@ impl LocalRoute {
 
     pub(crate) fn shared_scripts(&self) -> &SharedScripts {
         &self.shared.scripts
+    }
+
+    pub(crate) fn clients(&self) -> &ClientsShared {
+        &self.shared.clients
     }
 
     pub(crate) fn pubsub(&self) -> &PubSubShared {
@@ -221,6 +229,25 @@ impl LocalRoute {
         self.waiting.borrow_mut().remove(&session.id);
     }
 
+    /// A client of this worker.
+    pub(crate) fn session(&self, id: u64) -> Option<Rc<Session>> {
+        self.sessions.borrow().get(&id).cloned()
+    }
+
+    /// Clients of this worker, oldest first.
+    pub(crate) fn sessions_that(&self, are_meant: impl Fn(&Session) -> bool) -> Vec<Rc<Session>> {
+        let sessions = self.sessions.borrow();
+        let meant = sessions.values().filter(|session| are_meant(session));
+        let mut meant: Vec<Rc<Session>> = meant.cloned().collect();
+        meant.sort_unstable_by_key(|session| session.id);
+        meant
+    }
+
+    /// It is closed as soon as may be, and not told of any more.
+    pub(crate) fn delist(&self, session: &Session) {
+        self.sessions.borrow_mut().remove(&session.id);
+    }
+
     /// Gives back the memory of clients that have done nothing since the last call.
     pub(crate) fn release_idle(&self) {
         let limits = self.limits().pubsub_output;
@@ -241,10 +268,16 @@ impl LocalRoute {
         }
     }
 
-    /// Microseconds since the worker started, wrapping after an hour: for latencies.
+    /// Microseconds since the worker started.
+    #[inline]
+    pub(crate) fn clock(&self) -> u64 {
+        self.origin.elapsed().as_micros() as u64
+    }
+
+    /// The same, wrapping after an hour: for latencies.
     #[inline]
     pub(crate) fn clock_micros(&self) -> u32 {
-        self.origin.elapsed().as_micros() as u32
+        self.clock() as u32
     }
 
     #[inline]

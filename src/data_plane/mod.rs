@@ -4,6 +4,7 @@
 //! `session`, looked up in [`command`], routed by the snapshot, enqueued on a link of `upstream`, and its reply handed
 //! back to the session in request order.
 
+mod clients;
 pub mod command;
 pub(crate) mod listener;
 mod local_route;
@@ -15,6 +16,7 @@ pub(crate) mod upstream;
 mod wake;
 mod worker;
 
+pub use clients::ClientsShared;
 pub use listener::{ListenError, bind};
 pub use local_route::RouteShared;
 pub use pubsub::{Gap, PubSubShared};

@@ -3,7 +3,7 @@
 //! Shell: a current-thread runtime with its own listeners, sessions and links. It follows each route's snapshot and
 //! acknowledges it; nothing else comes in from other threads.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::LocalSet;
 use tracing::warn;
 
+use super::clients;
 use super::listener::accept;
 use super::local_route::{LocalRoute, RouteShared};
 use super::pubsub::Gap;
@@ -36,14 +37,13 @@ pub struct Seat {
     pub listeners: Vec<TcpListener>,
 }
 
-/// Starts worker number `number` of `workers`. It ends when `shutdown` holds a grace period: at once when its clients
+/// Starts worker number `number`. It ends when `shutdown` holds a grace period: at once when its clients
 /// are idle, and after that period in any case.
 ///
 /// # Errors
 /// When the thread or its runtime cannot be made.
 pub fn start(
     number: usize,
-    workers: usize,
     seats: Vec<Seat>,
     shutdown: watch::Receiver<Option<Duration>>,
 ) -> io::Result<JoinHandle<()>> {
@@ -52,37 +52,28 @@ pub fn start(
         .build()?;
     let work = move || {
         let local = LocalSet::new();
-        local.block_on(&runtime, serve(number, workers, seats, shutdown));
+        local.block_on(&runtime, serve(number, seats, shutdown));
     };
     std::thread::Builder::new()
         .name(format!("worker-{number}"))
         .spawn(work)
 }
 
-async fn serve(
-    number: usize,
-    workers: usize,
-    seats: Vec<Seat>,
-    mut shutdown: watch::Receiver<Option<Duration>>,
-) {
+async fn serve(number: usize, seats: Vec<Seat>, mut shutdown: watch::Receiver<Option<Duration>>) {
     let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES]));
-    let counter = Rc::new(Cell::new(0));
     let mut routes = Vec::new();
     let mut listening = Vec::new();
     for seat in seats {
+        let asked = seat.shared.clients.enter();
         let route = LocalRoute::new(seat.shared, seat.subscription.load(), number);
         routes.push(Rc::clone(&route));
         tokio::task::spawn_local(tell_gaps(Rc::clone(&route), route.pubsub().gaps()));
         tokio::task::spawn_local(follow(Rc::clone(&route), seat.subscription));
+        tokio::task::spawn_local(clients::serve(Rc::clone(&route), asked));
         for listener in seat.listeners {
-            let counter = Rc::clone(&counter);
-            let next_id = move || {
-                counter.set(counter.get() + 1);
-                (counter.get() * workers + number) as u64
-            };
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {
-                    let accepting = accept(Rc::clone(&route), listener, next_id, Rc::clone(&scratch));
+                    let accepting = accept(Rc::clone(&route), listener, Rc::clone(&scratch));
                     listening.push(tokio::task::spawn_local(accepting));
                 }
                 Err(error) => tracing::error!(route = route.name, %error, "a listener could not be used"),

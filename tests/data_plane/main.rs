@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bounds;
+mod clients;
 mod gaps;
 mod heirs;
 mod keyspace;

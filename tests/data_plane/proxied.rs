@@ -261,7 +261,7 @@ impl Proxied {
                 subscription: publisher.subscribe(number),
                 listeners: vec![listener],
             };
-            threads.push(start(number, WORKERS, vec![seat], watching.clone()).unwrap());
+            threads.push(start(number, vec![seat], watching.clone()).unwrap());
         }
         Self {
             old,

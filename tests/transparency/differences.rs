@@ -72,33 +72,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     of(&["HELLO 3"], "%7\\r\\n", "it tells the id of the link"),
     of(
         &["CLIENT LIST"],
-        UNSUPPORTED,
-        "the server's clients are the proxy's links",
+        "cmd=client|list user=default redir=-1 resp=2\\n",
+        "the proxy's clients, with the proxy's numbers",
     ),
     of(
         &["CLIENT INFO"],
-        UNSUPPORTED,
-        "the server's clients are the proxy's links",
-    ),
-    of(
-        &["CLIENT KILL ID 99999999"],
-        UNSUPPORTED,
-        "it would end a link that many apps share",
-    ),
-    of(
-        &["CLIENT UNBLOCK 99999999"],
-        UNSUPPORTED,
-        "ids are the proxy's, and the server's are links",
-    ),
-    of(
-        &["CLIENT REPLY ON"],
-        UNSUPPORTED,
-        "it would withhold replies on a shared link",
-    ),
-    of(
-        &["CLIENT NO-EVICT on"],
-        UNSUPPORTED,
-        "it would change a shared link",
+        "cmd=client|info user=default redir=-1 resp=2\\n",
+        "the proxy's buffers are others than a server's",
     ),
     of(&["CLIENT GETREDIR"], UNSUPPORTED, "tracking is to come"),
     of(

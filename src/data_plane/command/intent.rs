@@ -131,6 +131,18 @@ pub enum LocalCommand {
     ClientId,
     /// CLIENT SETINFO, of Redis 7.2.
     ClientSetInfo,
+    /// CLIENT INFO.
+    ClientInfo,
+    /// CLIENT LIST: the clients of all workers.
+    ClientList,
+    /// CLIENT KILL: whichever worker has them.
+    ClientKill,
+    /// CLIENT UNBLOCK: whichever worker has it.
+    ClientUnblock,
+    /// CLIENT NO-EVICT.
+    ClientNoEvict,
+    /// CLIENT REPLY.
+    ClientReply,
 }
 
 /// Why a command is refused at every weight.

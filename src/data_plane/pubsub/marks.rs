@@ -21,7 +21,7 @@ use super::subscriber_link::{SubscriberLink, garbage};
 use crate::cluster::Side;
 use crate::config::SubscribeTo;
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::session::Session;
+use crate::data_plane::session::{Ends, Session};
 use crate::data_plane::upstream::{Lease, Setting};
 use crate::limits::SUBSCRIBER_SILENT_CHECKS;
 use crate::resp::write_command;
@@ -87,7 +87,9 @@ impl Hub {
             &mut request,
             &[b"PUBLISH", &self.mark_channel, digits.format(number).as_bytes()],
         );
-        let marker = self.marker.get_or_init(|| Session::new(0, Rc::clone(route)));
+        let marker = self
+            .marker
+            .get_or_init(|| Session::new(0, Rc::clone(route), Ends::NONE));
         marker.send_own(&master, &request);
         Some(number)
     }

@@ -92,6 +92,7 @@ pub(super) fn dispatch(
     request: Request<'_>,
 ) -> Result<(), Stall> {
     if state.blocked.is_some()
+        || state.asking
         || state.awaits_entry()
         || (request.again.is_none() && state.replies.open_count() >= turn.limits.in_flight)
     {
@@ -99,6 +100,9 @@ pub(super) fn dispatch(
     }
     state.see(&turn.snapshot);
     let class = classify(request.args);
+    if request.again.is_none() {
+        state.last = class.spec;
+    }
     if class.intent == Intent::Unknown && is_http(request.args) {
         state.closing = true;
         return Ok(());

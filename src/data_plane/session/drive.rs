@@ -51,15 +51,17 @@ struct Client {
 impl Client {
     fn poll(&mut self, session: &Rc<Session>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         session.wake.polled(cx);
-        session.touched();
         let route = &session.route;
+        let now = route.clock();
+        session.touched(now);
         let turn = Turn {
             snapshot: route.snapshot(),
             limits: route.limits(),
-            now_micros: route.clock_micros(),
+            now_micros: now as u32,
         };
         for _ in 0..READS_A_TURN {
             let step = self.advance(session, &turn, cx);
+            session.queued_bytes.set(self.input.len());
             self.poll_flush(session, cx)?;
             if let Some(end) = self.end(session, &turn, step)? {
                 return end;
@@ -107,6 +109,9 @@ impl Client {
         let state = session.state.borrow();
         if state.broken {
             return Err(io::Error::other("a reply was cut short by the end of its link"));
+        }
+        if state.killed {
+            return Err(io::Error::other("killed by CLIENT KILL"));
         }
         if state.evicted {
             return Err(io::Error::other("output buffer limit for subscribers reached"));

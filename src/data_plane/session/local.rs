@@ -3,6 +3,7 @@
 //! Shell: what concerns the app's connection and not the data: its name, its database, its protocol.
 
 use super::dispatch::{Sending, Stall, Stop, answer as reply};
+use super::replies::Muting;
 use super::state::State;
 use super::ticket::Role;
 use crate::data_plane::command::LocalCommand;
@@ -27,6 +28,7 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             sending.session.unsubscribe_all(state);
             state.name.clear();
             state.setting = Setting::default();
+            state.replies.muting = Muting::None;
             b"+RESET\r\n".to_vec()
         }
         LocalCommand::Select => return select(sending, state, argument(1)),
@@ -35,6 +37,12 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
         LocalCommand::ClientGetName => bulk(&state.name, state.setting.protocol),
         LocalCommand::ClientId => format!(":{}\r\n", sending.session.id).into_bytes(),
         LocalCommand::ClientSetInfo => return Err(unknown_subcommand(argument(1)).into()),
+        LocalCommand::ClientInfo
+        | LocalCommand::ClientList
+        | LocalCommand::ClientKill
+        | LocalCommand::ClientUnblock
+        | LocalCommand::ClientNoEvict
+        | LocalCommand::ClientReply => return sending.client(state, command),
     };
     reply(state, sending.request.again, &line);
     Ok(())
@@ -46,7 +54,7 @@ fn unknown_subcommand(name: &[u8]) -> Refusal {
 }
 
 /// An error in the words of Redis, made of pieces.
-fn redis(pieces: &[&[u8]]) -> Refusal {
+pub(super) fn redis(pieces: &[&[u8]]) -> Refusal {
     Refusal::Redis(pieces.concat())
 }
 
@@ -87,7 +95,7 @@ fn database(argument: &[u8]) -> Result<u32, Refusal> {
 
 /// What is under way was meant for the database and the protocol until now, and comes first: what a failover brings back is sent
 /// again in those there are then.
-fn settle(state: &State) -> Result<(), Stall> {
+pub(super) fn settle(state: &State) -> Result<(), Stall> {
     match state.replies.open_count() {
         0 => Ok(()),
         _ => Err(Stall::Replies),

@@ -1,6 +1,7 @@
 //! What is one app's connection, between its socket and the links?
 
 mod blocking;
+mod clients;
 mod cursor;
 mod dispatch;
 mod drive;
@@ -9,6 +10,7 @@ mod exec;
 mod hold;
 mod input;
 mod keyspace;
+mod known;
 mod lane;
 mod local;
 mod merge;
@@ -24,7 +26,9 @@ mod subscriber;
 mod subscriptions;
 mod ticket;
 mod transaction;
+mod unblock;
 
 pub(crate) use drive::drive;
-pub(crate) use state::Session;
+pub(crate) use state::{Ends, Session};
 pub(crate) use ticket::Ticket;
+pub(crate) use unblock::Unblocking;

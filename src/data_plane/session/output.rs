@@ -93,6 +93,11 @@ impl Output {
         self.bytes
     }
 
+    /// Chunks that wait.
+    pub(crate) fn chunks(&self) -> usize {
+        if self.bytes == 0 { 0 } else { self.chunks.len() }
+    }
+
     /// Nothing waits.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {

@@ -47,6 +47,18 @@ impl Replay {
         self.queue.pop_front()
     }
 
+    /// The number of a blocking command among them.
+    pub(crate) fn blocking(&self) -> Option<u64> {
+        let blocks = |returned: &&Returned| returned.role == Role::Blocking;
+        self.queue.iter().find(blocks).map(|returned| returned.number)
+    }
+
+    /// Takes request `number` out: it is not to be sent again.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Returned> {
+        let at = self.queue.iter().position(|returned| returned.number == number)?;
+        self.queue.remove(at)
+    }
+
     /// Nothing came back.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {

@@ -54,6 +54,18 @@ impl Message {
     }
 }
 
+/// Which replies the client does not want to see: CLIENT REPLY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Muting {
+    /// It wants them all.
+    #[default]
+    None,
+    /// Not the next one.
+    Next,
+    /// None.
+    All,
+}
+
 /// The ordered slots of a session, and what they have released.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
@@ -67,20 +79,64 @@ pub(crate) struct Replies {
     messages: VecDeque<(u64, Message)>,
     /// What is to be written to the client.
     pub(crate) output: Output,
+    pub(crate) muting: Muting,
+    /// Open slots whose replies are thrown away, oldest first.
+    muted: VecDeque<u64>,
 }
 
 impl Replies {
     /// A slot for the next request; returns its number.
     #[inline]
     pub(crate) fn open(&mut self) -> u64 {
-        self.slots.push_back(Slot::Waiting { started: false });
-        self.first + self.slots.len() as u64 - 1
+        self.open_as(Slot::Waiting { started: false })
     }
 
     /// A slot for a request that was split.
     pub(crate) fn open_merge(&mut self, merge: Merge) -> u64 {
-        self.slots.push_back(Slot::Merging(Box::new(merge)));
-        self.first + self.slots.len() as u64 - 1
+        self.open_as(Slot::Merging(Box::new(merge)))
+    }
+
+    #[inline]
+    fn open_as(&mut self, slot: Slot) -> u64 {
+        let number = self.next_number();
+        self.slots.push_back(slot);
+        if self.muting != Muting::None {
+            self.mute(number);
+        }
+        number
+    }
+
+    #[cold]
+    fn mute(&mut self, number: u64) {
+        self.muted.push_back(number);
+        if self.muting == Muting::Next {
+            self.muting = Muting::None;
+        }
+    }
+
+    /// A slot whose reply is seen in any case: Redis does not withhold what tells of subscriptions.
+    pub(crate) fn open_seen(&mut self) -> u64 {
+        let number = self.open();
+        if self.muted.back() == Some(&number) {
+            self.muted.pop_back();
+        }
+        number
+    }
+
+    #[inline]
+    fn is_muted(&self, number: u64) -> bool {
+        !self.muted.is_empty() && self.muted.binary_search(&number).is_ok()
+    }
+
+    /// The oldest slot has its whole reply.
+    #[inline]
+    fn pass(&mut self) {
+        self.slots.pop_front();
+        if self.muted.front() == Some(&self.first) {
+            self.muted.pop_front();
+        }
+        self.first += 1;
+        self.release_messages();
     }
 
     /// Makes an open request one that is split.
@@ -145,11 +201,11 @@ impl Replies {
     /// The reply to `number`, whole or (after pieces) its last piece.
     #[inline]
     pub(crate) fn finish(&mut self, number: u64, bytes: &[u8]) {
+        let is_muted = self.is_muted(number);
+        let bytes = if is_muted { &[] } else { bytes };
         if number == self.first {
             self.output.push(bytes);
-            self.slots.pop_front();
-            self.first += 1;
-            self.release_messages();
+            self.pass();
             self.release();
             return;
         }
@@ -166,6 +222,9 @@ impl Replies {
 
     /// A piece of the reply to `number`; more will come.
     pub(crate) fn piece(&mut self, number: u64, bytes: &[u8]) {
+        if self.is_muted(number) {
+            return;
+        }
         let oldest = number == self.first;
         let Some(slot) = self.slot(number) else { return };
         match slot {
@@ -295,9 +354,7 @@ impl Replies {
                 Some(Slot::Done(reply)) => {
                     self.held -= reply.len();
                     self.output.push(reply);
-                    self.slots.pop_front();
-                    self.first += 1;
-                    self.release_messages();
+                    self.pass();
                 }
                 Some(slot @ Slot::Partial(_)) => {
                     if let Slot::Partial(reply) = std::mem::replace(slot, Slot::Waiting { started: true }) {
@@ -418,6 +475,35 @@ mod tests {
         replies.finish(later, b"ter");
         assert_eq!(written(&mut replies), b"+first[1a]+second[2a][2b][1b]+later[1c]");
         assert_eq!(replies.bytes(), 0);
+    }
+
+    #[test]
+    fn replies_that_are_not_wanted_leave_no_byte_whatever_way_they_come() {
+        let mut replies = Replies::default();
+        let first = replies.open();
+        replies.muting = Muting::Next;
+        let (skipped, seen) = (replies.open(), replies.open());
+        replies.muting = Muting::All;
+        let (late, split) = (
+            replies.open(),
+            replies.open_merge(Merge::new(MergeKind::Sum, [vec![0], vec![1]])),
+        );
+        let subscription = replies.open_seen();
+        replies.muting = Muting::None;
+        let last = replies.open();
+        replies.piece(late, b"half");
+        assert!(replies.restart(late));
+        replies.finish(late, b"+late");
+        replies.finish(seen, b"+seen");
+        replies.finish(skipped, b"+skipped");
+        replies.part_finish(split, 0, b":1\r\n");
+        replies.finish(first, b"+first");
+        replies.finish(subscription, b"+subscription");
+        replies.part_finish(split, 1, b":1\r\n");
+        replies.finish(last, b"+last");
+        assert_eq!(written(&mut replies), b"+first+seen+subscription+last");
+        assert_eq!((replies.bytes(), replies.open_count()), (0, 0));
+        assert!(replies.muted.is_empty());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! writes, sends again, and reads on.
 
 use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -16,6 +18,7 @@ use super::subscriptions::Subscriptions;
 use super::ticket::{Role, Ticket};
 use super::transaction::Transaction;
 use crate::cluster::Side;
+use crate::data_plane::command::Spec;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, Setting};
@@ -24,10 +27,36 @@ use crate::limits::{PRIVATE_OUTPUT_BYTES, REFUSALS_MAX};
 use crate::resp::write_command;
 use crate::routing::{Epoch, Slot, Snapshot, Weight};
 
+/// The two ends of a client's connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub(crate) addr: SocketAddr,
+    pub(crate) laddr: SocketAddr,
+    pub(crate) fd: RawFd,
+}
+
+impl Ends {
+    /// Of a session without a client.
+    pub(crate) const NONE: Self = {
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Self {
+            addr: nowhere,
+            laddr: nowhere,
+            fd: -1,
+        }
+    };
+}
+
 /// One app's connection.
 pub(crate) struct Session {
     pub(crate) wake: Wake,
     pub(crate) id: u64,
+    pub(crate) ends: Ends,
+    pub(super) since: Instant,
+    /// When it was last heard of or written to, in microseconds of the worker's clock.
+    pub(super) last_micros: Cell<u64>,
+    /// Bytes that it has sent and that are not dispatched yet.
+    pub(super) queued_bytes: Cell<usize>,
     pub(crate) route: Rc<LocalRoute>,
     pub(crate) state: RefCell<State>,
     pub(super) closed: Cell<bool>,
@@ -57,9 +86,23 @@ pub(crate) struct State {
     pub(crate) blocked: Option<Blocked>,
     /// CLIENT UNBLOCK is under way. The session blocks on nothing else meanwhile, or that would be hit.
     pub(crate) unblocking: bool,
+    /// It is an app's, and not the proxy's own.
+    pub(super) unblock_asked: bool,
     /// What its commands need of a link.
     pub(crate) setting: Setting,
     pub(crate) name: Vec<u8>,
+    /// The command it sent last.
+    pub(crate) last: Option<&'static Spec>,
+    /// CLIENT NO-EVICT: shown, and of no effect, as no client is evicted for the memory of others.
+    pub(crate) no_evict: bool,
+    /// The workers have been asked something about their clients: nothing else goes before the answer.
+    pub(crate) asking: bool,
+    /// The request whose blocking a CLIENT UNBLOCK of an app has ended.
+    pub(super) unblocked: Option<u64>,
+    /// CLIENT KILL is for it, as soon as what it blocks on has ended.
+    pub(super) dying: bool,
+    /// CLIENT KILL: its connection is closed.
+    pub(crate) killed: bool,
     /// The snapshot the session last sent by.
     pub(crate) seen: (Epoch, Weight),
     pub(crate) subscriptions: Subscriptions,
@@ -76,7 +119,7 @@ pub(crate) struct State {
 }
 
 impl Session {
-    pub(crate) fn new(id: u64, route: Rc<LocalRoute>) -> Rc<Self> {
+    pub(crate) fn new(id: u64, route: Rc<LocalRoute>, ends: Ends) -> Rc<Self> {
         let snapshot = route.snapshot();
         let state = State {
             seen: (snapshot.epoch, snapshot.weight),
@@ -85,6 +128,10 @@ impl Session {
         Rc::new(Self {
             wake: Wake::default(),
             id,
+            ends,
+            since: Instant::now(),
+            last_micros: Cell::new(route.clock()),
+            queued_bytes: Cell::new(0),
             route,
             state: RefCell::new(state),
             closed: Cell::new(false),
@@ -117,10 +164,11 @@ impl Session {
         state.replay = Replay::default();
     }
 
-    /// The session's task is being polled.
+    /// The session's task is being polled, at this moment of the worker's clock.
     #[inline]
-    pub(crate) fn touched(&self) {
+    pub(crate) fn touched(&self, now_micros: u64) {
         self.active.set(true);
+        self.last_micros.set(now_micros);
     }
 
     /// Gives back the memory of a session that has done nothing since the last call.
@@ -143,7 +191,12 @@ impl Session {
         else {
             return;
         };
-        if blocked.recalling || blocked.side != link.side || link.client_id() == 0 || !moved(&blocked.slots) {
+        if *unblocking
+            || blocked.recalling
+            || blocked.side != link.side
+            || link.client_id() == 0
+            || !moved(&blocked.slots)
+        {
             return;
         }
         let lane = &mut lanes[link.side.index()];
@@ -152,12 +205,23 @@ impl Session {
             return;
         }
         blocked.recalling = true;
-        let number = blocked.number;
         *unblocking = true;
+        let (number, sequence) = (blocked.number, lane.sent_one());
+        self.send_unblock((link, by), number, sequence, &[]);
+    }
+
+    /// Has the node end what it blocks on `link` for; `by` is another link to it.
+    pub(super) fn send_unblock(
+        self: &Rc<Self>,
+        (link, by): (&Link, &Link),
+        number: u64,
+        sequence: u64,
+        how: &[&[u8]],
+    ) {
         let ticket = Ticket {
             session: Rc::clone(self),
             side: link.side,
-            sequence: lane.sent_one(),
+            sequence,
             number,
             role: Role::Unblock,
             is_publish: false,
@@ -167,9 +231,10 @@ impl Session {
             at_micros: self.route.clock_micros(),
         };
         let mut request = Vec::new();
+        let id = link.client_id().to_string();
         write_command(
             &mut request,
-            &[b"CLIENT", b"UNBLOCK", link.client_id().to_string().as_bytes()],
+            &[&[b"CLIENT".as_slice(), b"UNBLOCK", id.as_bytes()], how].concat(),
         );
         by.enqueue(ticket, &request);
     }
@@ -239,7 +304,12 @@ impl Session {
             Role::Part(index) => state.replies.part_finish(ticket.number, index, bytes),
             Role::Blocking => {
                 state.blocked = None;
-                state.replies.finish(ticket.number, bytes);
+                if state.dying && is_null(bytes) {
+                    // It has taken nothing, and need not read so.
+                    state.killed = true;
+                } else {
+                    state.replies.finish(ticket.number, bytes);
+                }
             }
             Role::Exec if state.is_entry(ticket) => self.finish_entry(&mut state, bytes),
             Role::Exec if whole => {
@@ -248,7 +318,12 @@ impl Session {
             }
             Role::Queued | Role::Exec => state.replies.finish(ticket.number, bytes),
             Role::Own => state.transaction.own_reply(bytes),
-            Role::Unblock => state.unblocked(ticket.number, bytes == b":0\r\n"),
+            Role::Unblock => {
+                if bytes == b":1\r\n" && state.unblock_asked {
+                    state.unblocked = Some(ticket.number);
+                }
+                state.unblock_over(ticket.number, bytes == b":0\r\n");
+            }
         }
         drop(state);
         self.wake.wake();
@@ -257,7 +332,7 @@ impl Session {
     /// A blocking command whose client is being moved has come back without an element.
     pub(crate) fn came_back_empty(&self, ticket: &Ticket, reply: &[u8]) -> bool {
         ticket.role == Role::Blocking
-            && matches!(reply, b"*-1\r\n" | b"$-1\r\n" | b"_\r\n")
+            && is_null(reply)
             && self
                 .state
                 .borrow()
@@ -289,7 +364,7 @@ impl Session {
         state.lanes[side.index()].done_one(ticket.sequence);
         self.leave_entry_with(&mut state, &ticket);
         match ticket.role {
-            Role::Unblock => state.unblocked(ticket.number, true),
+            Role::Unblock => state.unblock_over(ticket.number, true),
             Role::Own => state.transaction.connection_lost(),
             Role::Queued => state.take_back(ticket, bytes),
             // Bounded: a command that kills its master must not go on to kill the next.
@@ -312,6 +387,10 @@ impl Session {
         drop(state);
         self.wake.wake();
     }
+}
+
+fn is_null(reply: &[u8]) -> bool {
+    matches!(reply, b"*-1\r\n" | b"$-1\r\n" | b"_\r\n")
 }
 
 impl State {
@@ -338,7 +417,7 @@ impl State {
         } = ticket;
         match role {
             Role::Own => self.transaction.connection_lost(),
-            Role::Unblock => self.unblocked(number, true),
+            Role::Unblock => self.unblock_over(number, true),
             // The transaction cannot go on elsewhere; EXEC will say so.
             Role::Queued => {
                 self.transaction.connection_lost();
@@ -366,8 +445,9 @@ impl State {
     }
 
     /// CLIENT UNBLOCK is over. `missed`: it came before the command it was for, or not at all, and is to be tried again.
-    fn unblocked(&mut self, number: u64, missed: bool) {
+    fn unblock_over(&mut self, number: u64, missed: bool) {
         self.unblocking = false;
+        self.unblock_asked = false;
         if let Some(blocked) = self.blocked.as_mut().filter(|blocked| blocked.number == number) {
             blocked.recalling &= !missed;
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::dispatch::{Sending, Stall, Stop, answer};
+use super::dispatch::{Sending, Stall, Stop};
 use super::state::State;
 use crate::cluster::Side;
 use crate::data_plane::command::{Intent, LocalCommand, TopicKind, flags};
@@ -29,7 +29,7 @@ impl Sending<'_> {
         let of = self.request.args.len() - 1;
         let (session, route) = (self.session, &self.session.route);
         let protocol = state.setting.protocol;
-        let number = state.replies.open();
+        let number = state.replies.open_seen();
         let (mut reply, mut joined, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for name in names() {
             let (topic, is_new) = self.listen(state, kind, name, number, of);
@@ -134,7 +134,8 @@ impl Sending<'_> {
                 );
             }
         }
-        answer(state, None, &reply);
+        let number = state.replies.open_seen();
+        state.replies.finish(number, &reply);
         Ok(())
     }
 

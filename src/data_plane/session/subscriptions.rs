@@ -50,6 +50,14 @@ impl Subscriptions {
         self.counts[at(kind)]
     }
 
+    /// How many of one kind.
+    pub(crate) fn count_of(&self, kind: TopicKind) -> usize {
+        self.topics
+            .values()
+            .filter(|(topic, _)| topic.kind == kind)
+            .count()
+    }
+
     pub(crate) fn contains(&self, topic: &Rc<Topic>) -> bool {
         self.topics.contains_key(&address(topic))
     }

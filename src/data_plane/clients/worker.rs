@@ -1,0 +1,84 @@
+//! What does a worker do when it is asked about its clients?
+//!
+//! Shell: one task a route and worker.
+
+use std::rc::Rc;
+
+use tokio::sync::mpsc;
+
+use super::shared::{Answer, Asked, Question};
+use super::which::Which;
+use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::session::{Session, Unblocking};
+use crate::limits::{KILLED_DRAIN, UNBLOCK_STEP};
+
+/// Answers until the route ends.
+pub(crate) async fn serve(route: Rc<LocalRoute>, mut mailbox: mpsc::Receiver<Asked>) {
+    while let Some(Asked { question, answer }) = mailbox.recv().await {
+        let told = match question {
+            Question::List(which) => list(&route, &which),
+            Question::Kill(which) => kill(&route, &which),
+            Question::Unblock { id, with_error } => {
+                let Some(session) = route.session(id) else {
+                    continue;
+                };
+                tokio::task::spawn_local(async move {
+                    let count = usize::from(unblock(&session, with_error).await);
+                    let _ = answer.send(tell(count)).await;
+                });
+                continue;
+            }
+        };
+        // There is room for every worker's; an error: whoever asked is gone.
+        let _ = answer.try_send(told);
+    }
+}
+
+fn tell(count: usize) -> Answer {
+    Answer {
+        count,
+        ..Answer::default()
+    }
+}
+
+fn list(route: &LocalRoute, which: &Which) -> Answer {
+    let sessions = route.sessions_that(|session| session.is_meant(which));
+    Answer {
+        count: sessions.len(),
+        lines: sessions
+            .iter()
+            .map(|session| (session.id, session.line()))
+            .collect(),
+    }
+}
+
+/// They are off the list at once; a client that blocks is given what its command may just have taken.
+fn kill(route: &LocalRoute, which: &Which) -> Answer {
+    let sessions = route.sessions_that(|session| session.is_meant(which));
+    for session in &sessions {
+        route.delist(session);
+        if session.kill() {
+            continue;
+        }
+        let session = Rc::clone(session);
+        tokio::task::spawn_local(async move {
+            if !unblock(&session, false).await {
+                tokio::time::sleep(KILLED_DRAIN).await;
+            }
+            session.kill_now();
+        });
+    }
+    tell(sessions.len())
+}
+
+/// Whether the client was blocked and this has ended it. The server decides, so that no element is lost: its CLIENT UNBLOCK
+/// comes either before the element or after it.
+async fn unblock(session: &Rc<Session>, with_error: bool) -> bool {
+    let mut of = None;
+    loop {
+        match session.unblock(&mut of, with_error) {
+            Unblocking::Done(was_blocked) => return was_blocked,
+            Unblocking::UnderWay => tokio::time::sleep(UNBLOCK_STEP).await,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What does CLIENT LIST say of a client?
+//!
+//! Pure: a line in the format of Redis 7.0. What it counts of its own buffers is 0 here, or what the proxy has in their place.
+
+use std::fmt::Write;
+
+use super::state::{Session, State};
+use crate::data_plane::clients::{Client, Kind, USER, Which};
+use crate::data_plane::command::TopicKind;
+use crate::resp::Protocol;
+
+impl Session {
+    /// Whether a filter means this client.
+    pub(crate) fn is_meant(&self, which: &Which) -> bool {
+        self.is_meant_as(&self.state.borrow(), which)
+    }
+
+    pub(super) fn is_meant_as(&self, state: &State, which: &Which) -> bool {
+        which.is(&Client {
+            id: self.id,
+            kind: match state.subscriptions.is_empty() {
+                true => Kind::Normal,
+                false => Kind::PubSub,
+            },
+            addr: self.ends.addr,
+            laddr: self.ends.laddr,
+            user: USER.as_bytes(),
+        })
+    }
+
+    /// Its line, without an end.
+    pub(crate) fn line(&self) -> String {
+        self.line_as(&self.state.borrow())
+    }
+
+    pub(super) fn line_as(&self, state: &State) -> String {
+        let count = |kind| state.subscriptions.count_of(kind);
+        let multi = match state.transaction.open {
+            true => i64::try_from(state.transaction.queued).unwrap_or(i64::MAX),
+            false => -1,
+        };
+        let waiting = state.replies.bytes();
+        let idle = self.route.clock().saturating_sub(self.last_micros.get()) / 1_000_000;
+        let mut line = String::with_capacity(320);
+        // Writing to a string does not fail.
+        let _ = write!(
+            line,
+            "id={} addr={} laddr={} fd={} name={} age={} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={multi} \
+             qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={waiting} tot-mem={} events={} cmd={} \
+             user={USER} redir=-1 resp={}",
+            self.id,
+            self.ends.addr,
+            self.ends.laddr,
+            self.ends.fd,
+            String::from_utf8_lossy(&state.name),
+            self.since.elapsed().as_secs(),
+            flags(state),
+            state.setting.database,
+            count(TopicKind::Channel),
+            count(TopicKind::Pattern),
+            count(TopicKind::Shard),
+            self.queued_bytes.get(),
+            state.replies.output.chunks(),
+            size_of::<Self>() + self.queued_bytes.get() + waiting,
+            if waiting == 0 { "r" } else { "rw" },
+            state.last.map_or("NULL", |spec| spec.name),
+            match state.setting.protocol {
+                Protocol::Resp2 => 2,
+                Protocol::Resp3 => 3,
+            },
+        );
+        line
+    }
+}
+
+fn flags(state: &State) -> String {
+    let all = [
+        (!state.subscriptions.is_empty(), 'P'),
+        (state.transaction.open, 'x'),
+        (state.is_blocking(), 'b'),
+        (state.transaction.watching && state.transaction.lost, 'd'),
+        (state.closing, 'c'),
+        (state.no_evict, 'e'),
+    ];
+    let flags: String = all
+        .iter()
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, flag)| flag)
+        .collect();
+    if flags.is_empty() { "N".to_owned() } else { flags }
+}
