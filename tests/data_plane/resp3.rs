@@ -30,6 +30,21 @@ fn until_pong(client: &mut Client) -> Vec<String> {
         .collect()
 }
 
+/// HELLO tells the id of a link. Its own reply is left out; within EXEC's the id is.
+fn without_id(reply: &str) -> Option<String> {
+    match reply.starts_with(['%', '*']) && reply.contains("server\\r\\n") {
+        true if !reply.contains("OK") && !reply.contains("$-1") && !reply.contains('_') => None,
+        true => {
+            let mut parts = reply.split("$2\\r\\nid\\r\\n:");
+            let first = parts.next().unwrap_or_default().to_owned();
+            Some(parts.fold(first, |all, part| {
+                all + part.split_once("\\r\\n").map_or("", |(_, rest)| rest)
+            }))
+        }
+        false => Some(reply.to_owned()),
+    }
+}
+
 /// What each request brings. Within a transaction a PING would be queued: there one reply is waited for.
 fn transcript(mut client: Client, script: &str) -> Vec<String> {
     let mut replies = Vec::new();
@@ -42,7 +57,7 @@ fn transcript(mut client: Client, script: &str) -> Vec<String> {
             true => vec![shown(&client.reply())],
             false => until_pong(&mut client),
         };
-        replies.extend(came.into_iter().filter(|reply| !reply.contains("server\\r\\n")));
+        replies.extend(came.into_iter().filter_map(|reply| without_id(&reply)));
     }
     replies
 }
@@ -55,6 +70,11 @@ fn a_client_of_resp3_sees_what_it_would_see_at_a_server() {
         "SUBSCRIBE a|MULTI|SET k v|GET k|PING|EXEC|CLIENT GETNAME|SELECT 3|GET k|SELECT 0|GET k|HELLO 2|GET x|PING|HELLO 3|GET x|\
             RESET|GET x|HGETALL nothing",
         "MULTI|SET k v|SUBSCRIBE a b|PING|UNSUBSCRIBE a|SSUBSCRIBE s|PUNSUBSCRIBE|GET nothing|EXEC|PING|GET k|UNSUBSCRIBE",
+        "SUBSCRIBE a|SSUBSCRIBE s|MULTI|SUBSCRIBE b a|PING|UNSUBSCRIBE a|GET nothing|PSUBSCRIBE x*|SUNSUBSCRIBE s|EXEC|PING|\
+            MULTI|UNSUBSCRIBE b|FOO|EXEC|MULTI|UNSUBSCRIBE|PUNSUBSCRIBE|DISCARD|MULTI|UNSUBSCRIBE|PUNSUBSCRIBE|EXEC|GET x",
+        "MULTI|HELLO 2|GET nothing|SUBSCRIBE a|PING|UNSUBSCRIBE a|HELLO 3 SETNAME me|GET nothing|CLIENT GETNAME|EXEC|GET nothing",
+        "MULTI|HELLO 2|EXEC|GET nothing|HELLO 3|WATCH k|HELLO 2|MULTI|GET k|EXEC|WATCH k|HELLO 3|SET k v|MULTI|GET k|EXEC|GET k",
+        "SUBSCRIBE a|MULTI|CLIENT GETNAME|HELLO 2|PING|EXEC|GET x|PING|UNSUBSCRIBE|GET x",
         "MULTI|SUBSCRIBE a|EXEC|PING hi|RESET|PING hi|SUBSCRIBE a|HELLO 3|HELLO 2",
         "HSET h f v|HGETALL h|SADD s m|SMEMBERS s|ZADD z 1.5 m|ZSCORE z m|ZRANGE z 0 -1 WITHSCORES|GET nothing|BLPOP nothing 0.01|\
             MGET nothing s|CONFIG GET maxmemory|XADD x 1-1 f v|XRANGE x - +|XREAD STREAMS x 0|GEOADD g 1 1 m|GEOPOS g m no|\
@@ -229,8 +249,6 @@ fn what_ends_without_a_result_is_null_in_resp3() {
     proxied.weight(0);
     assert_eq!(client.text("EXEC"), "_\\r\\n", "as if k had changed");
     assert_eq!(client.text("WATCH k"), "+OK\\r\\n");
-    assert!(client.text("HELLO 2").contains("not supported"));
-    assert_eq!(client.text("UNWATCH"), "+OK\\r\\n");
     assert!(client.text("HELLO 2").starts_with("*14"));
 }
 

@@ -102,3 +102,42 @@ fn a_script_that_was_flushed_is_not_there_until_it_is_loaded_again() {
         assert_eq!(other.call(&call), b"+OK\r\n", "given anew");
     }
 }
+
+#[test]
+fn a_script_is_given_to_the_node_that_a_transaction_names_it_on() {
+    let proxied = Proxied::start();
+    let name = load(&mut proxied.client(), SET);
+    let (old, new) = (key_of(Side::Old, 0), key_of(Side::New, 0));
+    for (weight, key) in [(0, &old), (50, &new), (50, &old), (100, &old)] {
+        proxied.weight(weight);
+        for is_first in [true, false] {
+            for server in [&proxied.old, &proxied.new] {
+                server.client().text("SCRIPT FLUSH");
+            }
+            let mut client = proxied.client();
+            // A flush that went past the proxy is noticed by an error outside a transaction.
+            let _ = client.call(&[b"EVALSHA", name.as_bytes(), b"1", key.as_bytes(), b"v"]);
+            for server in [&proxied.old, &proxied.new] {
+                server.client().text("SCRIPT FLUSH");
+            }
+            let _ = client.call(&[b"EVALSHA", name.as_bytes(), b"1", key.as_bytes(), b"v"]);
+            client.send(&[b"MULTI"]);
+            if !is_first {
+                client.send(&[b"GET", key.as_bytes()]);
+            }
+            client.send(&[b"EVALSHA", name.as_bytes(), b"1", key.as_bytes(), b"w"]);
+            client.send(&[b"EXEC"]);
+            assert_eq!(client.reply(), b"+OK\r\n");
+            assert_eq!(client.reply(), b"+QUEUED\r\n");
+            let expected = match is_first {
+                true => "*1\\r\\n+OK\\r\\n",
+                false => {
+                    assert_eq!(client.reply(), b"+QUEUED\r\n");
+                    "*2\\r\\n$1\\r\\nv\\r\\n+OK\\r\\n"
+                }
+            };
+            let got = client.reply().escape_ascii().to_string();
+            assert_eq!(got, expected, "at {weight}, first: {is_first}");
+        }
+    }
+}

@@ -40,32 +40,6 @@ fn a_private_link_follows_the_database_of_its_session() {
 }
 
 #[test]
-fn what_would_change_a_link_is_refused_in_a_transaction() {
-    let proxied = Proxied::start();
-    let mut clients: Vec<_> = (0..4).map(|_| proxied.client()).collect();
-    for client in &mut clients {
-        for command in [
-            "HELLO 3",
-            "CLIENT SETNAME a",
-            "CLIENT GETNAME",
-            "CLIENT ID",
-            "SELECT 1",
-        ] {
-            assert_eq!(client.text("MULTI"), "+OK\\r\\n");
-            let reply = client.text(command);
-            assert!(
-                reply.contains("not supported by switchback"),
-                "{command}: {reply}"
-            );
-            assert!(client.text("EXEC").starts_with("-EXECABORT"));
-        }
-        assert_eq!(client.text("MULTI"), "+OK\\r\\n");
-        assert_eq!(client.text("GET nothing"), "+QUEUED\\r\\n");
-        assert_eq!(client.text("EXEC"), "*1\\r\\n$-1\\r\\n", "in RESP2");
-    }
-}
-
-#[test]
 fn what_concerns_both_sides_is_refused_in_a_transaction_of_one() {
     let proxied = Proxied::start();
     proxied.weight(50);
@@ -182,4 +156,94 @@ fn a_transaction_does_not_survive_a_failover_and_says_whether_it_may_have_run() 
     wait_for("EXEC to be sent", || proxied.sent_nanos(Side::Old) > sent);
     proxied.old.kill();
     assert!(client.reply().starts_with(b"-UNCERTAIN "));
+}
+
+#[test]
+fn a_transaction_changes_its_session_wherever_it_is_executed() {
+    let proxied = Proxied::start();
+    proxied.weight(50);
+    for side in Side::BOTH {
+        let key = key_of(side, 0);
+        let set = format!("SET {key} v");
+        let lines = [
+            "MULTI",
+            "SELECT 5",
+            "CLIENT SETNAME me",
+            &set,
+            "SELECT 6",
+            "CLIENT GETNAME",
+            "EXEC",
+        ];
+        let mut client = proxied.client();
+        let replies: Vec<String> = lines.iter().map(|line| client.text(line)).collect();
+        assert_eq!(
+            replies.last().unwrap(),
+            "*5\\r\\n+OK\\r\\n+OK\\r\\n+OK\\r\\n+OK\\r\\n$2\\r\\nme\\r\\n"
+        );
+        assert_eq!(client.text(&format!("EXISTS {key}")), ":0\\r\\n", "in database 6");
+        client.text("SELECT 5");
+        assert_eq!(client.text(&format!("EXISTS {key}")), ":1\\r\\n");
+        assert_eq!(client.text("CLIENT GETNAME"), "$2\\r\\nme\\r\\n");
+        // Another client's link is of database 0, whoever had it before.
+        drop(client);
+        let mut other = proxied.client();
+        for line in ["MULTI", &format!("EXISTS {key}")] {
+            other.text(line);
+        }
+        assert_eq!(other.text("EXEC"), "*1\\r\\n:0\\r\\n");
+    }
+    let mut client = proxied.client();
+    for line in ["MULTI", "SELECT 5"] {
+        client.text(line);
+    }
+    assert_eq!(client.text("EXEC"), "*1\\r\\n+OK\\r\\n");
+    assert_eq!(
+        client.text(&format!("EXISTS {}", key_of(Side::New, 0))),
+        ":1\\r\\n"
+    );
+    for line in ["MULTI", "SELECT 0"] {
+        client.text(line);
+    }
+    client.text("FOO");
+    assert!(client.text("EXEC").starts_with("-EXECABORT"));
+    assert_eq!(
+        client.text(&format!("EXISTS {}", key_of(Side::New, 0))),
+        ":1\\r\\n"
+    );
+}
+
+#[test]
+fn a_scan_within_a_transaction_goes_on_outside_it_and_back() {
+    let proxied = Proxied::start();
+    let mut filling = proxied.new.client();
+    for number in 0..200 {
+        filling.text(&format!("SET key:{number} v"));
+    }
+    proxied.weight(100);
+    let mut client = proxied.client();
+    let (mut cursor, mut keys, mut calls) = ("0".to_owned(), 0, 0);
+    loop {
+        let line = format!("SCAN {cursor} COUNT 10");
+        let is_open = calls % 2 == 0;
+        let reply = match is_open {
+            true => {
+                assert_eq!(client.text("MULTI"), "+OK\\r\\n");
+                assert_eq!(client.text(&line), "+QUEUED\\r\\n");
+                client.text("EXEC")
+            }
+            false => client.text(&line),
+        };
+        keys += reply.matches("key:").count();
+        let parts: Vec<&str> = reply.split("\\r\\n").collect();
+        cursor = parts[if is_open { 3 } else { 2 }].to_owned();
+        calls += 1;
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(keys, 200);
+    assert!(calls > 10);
+    // A cursor of the side that owns nothing any more.
+    assert_eq!(client.text("MULTI"), "+OK\\r\\n");
+    assert!(client.text("SCAN 17").starts_with("-CROSSSIDE"));
 }

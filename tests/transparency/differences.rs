@@ -19,16 +19,6 @@ const UNSUPPORTED: &str = "is not supported by switchback";
 
 pub(crate) const DIFFERENCES: &[Difference] = &[
     // Not yet: the rest of the command surface is to come.
-    of(
-        &["HELLO 3", "SUBSCRIBE a", "MULTI", "SUBSCRIBE c"],
-        UNSUPPORTED,
-        "a transaction begins from no subscriptions",
-    ),
-    of(
-        &["WATCH a", "HELLO 3"],
-        UNSUPPORTED,
-        "what is watched is watched on a link of one protocol",
-    ),
     of(&["AUTH x"], UNSUPPORTED, "authentication of apps is to come"),
     of(
         &["HELLO 2 AUTH default x"],
@@ -41,26 +31,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "the user is the proxy's, not the app's",
     ),
     of(&["CLIENT TRACKINGINFO"], UNSUPPORTED, "tracking is to come"),
-    of(
-        &["MULTI", "SELECT 1"],
-        UNSUPPORTED,
-        "it would change the link, and the session not",
-    ),
-    of(
-        &["MULTI", "CLIENT SETNAME a"],
-        UNSUPPORTED,
-        "it would change the link, and the session not",
-    ),
-    of(
-        &["MULTI", "HELLO 2"],
-        UNSUPPORTED,
-        "it would change the link, and the session not",
-    ),
-    of(
-        &["WATCH a", "SELECT 1"],
-        UNSUPPORTED,
-        "what is watched is watched on a link to one database",
-    ),
     // By design: what it would say or do is a server's or a link's, not the app's.
     of(
         &["MULTI", "SUBSCRIBE c", "PUBLISH c m", "EXEC"],

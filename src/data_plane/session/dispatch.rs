@@ -94,6 +94,7 @@ pub(super) fn dispatch(
     if state.blocked.is_some()
         || state.asking
         || state.awaits_entry()
+        || state.transaction.loading
         || (request.again.is_none() && state.replies.open_count() >= turn.limits.in_flight)
     {
         return Err(Stall::Replies);
@@ -355,7 +356,7 @@ impl Sending<'_> {
         let lane = &mut state.lanes[side.index()];
         if let Some(link) = &lane.link {
             let usable = link.is_ready()
-                && link.setting == setting
+                && link.setting.get() == setting
                 && match link.kind {
                     LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
                     LinkKind::Shared => !link.is_occupied() || lane.in_flight() > 0,
@@ -384,7 +385,7 @@ impl Sending<'_> {
     pub(super) fn private_link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.fence(state, side)?;
         let setting = state.setting;
-        let suits = |link: &&Rc<Link>| link.kind == LinkKind::Private && link.setting == setting;
+        let suits = |link: &&Rc<Link>| link.kind == LinkKind::Private && link.setting.get() == setting;
         if let Some(link) = state.lanes[side.index()].link.as_ref().filter(suits) {
             if link.is_ready() {
                 return with_room(link, self.session);
@@ -512,7 +513,7 @@ pub(super) fn is_between(weight: Weight) -> bool {
 }
 
 #[inline]
-fn with_room(link: &Rc<Link>, session: &Rc<Session>) -> Result<Rc<Link>, Stop> {
+pub(super) fn with_room(link: &Rc<Link>, session: &Rc<Session>) -> Result<Rc<Link>, Stop> {
     if link.has_room(session) {
         Ok(Rc::clone(link))
     } else {

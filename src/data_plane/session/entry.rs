@@ -1,29 +1,35 @@
-//! When do the subscriptions of a transaction begin?
+//! When does what a transaction changes in its session come about?
 //!
-//! Shell: at EXEC, and before it is sent: once it has been executed, what is published anywhere reaches the client. What comes
-//! before EXEC's reply waits for it. Nothing else of the client's is looked at meanwhile: whether it is a client with
-//! subscriptions, that reply says. A transaction that is not executed leaves none behind.
+//! Shell: with EXEC's reply, which says whether it was executed: nothing else of the client's is looked at until then.
+//! Subscriptions begin before EXEC is sent, so that once it has been executed what is published anywhere reaches the client;
+//! what comes before EXEC's reply waits for it. A transaction that is not executed leaves nothing behind.
 
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::dispatch::{Sending, Stall, Stop, answer};
-use super::queued_topics::{Outcome, Own, alone, splice};
+use super::exec::STAND_IN;
+use super::local;
+use super::merge::scanned;
+use super::queued::{Change, Listening, Queued, executed};
 use super::state::{Session, State};
 use super::ticket::{Role, Ticket};
 use crate::data_plane::command::TopicKind;
-use crate::data_plane::pubsub::Pending;
+use crate::data_plane::pubsub::{Pending, Topic};
 use crate::data_plane::refusal::Refusal;
 
-/// A client that is about to have subscriptions, by a transaction.
+/// A transaction that is about to change its session.
 pub(crate) struct Entry {
     /// EXEC's slot.
     number: u64,
     stage: Stage,
     pending: Option<Rc<Pending>>,
-    /// How many commands the transaction queues, and what takes the place of whose replies.
-    queued: usize,
-    replies: Vec<(usize, Own)>,
+    /// How many commands the transaction queues, and what those change that are the session's business.
+    count: usize,
+    queued: Queued,
+    /// What the client listened to when it began, and what it has come to listen to since.
+    before: Listening,
+    joined: Vec<Rc<Topic>>,
     /// EXEC's reply, as far as it has come.
     came: Vec<u8>,
 }
@@ -41,7 +47,10 @@ enum Stage {
 impl Sending<'_> {
     /// Goes on once the client listens to what the transaction subscribes to.
     pub(super) fn enter(&self, state: &mut State) -> Result<(), Stop> {
-        if state.entry.is_none() && !state.transaction.topics.is_empty() {
+        if state.entry.is_none() && !state.transaction.own.is_empty() {
+            if state.transaction.own.resets_links() {
+                local::settle(state)?;
+            }
             self.begin_entry(state);
         }
         let refusal = match state.entry.as_ref().map(|entry| &entry.stage) {
@@ -58,14 +67,23 @@ impl Sending<'_> {
     }
 
     fn begin_entry(&self, state: &mut State) {
-        let Outcome { replies, topics } = state.transaction.topics.outcome(state.setting.protocol);
+        let queued = std::mem::take(&mut state.transaction.own);
         let (hub, route) = (&self.session.route.hub, &self.session.route);
         let number = state.replies.next_number();
-        let (mut missing, of) = (Vec::new(), topics.len());
-        for (kind, name) in topics {
-            let (topic, _) = self.listen(state, kind, &name, number, of);
-            if !hub.confirm_if_ready(route, &topic) {
-                missing.push(topic);
+        let (mut before, mut joined, mut missing) = (Listening::default(), Vec::new(), Vec::new());
+        if queued.listens() || !state.subscriptions.is_empty() {
+            before = Listening::of(&state.subscriptions);
+            let after = before.after(&queued);
+            let more: Vec<_> = after
+                .all()
+                .filter(|(kind, name)| !before.has(*kind, name))
+                .collect();
+            for (kind, name) in &more {
+                let (topic, _) = self.listen(state, *kind, name, number, more.len());
+                joined.push(Rc::clone(&topic));
+                if !hub.confirm_if_ready(route, &topic) {
+                    missing.push(topic);
+                }
             }
         }
         let deadline = Instant::now() + self.turn.limits.hold.time;
@@ -80,17 +98,22 @@ impl Sending<'_> {
                 None => Stage::Entered,
             },
             pending,
-            queued: state.transaction.queued,
-            replies,
+            count: state.transaction.queued,
+            queued,
+            before,
+            joined,
             came: Vec::new(),
         }));
     }
 
-    /// Answers EXEC where nothing but subscriptions was queued.
+    /// Answers EXEC where nothing was queued that a server knows of.
     pub(super) fn exec_alone(&self, state: &mut State) {
-        let replies = state.entry.take().map(|entry| entry.replies);
         self.abandon(state);
-        answer(state, None, &alone(&replies.unwrap_or_default()));
+        if let Some(entry) = state.entry.take() {
+            let pongs = vec![&b"+PONG\r\n"[..]; entry.count];
+            let reply = self.session.change(state, &entry, &pongs);
+            answer(state, None, &reply);
+        }
     }
 
     /// SUBSCRIBE or its opposite between MULTI and EXEC.
@@ -98,13 +121,17 @@ impl Sending<'_> {
         let args = self.request.args;
         self.has_room_for(state, args.iter().skip(1))?;
         let at = state.transaction.queued;
-        self.queue_stand_in(state)?;
-        let topics = &mut state.transaction.topics;
-        if is_on {
-            topics.subscribe(at, kind, args);
-        } else {
-            topics.unsubscribe(at, kind, args);
-        }
+        self.queue_own(state, STAND_IN)?;
+        state.transaction.own.listen(at, kind, is_on, args);
+        Ok(())
+    }
+
+    /// Another command that is the session's business; `request` stands for it on the server.
+    pub(super) fn queue_change(&self, state: &mut State, change: Change, request: &[u8]) -> Result<(), Stop> {
+        self.has_room_for(state, std::iter::once(self.request.bytes))?;
+        let at = state.transaction.queued;
+        self.queue_own(state, request)?;
+        state.transaction.own.add(at, change, self.request.bytes.len());
         Ok(())
     }
 }
@@ -142,16 +169,25 @@ impl State {
 }
 
 impl Session {
-    /// EXEC's reply, or its last piece: the subscriptions are confirmed in it, or have never been.
-    pub(super) fn finish_entry(&self, state: &mut State, bytes: &[u8]) {
+    /// EXEC's reply, or its last piece: what the transaction changes is told in it, or has never been.
+    pub(super) fn finish_entry(&self, state: &mut State, ticket: &Ticket, bytes: &[u8]) {
         let Some(entry) = &mut state.entry else { return };
         entry.came.extend_from_slice(bytes);
-        let (number, came) = (entry.number, std::mem::take(&mut entry.came));
+        let (number, count, came) = (entry.number, entry.count, std::mem::take(&mut entry.came));
         let reply = state.transaction.exec_reply(&came);
-        match splice(&reply, entry.queued, &entry.replies) {
-            Some(spliced) => {
-                state.entry = None;
-                state.replies.finish(number, &spliced);
+        let entry = match executed(&reply, count) {
+            Some(elements) => state.entry.take().map(|entry| (entry, elements)),
+            None => None,
+        };
+        match entry {
+            Some((entry, elements)) => {
+                let reply = self.change(state, &entry, &elements);
+                if let Some(link) = &state.lanes[ticket.side.index()].link
+                    && entry.queued.resets_links()
+                {
+                    link.setting.set(state.setting);
+                }
+                state.replies.finish(number, &reply);
             }
             None => {
                 self.leave_entry(state);
@@ -160,13 +196,77 @@ impl Session {
         }
     }
 
-    /// The transaction is not executed: the client has no subscriptions, and never had.
+    /// Brings about what the transaction changes; EXEC's reply, of the replies the server has given.
+    fn change(&self, state: &mut State, entry: &Entry, elements: &[&[u8]]) -> Vec<u8> {
+        let mut reply = format!("*{}\r\n", elements.len()).into_bytes();
+        let mut listening = entry.before.clone();
+        let mut changes = entry.queued.changes().peekable();
+        for (at, element) in elements.iter().enumerate() {
+            match changes.next_if(|(place, _)| *place == at) {
+                Some((_, change)) => {
+                    let own = self.change_one(state, &mut listening, change, element);
+                    reply.extend_from_slice(&own);
+                }
+                None => reply.extend_from_slice(element),
+            }
+        }
+        if entry.queued.listens() {
+            for topic in state.subscriptions.all() {
+                if !listening.has(topic.kind, &topic.name) {
+                    self.unsubscribe(state, &topic);
+                }
+            }
+        }
+        reply
+    }
+
+    fn change_one(
+        &self,
+        state: &mut State,
+        listening: &mut Listening,
+        change: &Change,
+        element: &[u8],
+    ) -> Vec<u8> {
+        let is_error = element.first() == Some(&b'-');
+        let protocol = state.setting.protocol;
+        match change {
+            Change::Listen(kind, is_on, names) => listening.listen(protocol, *kind, *is_on, names),
+            Change::Ping => listening.pong(protocol, element),
+            Change::Local(command, argument) => match local::immediate(self, state, *command, argument) {
+                Ok(reply) => reply,
+                Err(refusal) => refusal.line(),
+            },
+            Change::Select(database) => {
+                if !is_error {
+                    state.setting.database = *database;
+                }
+                element.to_vec()
+            }
+            Change::Hello { protocol, name } => {
+                if let Some(name) = name {
+                    state.name = name.to_vec();
+                }
+                if let Some(protocol) = protocol
+                    && !is_error
+                {
+                    state.setting.protocol = *protocol;
+                }
+                element.to_vec()
+            }
+            Change::Scan(_) if is_error => element.to_vec(),
+            Change::Scan(cursor) => scanned(*cursor, element).unwrap_or_else(|| element.to_vec()),
+        }
+    }
+
+    /// The transaction is not executed: the client has no other subscriptions than before.
     pub(super) fn leave_entry(&self, state: &mut State) {
         if let Some(entry) = state.entry.take() {
             if let Some(pending) = entry.pending {
                 pending.cancel();
             }
-            self.unsubscribe_all(state);
+            for topic in &entry.joined {
+                self.unsubscribe(state, topic);
+            }
             state.replies.forget_messages(entry.number);
         }
     }

@@ -5,6 +5,8 @@
 use std::rc::Rc;
 
 use super::dispatch::{Sending, Stop, answer, is_between};
+use super::local;
+use super::queued::Change;
 use super::state::State;
 use super::ticket::Role;
 use super::transaction::Transaction;
@@ -78,32 +80,14 @@ impl Sending<'_> {
                 Ok(())
             }
             Intent::Local(command @ (LocalCommand::Quit | LocalCommand::Reset)) => {
-                super::local::answer(self, state, command)
+                local::answer(self, state, command)
             }
-            // Queued, it would change the link and not the session: HELLO 3 even the protocol of whoever has it next.
-            Intent::Local(_) => Err(Refusal::Unsupported {
-                name: self.name(),
-                why: "in a transaction it is not supported yet",
-            }
-            .into()),
             Intent::Subscribe(_) if self.request.args.len() < 2 => {
                 Err(Refusal::Redis(self.wrong_arity()).into())
-            }
-            Intent::Subscribe(_) | Intent::Unsubscribe(_) if !state.subscriptions.is_empty() => {
-                Err(Refusal::Unsupported {
-                    name: self.name(),
-                    why: "in a transaction of a client with subscriptions it is not supported yet",
-                }
-                .into())
             }
             Intent::Unsupported(why) => Err(Refusal::Unsupported {
                 name: self.name(),
                 why,
-            }
-            .into()),
-            Intent::Keyspace(KeyspaceUse::Scan) if weight == Weight::FULL => Err(Refusal::Unsupported {
-                name: self.name(),
-                why: "in a transaction it would bring a cursor without the side it is of",
             }
             .into()),
             // The transaction is one side's; what concerns both would be half done.
@@ -132,6 +116,8 @@ impl Sending<'_> {
                 answer(state, None, b"+QUEUED\r\n");
                 Ok(())
             }
+            Intent::Local(command) => local::queue(self, state, command),
+            Intent::Keyspace(KeyspaceUse::Scan) => self.queue_scan(state),
             Intent::Subscribe(kind) => self.queue_topics(state, kind, true),
             Intent::Unsubscribe(kind) => self.queue_topics(state, kind, false),
             _ => self.queue(state),
@@ -151,6 +137,9 @@ impl Sending<'_> {
             (Owners::One(owner), Some(side)) if owner == side => side,
             (Owners::One(_) | Owners::Both, _) => return Err(Refusal::CrossSide { weight }.into()),
         };
+        if self.class.intent == Intent::Script(ScriptUse::EvalSha) {
+            self.load_script(state, side)?;
+        }
         let is_ping = self.class.spec.is_some_and(|spec| spec.name == "ping");
         if is_ping {
             self.has_room_for(state, std::iter::empty())?;
@@ -166,12 +155,20 @@ impl Sending<'_> {
         }
         if is_ping {
             let at = state.transaction.queued - 1;
-            state.transaction.topics.ping(at);
+            state.transaction.own.ping(at);
         }
         Ok(())
     }
 
     fn queue_on(&self, state: &mut State, side: Side, bytes: &[u8]) -> Result<(), Stop> {
+        let link = self.begin_on(state, side)?;
+        self.enqueue(state, &link, Role::Queued, bytes);
+        state.transaction.queued += 1;
+        Ok(())
+    }
+
+    /// The transaction's link, on which everything is queued that came before the transaction had a side.
+    fn begin_on(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         let link = self.private_link(state, side)?;
         state.lanes[side.index()].stateless = false;
         if !state.transaction.begun {
@@ -179,22 +176,43 @@ impl Sending<'_> {
         }
         state.transaction.begun = true;
         state.transaction.side = Some(side);
-        for _ in 0..std::mem::take(&mut state.transaction.kept_back) {
-            self.enqueue_as(state, &link, 0, Role::Own, STAND_IN);
+        for request in std::mem::take(&mut state.transaction.kept_back) {
+            self.enqueue_as(state, &link, 0, Role::Own, &request);
         }
-        self.enqueue(state, &link, Role::Queued, bytes);
+        Ok(link)
+    }
+
+    /// Queues what stands for a command that is the session's business. It decides no side: while there is none it is kept back.
+    pub(super) fn queue_own(&self, state: &mut State, request: &[u8]) -> Result<(), Stop> {
+        if let Some(side) = state.transaction.side {
+            return self.queue_on(state, side, request);
+        }
+        state.transaction.kept_back.push(Box::from(request));
         state.transaction.queued += 1;
+        answer(state, None, b"+QUEUED\r\n");
         Ok(())
     }
 
-    /// Queues what stands for a command that the proxy answers. It decides no side: while there is none it is kept back.
-    pub(super) fn queue_stand_in(&self, state: &mut State) -> Result<(), Stop> {
-        if let Some(side) = state.transaction.side {
-            return self.queue_on(state, side, STAND_IN);
+    /// SCAN at 0 or at 100: its cursor, and the one in EXEC's reply, say which side they are of.
+    fn queue_scan(&self, state: &mut State) -> Result<(), Stop> {
+        let snapshot = &self.turn.snapshot;
+        let Some(cursor) = self.cursor() else {
+            return self.queue(state);
+        };
+        let side = state.transaction.side.unwrap_or(majority_owner(snapshot.weight));
+        if cursor.side != side {
+            return Err(Refusal::CrossSide {
+                weight: snapshot.weight,
+            }
+            .into());
         }
-        state.transaction.kept_back += 1;
-        state.transaction.queued += 1;
-        answer(state, None, b"+QUEUED\r\n");
+        if cursor.weight == Weight::ZERO {
+            return self.queue(state);
+        }
+        self.has_room_for(state, std::iter::empty())?;
+        let at = state.transaction.queued;
+        self.queue_on(state, cursor.side, &self.scan_of(cursor))?;
+        state.transaction.own.add(at, Change::Scan(cursor), 0);
         Ok(())
     }
 
@@ -202,9 +220,7 @@ impl Sending<'_> {
         let given_up = match &state.transaction {
             transaction if transaction.lost => Some(transaction.lost_reply(state.setting.protocol)),
             transaction if transaction.refused => Some(Refusal::ExecAbortErrors.line()),
-            transaction if transaction.side.is_none() && transaction.topics.is_empty() => {
-                Some(b"*0\r\n".to_vec())
-            }
+            transaction if transaction.side.is_none() && transaction.queued == 0 => Some(b"*0\r\n".to_vec()),
             _ => None,
         };
         if let Some(reply) = given_up {
@@ -214,15 +230,21 @@ impl Sending<'_> {
             return Ok(());
         }
         self.enter(state)?;
-        let Some(side) = state.transaction.side else {
-            self.exec_alone(state);
-            return Ok(());
+        let side = match state.transaction.side {
+            Some(side) => side,
+            None if state
+                .transaction
+                .kept_back
+                .iter()
+                .all(|request| **request == *STAND_IN) =>
+            {
+                self.exec_alone(state);
+                return Ok(());
+            }
+            None => majority_owner(self.turn.snapshot.weight),
         };
-        let link = self.private_link(state, side)?;
-        if !state.transaction.begun {
-            // Keys are watched and nothing was queued: the server says whether they have changed.
-            self.enqueue_as(state, &link, 0, Role::Own, MULTI);
-        }
+        // Where keys are watched and nothing was queued, the server says whether they have changed.
+        let link = self.begin_on(state, side)?;
         self.enqueue(state, &link, Role::Exec, self.request.bytes);
         state.entry_sent();
         self.end(state);
@@ -257,6 +279,17 @@ impl Sending<'_> {
             state.lanes[side.index()].stateless = true;
         }
         state.transaction = Transaction::default();
+    }
+
+    /// The link that watches keys outside a transaction, if it is still there.
+    pub(super) fn watching_link(&self, state: &mut State) -> Option<Rc<Link>> {
+        self.check_link(state);
+        let side = state.transaction.side?;
+        if state.transaction.lost {
+            drop_link(state, side);
+            return None;
+        }
+        state.lanes[side.index()].link.clone()
     }
 
     /// Nobody tells a session that an idle link of its own has ended: it looks.

@@ -44,16 +44,30 @@ impl Sending<'_> {
     }
 
     fn scan(&self, state: &mut State) -> Result<(), Stop> {
-        let snapshot = &self.turn.snapshot;
-        let Some(number) = self.request.args.get(1).and_then(cursor::read) else {
+        let Some(cursor) = self.cursor() else {
             // The server says what is wrong with it.
-            return self.forward(state, majority_owner(snapshot.weight));
+            return self.forward(state, majority_owner(self.turn.snapshot.weight));
         };
-        let given = Cursor::of(number).filter(|cursor| snapshot.side(cursor.side).is_some());
-        let cursor = given.unwrap_or_else(|| Cursor::begin(number, snapshot.weight));
         if cursor.weight == Weight::ZERO {
             return self.forward(state, Side::Old);
         }
+        let request = self.scan_of(cursor);
+        let link = self.link_by_size(state, cursor.side)?;
+        let number = self.open_merge(state, Merge::new(MergeKind::Scan(cursor), [Vec::new()]));
+        self.enqueue_as(state, &link, number, Role::Part(0), &request);
+        Ok(())
+    }
+
+    /// Where a SCAN goes on, or begins; `None` when what it says is no cursor.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        let snapshot = &self.turn.snapshot;
+        let number = self.request.args.get(1).and_then(cursor::read)?;
+        let given = Cursor::of(number).filter(|cursor| snapshot.side(cursor.side).is_some());
+        Some(given.unwrap_or_else(|| Cursor::begin(number, snapshot.weight)))
+    }
+
+    /// The request with the server's own cursor.
+    pub(super) fn scan_of(&self, cursor: Cursor) -> Vec<u8> {
         let server = cursor.server.to_string();
         let words: Vec<&[u8]> = [self.request.args.get(0).unwrap_or_default(), server.as_bytes()]
             .into_iter()
@@ -61,10 +75,7 @@ impl Sending<'_> {
             .collect();
         let mut request = Vec::new();
         write_command(&mut request, &words);
-        let link = self.link_by_size(state, cursor.side)?;
-        let number = self.open_merge(state, Merge::new(MergeKind::Scan(cursor), [Vec::new()]));
-        self.enqueue_as(state, &link, number, Role::Part(0), &request);
-        Ok(())
+        request
     }
 
     /// Sends the request to both sides, so many times to each.

@@ -2,14 +2,18 @@
 //!
 //! Shell: what concerns the app's connection and not the data: its name, its database, its protocol.
 
+use std::rc::Rc;
+
 use super::dispatch::{Sending, Stall, Stop, answer as reply};
+use super::exec::STAND_IN;
+use super::queued::Change;
 use super::replies::Muting;
-use super::state::State;
+use super::state::{Session, State};
 use super::ticket::Role;
 use crate::data_plane::command::LocalCommand;
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::{Lease, Setting};
-use crate::resp::{Protocol, parse_i64};
+use crate::data_plane::upstream::{Lease, Link, Setting};
+use crate::resp::{Args, Protocol, parse_i64, write_command};
 use crate::routing::majority_owner;
 
 /// Answers a command without a server, or (SELECT, HELLO 2) with a server's knowledge.
@@ -33,9 +37,6 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
         }
         LocalCommand::Select => return select(sending, state, argument(1)),
         LocalCommand::Hello => return hello(sending, state),
-        LocalCommand::ClientSetName => set_name(state, argument(2))?,
-        LocalCommand::ClientGetName => bulk(&state.name, state.setting.protocol),
-        LocalCommand::ClientId => format!(":{}\r\n", sending.session.id).into_bytes(),
         LocalCommand::ClientSetInfo => return Err(unknown_subcommand(argument(1)).into()),
         LocalCommand::ClientInfo
         | LocalCommand::ClientList
@@ -43,9 +44,112 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
         | LocalCommand::ClientUnblock
         | LocalCommand::ClientNoEvict
         | LocalCommand::ClientReply => return sending.client(state, command),
+        LocalCommand::ClientSetName | LocalCommand::ClientGetName | LocalCommand::ClientId => {
+            immediate(sending.session, state, command, argument(2))?
+        }
     };
     reply(state, sending.request.again, &line);
     Ok(())
+}
+
+/// Answers what needs nothing but the session, at once or within a transaction. `argument`: the request's argument 2.
+pub(super) fn immediate(
+    session: &Session,
+    state: &mut State,
+    command: LocalCommand,
+    argument: &[u8],
+) -> Result<Vec<u8>, Refusal> {
+    match command {
+        LocalCommand::ClientSetName => set_name(state, argument),
+        LocalCommand::ClientId => Ok(format!(":{}\r\n", session.id).into_bytes()),
+        _ => Ok(bulk(&state.name, state.setting.protocol)),
+    }
+}
+
+/// The same between MULTI and EXEC: it holds from there on, for what is queued behind it too.
+pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalCommand) -> Result<(), Stop> {
+    let argument = |at: usize| sending.request.args.get(at).unwrap_or_default();
+    match command {
+        LocalCommand::Select => match database(argument(1)) {
+            Ok(database) => sending.queue_change(state, Change::Select(database), sending.request.bytes),
+            Err(_) => sending.queue_own(state, sending.request.bytes),
+        },
+        LocalCommand::Hello => queue_hello(sending, state),
+        LocalCommand::ClientSetName | LocalCommand::ClientGetName | LocalCommand::ClientId => {
+            let change = Change::Local(command, Box::from(argument(2)));
+            sending.queue_change(state, change, STAND_IN)
+        }
+        LocalCommand::Quit | LocalCommand::Reset | LocalCommand::ClientSetInfo => {
+            answer(sending, state, command)
+        }
+        LocalCommand::ClientInfo
+        | LocalCommand::ClientList
+        | LocalCommand::ClientKill
+        | LocalCommand::ClientUnblock
+        | LocalCommand::ClientNoEvict
+        | LocalCommand::ClientReply => Err(Refusal::Unsupported {
+            name: sending.name(),
+            why: "in a transaction it is not supported yet",
+        }
+        .into()),
+    }
+}
+
+fn queue_hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
+    let args = sending.request.args;
+    let version = args.get(1).map(parse_i64);
+    let protocol = version.flatten().and_then(Protocol::of_version);
+    if version.is_some() && protocol.is_none() {
+        return sending.queue_own(state, sending.request.bytes);
+    }
+    let (name, error) = options(args);
+    if let Some(Refusal::Unsupported { .. } | Refusal::TooBig { .. }) = &error {
+        return error.map_or(Ok(()), |error| Err(error.into()));
+    }
+    let change = Change::Hello {
+        protocol,
+        name: name.map(Box::from),
+    };
+    let mut bare = Vec::new();
+    let request = match error {
+        // The server says what is wrong.
+        Some(_) => sending.request.bytes,
+        // A link keeps its name.
+        None => {
+            let words: Vec<&[u8]> = args.iter().take(2).collect();
+            write_command(&mut bare, &words);
+            &bare
+        }
+    };
+    sending.queue_change(state, change, request)
+}
+
+/// The name that HELLO's options give, and what is wrong with them. One given before that holds, as in Redis.
+fn options(args: Args<'_>) -> (Option<&[u8]>, Option<Refusal>) {
+    let mut name = None;
+    let mut at = 2;
+    while let Some(option) = args.get(at) {
+        if option.eq_ignore_ascii_case(b"setname") && args.len() > at + 1 {
+            let given = args.get(at + 1).unwrap_or_default();
+            if let Err(refusal) = check_name(given) {
+                return (name, Some(refusal));
+            }
+            name = Some(given);
+            at += 2;
+        } else if option.eq_ignore_ascii_case(b"auth") && args.len() > at + 2 {
+            let refusal = Refusal::Unsupported {
+                name: "HELLO AUTH".to_owned(),
+                why: "authentication of clients is not supported yet",
+            };
+            return (name, Some(refusal));
+        } else {
+            // There the option is a C string.
+            let option = option.split(|byte| *byte == 0).next().unwrap_or_default();
+            let refusal = redis(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
+            return (name, Some(refusal));
+        }
+    }
+    (name, None)
 }
 
 /// What Redis 7.0 says to CLIENT SETINFO, which came with 7.2; libraries send it and ignore the answer.
@@ -66,6 +170,12 @@ fn bulk(bytes: &[u8], protocol: Protocol) -> Vec<u8> {
 }
 
 fn set_name(state: &mut State, name: &[u8]) -> Result<Vec<u8>, Refusal> {
+    check_name(name)?;
+    state.name = name.to_vec();
+    Ok(b"+OK\r\n".to_vec())
+}
+
+fn check_name(name: &[u8]) -> Result<(), Refusal> {
     if name.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
         return Err(redis(&[
             b"ERR Client names cannot contain spaces, newlines or special characters.",
@@ -77,8 +187,7 @@ fn set_name(state: &mut State, name: &[u8]) -> Result<Vec<u8>, Refusal> {
             limit: NAME_BYTES_MAX,
         });
     }
-    state.name = name.to_vec();
-    Ok(b"+OK\r\n".to_vec())
+    Ok(())
 }
 
 /// Redis has no bound; a name is for people.
@@ -105,13 +214,6 @@ pub(super) fn settle(state: &State) -> Result<(), Stall> {
 /// The server knows which databases there are: it has been asked by the first link to one.
 fn select(sending: &Sending<'_>, state: &mut State, argument: &[u8]) -> Result<(), Stop> {
     let wanted = database(argument)?;
-    if state.transaction.watching {
-        return Err(Refusal::Unsupported {
-            name: sending.name(),
-            why: "while keys are watched it is not supported yet",
-        }
-        .into());
-    }
     let setting = Setting {
         database: wanted,
         ..state.setting
@@ -120,21 +222,31 @@ fn select(sending: &Sending<'_>, state: &mut State, argument: &[u8]) -> Result<(
         settle(state)?;
     }
     if wanted != 0 && setting != state.setting {
-        let side = majority_owner(sending.turn.snapshot.weight);
-        match sending
-            .session
-            .route
-            .links(side)
-            .shared(&sending.session.route, setting)
-        {
-            Lease::Ready(_) => {}
-            Lease::Wait => return Err(Stall::Hold(side).into()),
-            Lease::Refused(text) => return Err(redis(&[text.as_bytes()]).into()),
-        }
+        ask(sending, state, setting)?;
+    }
+    if setting != state.setting
+        && let Some(link) = sending.watching_link(state)
+    {
+        let mut request = Vec::new();
+        write_command(&mut request, &[b"SELECT", wanted.to_string().as_bytes()]);
+        sending.enqueue_as(state, &link, 0, Role::Own, &request);
+        link.setting.set(setting);
     }
     state.setting = setting;
     reply(state, sending.request.again, b"+OK\r\n");
     Ok(())
+}
+
+/// Whether the server has such links: where keys are watched, the one that watches them.
+fn ask(sending: &Sending<'_>, state: &State, setting: Setting) -> Result<(), Stop> {
+    let majority = majority_owner(sending.turn.snapshot.weight);
+    let side = state.transaction.side.unwrap_or(majority);
+    let route = &sending.session.route;
+    match route.links(side).shared(route, setting) {
+        Lease::Ready(_) => Ok(()),
+        Lease::Wait => Err(Stall::Hold(side).into()),
+        Lease::Refused(text) => Err(redis(&[text.as_bytes()]).into()),
+    }
 }
 
 /// `HELLO`, also with SETNAME, is answered by a server, whose version it tells, on a link of the protocol that is asked for.
@@ -150,44 +262,33 @@ fn hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
         }
     };
     if protocol != before.protocol {
-        if state.transaction.watching {
-            return Err(Refusal::Unsupported {
-                name: sending.name(),
-                why: "another protocol while keys are watched is not supported yet",
-            }
-            .into());
-        }
         settle(state)?;
     }
+    let watching = sending.watching_link(state);
     state.setting.protocol = protocol;
-    let agreed = agree(sending, state);
+    let agreed = agree(sending, state, watching);
     if agreed.is_err() {
         state.setting = before;
     }
     agreed
 }
 
-fn agree(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
-    let args = sending.request.args;
-    let link = sending.link(state, majority_owner(sending.turn.snapshot.weight))?;
-    let mut at = 2;
-    while let Some(option) = args.get(at) {
-        if option.eq_ignore_ascii_case(b"setname") && args.len() > at + 1 {
-            // As there: it holds even when a later option is refused.
-            set_name(state, args.get(at + 1).unwrap_or_default())?;
-            at += 2;
-        } else if option.eq_ignore_ascii_case(b"auth") && args.len() > at + 2 {
-            return Err(Refusal::Unsupported {
-                name: "HELLO AUTH".to_owned(),
-                why: "authentication of clients is not supported yet",
-            }
-            .into());
-        } else {
-            // There the option is a C string.
-            let option = option.split(|byte| *byte == 0).next().unwrap_or_default();
-            return Err(redis(&[b"ERR Syntax error in HELLO option '", option, b"'"]).into());
+fn agree(sending: &Sending<'_>, state: &mut State, watching: Option<Rc<Link>>) -> Result<(), Stop> {
+    let link = match watching {
+        Some(link) => {
+            ask(sending, state, state.setting)?;
+            link
         }
+        None => sending.link(state, majority_owner(sending.turn.snapshot.weight))?,
+    };
+    let (name, refusal) = options(sending.request.args);
+    if let Some(name) = name {
+        state.name = name.to_vec();
     }
+    if let Some(refusal) = refusal {
+        return Err(refusal.into());
+    }
+    link.setting.set(state.setting);
     sending.enqueue(state, &link, Role::Whole, state.setting.protocol.hello());
     Ok(())
 }

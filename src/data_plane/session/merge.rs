@@ -198,7 +198,7 @@ fn array(elements: &[&[u8]]) -> Vec<u8> {
 }
 
 /// A server's reply to SCAN as the client gets it.
-fn scanned(cursor: Cursor, reply: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn scanned(cursor: Cursor, reply: &[u8]) -> Option<Vec<u8>> {
     let parts = elements(reply)?;
     let (server, keys) = match parts.as_slice() {
         [server, keys] => (payload(server)?, elements(keys)?),

@@ -15,7 +15,7 @@ mod lane;
 mod local;
 mod merge;
 mod output;
-mod queued_topics;
+mod queued;
 mod replay;
 mod replies;
 mod script;

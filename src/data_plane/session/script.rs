@@ -1,15 +1,16 @@
 //! How does a script get to a node that lacks it?
 //!
-//! Shell: in front of the first EVALSHA that names it on a link, on the same link. Not within a transaction, whose replies are
-//! counted.
+//! Shell: in front of the first EVALSHA that names it on a link, on the same link. What a transaction queues is loaded by
+//! another link first, as its own counts replies.
 
-use super::dispatch::{Sending, Stop};
+use super::dispatch::{Sending, Stall, Stop, with_room};
 use super::split;
 use super::state::State;
 use super::ticket::Role;
+use crate::cluster::Side;
 use crate::data_plane::command::{MergeKind, ScriptUse};
 use crate::data_plane::scripts;
-use crate::data_plane::upstream::Link;
+use crate::data_plane::upstream::{Lease, Link};
 use crate::resp::write_command;
 
 impl Sending<'_> {
@@ -37,6 +38,30 @@ impl Sending<'_> {
                 split::everywhere(self, state, MergeKind::First)
             }
         }
+    }
+
+    /// The same for what a transaction queues, whose own link takes nothing else: on another, and before it is queued.
+    pub(super) fn load_script(&self, state: &mut State, side: Side) -> Result<(), Stop> {
+        let route = &self.session.route;
+        let Some(id) = scripts::read_id(self.request.args.get(1).unwrap_or_default()) else {
+            return Ok(());
+        };
+        let Some(body) = route.scripts.body(route.shared_scripts(), &id) else {
+            return Ok(());
+        };
+        let link = match route.links(side).shared(route, state.setting) {
+            Lease::Ready(link) => with_room(&link, self.session)?,
+            Lease::Wait => return Err(Stall::Hold(side).into()),
+            Lease::Refused(_) => return Ok(()),
+        };
+        if link.scripts.borrow_mut().add(route.shared_scripts(), id) {
+            let mut request = Vec::new();
+            write_command(&mut request, &[b"SCRIPT", b"LOAD", &body]);
+            self.enqueue_as(state, &link, 0, Role::Script, &request);
+            state.transaction.loading = true;
+            return Err(Stall::Replies.into());
+        }
+        Ok(())
     }
 
     /// Loads the script on the link's node, once a link.

@@ -282,7 +282,7 @@ impl Session {
                 state.replies.piece(ticket.number, bytes)
             }
             Role::Part(index) => state.replies.part_piece(ticket.number, index, bytes),
-            Role::Own | Role::Unblock => {}
+            Role::Own | Role::Script | Role::Unblock => {}
         }
         drop(state);
         self.wake.wake();
@@ -311,13 +311,14 @@ impl Session {
                     state.replies.finish(ticket.number, bytes);
                 }
             }
-            Role::Exec if state.is_entry(ticket) => self.finish_entry(&mut state, bytes),
+            Role::Exec if state.is_entry(ticket) => self.finish_entry(&mut state, ticket, bytes),
             Role::Exec if whole => {
                 let bytes = state.transaction.exec_reply(bytes);
                 state.replies.finish(ticket.number, &bytes);
             }
             Role::Queued | Role::Exec => state.replies.finish(ticket.number, bytes),
             Role::Own => state.transaction.own_reply(bytes),
+            Role::Script => state.transaction.loading = false,
             Role::Unblock => {
                 if bytes == b":1\r\n" && state.unblock_asked {
                     state.unblocked = Some(ticket.number);
@@ -366,6 +367,7 @@ impl Session {
         match ticket.role {
             Role::Unblock => state.unblock_over(ticket.number, true),
             Role::Own => state.transaction.connection_lost(),
+            Role::Script => state.transaction.loading = false,
             Role::Queued => state.take_back(ticket, bytes),
             // Bounded: a command that kills its master must not go on to kill the next.
             _ if ticket.retry && ticket.refusals < REFUSALS_MAX => {
@@ -417,6 +419,7 @@ impl State {
         } = ticket;
         match role {
             Role::Own => self.transaction.connection_lost(),
+            Role::Script => self.transaction.loading = false,
             Role::Unblock => self.unblock_over(number, true),
             // The transaction cannot go on elsewhere; EXEC will say so.
             Role::Queued => {

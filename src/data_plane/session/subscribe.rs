@@ -79,7 +79,7 @@ impl Sending<'_> {
         names: impl Iterator<Item = &'n [u8]>,
     ) -> Result<(), Refusal> {
         let subscriptions = &state.subscriptions;
-        let queued = state.transaction.topics.size();
+        let queued = state.transaction.own.size();
         let (mut count, mut bytes) = (subscriptions.len() + queued.0, subscriptions.bytes() + queued.1);
         for name in names {
             if name.len() > TOPIC_BYTES_MAX {

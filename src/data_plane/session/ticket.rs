@@ -23,6 +23,8 @@ pub(crate) enum Role {
     Exec,
     /// The reply to something the proxy sent of its own: not for the client.
     Own,
+    /// The reply to a SCRIPT LOAD that the session's transaction waits for.
+    Script,
     /// The reply to a CLIENT UNBLOCK for the session's blocking command.
     Unblock,
 }
@@ -30,7 +32,7 @@ pub(crate) enum Role {
 impl Role {
     /// Whether its reply tells how fast the node is: not when it waits for an element, nor when no app asked.
     pub(crate) fn is_timed(self) -> bool {
-        !matches!(self, Self::Blocking | Self::Own | Self::Unblock)
+        !matches!(self, Self::Blocking | Self::Own | Self::Script | Self::Unblock)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::queued_topics::QueuedTopics;
+use super::queued::Queued;
 use crate::cluster::Side;
 use crate::data_plane::refusal::Refusal;
 use crate::resp::Protocol;
@@ -26,11 +26,13 @@ pub(crate) struct Transaction {
     pub(crate) refused: bool,
     /// Its connection is gone, or its slots have moved.
     pub(crate) lost: bool,
-    /// Commands it has queued, and those of them that the proxy answers.
+    /// Commands it has queued, and those of them that are the session's business.
     pub(crate) queued: usize,
-    pub(crate) topics: QueuedTopics,
-    /// Of the former, how many are not on the server, as there is no side yet.
-    pub(crate) kept_back: usize,
+    pub(crate) own: Queued,
+    /// What stands for the latter and is not on the server, as there is no side yet.
+    pub(crate) kept_back: Vec<Box<[u8]>>,
+    /// A script that its next command names is being given to the node.
+    pub(crate) loading: bool,
     /// Bytes of the messages it publishes: they are published at once.
     pub(crate) published_bytes: usize,
     /// Lowest and highest rank of the slots it touches.

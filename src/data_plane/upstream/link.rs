@@ -53,7 +53,8 @@ enum Phase {
 /// One connection to one node, for one database and protocol.
 pub(crate) struct Link {
     pub(crate) side: Side,
-    pub(crate) setting: Setting,
+    /// Of a private link a client may change it.
+    pub(crate) setting: Cell<Setting>,
     pub(crate) kind: LinkKind,
     pub(crate) node: Arc<NodeAddr>,
     pub(crate) wake: Wake,
@@ -76,7 +77,7 @@ impl Link {
     pub(super) fn new(side: Side, setting: Setting, kind: LinkKind, node: Arc<NodeAddr>) -> Rc<Self> {
         Rc::new(Self {
             side,
-            setting,
+            setting: Cell::new(setting),
             kind,
             node,
             wake: Wake::default(),

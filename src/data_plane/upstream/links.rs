@@ -198,7 +198,7 @@ impl Links {
     pub(crate) fn give_back(&self, link: Rc<Link>) {
         link.set_reader(None);
         let mut idle = self.idle.borrow_mut();
-        let pool = idle.entry(link.setting).or_default();
+        let pool = idle.entry(link.setting.get()).or_default();
         if link.is_ready() && link.is_idle() && pool.len() < IDLE_PRIVATE_LINKS_MAX {
             pool.push(link);
         } else {
@@ -272,7 +272,7 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
     let dial = Dial {
         node,
         auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
-        setting: link.setting,
+        setting: link.setting.get(),
         name: "switchback",
         wanted: Wanted::Master,
     };
@@ -308,7 +308,7 @@ async fn failed(route: &Rc<LocalRoute>, link: &Link, error: HandshakeError) {
         return;
     }
     match error {
-        HandshakeError::Database(text) => return links.refuse_database(link.setting, text),
+        HandshakeError::Database(text) => return links.refuse_database(link.setting.get(), text),
         HandshakeError::Protocol(text) => return links.refuse_resp3(text),
         _ => {}
     }
