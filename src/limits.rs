@@ -84,6 +84,10 @@ pub const FEW_PATTERNS: usize = 16;
 /// Steps that matching a large message's channel with all patterns may take: 100,000 of them, and a few milliseconds. Patterns
 /// that it does not get to are taken not to match.
 pub const MATCH_STEPS_MAX: usize = 4 * 1024 * 1024;
+/// Patterns of which a worker's link counts for more or fewer clients than one, as the reply to PUBLISH heeds them.
+pub const UNEVEN_PATTERNS_MAX: usize = 1000;
+/// Steps that matching a message's channel with those may take.
+pub const UNEVEN_STEPS_MAX: usize = 64 * 1024;
 /// How often a node is asked what it lets wait for a subscriber while messages are refused because of that.
 pub const LIMIT_ASKED_AGAIN: Duration = Duration::from_secs(1);
 /// How often a subscriber link looks whether its node is still there: one that has said nothing since is asked.

@@ -715,25 +715,53 @@ fn subscriptions_of_a_client_are_bounded() {
 }
 
 #[test]
-fn pubsub_tells_of_both_sides_and_counts_a_shared_link_once() {
+fn who_listens_is_told_in_clients_at_every_weight_whichever_worker_has_them() {
     let proxied = Proxied::start();
-    proxied.weight(50);
-    let mut client = subscribed(&proxied, "mine");
-    client.text("PSUBSCRIBE p*");
-    let mut on_old = proxied.old.client();
-    on_old.text("SUBSCRIBE theirs");
-    let mut on_new = proxied.new.client();
-    on_new.text("SUBSCRIBE others");
-    let mut asking = proxied.client();
-    let channels = asking.text("PUBSUB CHANNELS");
-    for channel in ["mine", "theirs", "others"] {
-        assert_eq!(channels.matches(channel).count(), 1, "{channels}");
+    let mut direct = [proxied.old.client(), proxied.new.client()];
+    for client in &mut direct {
+        client.text("SUBSCRIBE theirs");
     }
-    assert_eq!(
-        asking.text("PUBSUB NUMSUB mine theirs nobodys"),
-        r"*6\r\n$4\r\nmine\r\n:1\r\n$6\r\ntheirs\r\n:1\r\n$7\r\nnobodys\r\n:0\r\n"
-    );
-    assert_eq!(asking.text("PUBSUB NUMPAT"), ":1\\r\\n");
+    let mut asking = proxied.client();
+    for weight in [0, 50, 100] {
+        proxied.weight(weight);
+        let mut clients: Vec<Client> = (0..5).map(|_| subscribed(&proxied, "mine")).collect();
+        clients[0].text("PSUBSCRIBE mi*");
+        clients[1].text("PSUBSCRIBE mi*");
+        clients[2].text("SSUBSCRIBE mine");
+        assert_eq!(asking.text("PUBLISH mine m"), r":7\r\n", "at {weight}");
+        assert_eq!(asking.text("SPUBLISH mine m"), r":1\r\n", "at {weight}");
+        let theirs = if weight == 50 { 2 } else { 1 };
+        assert_eq!(
+            asking.text("PUBSUB NUMSUB mine theirs nobodys"),
+            format!(r"*6\r\n$4\r\nmine\r\n:5\r\n$6\r\ntheirs\r\n:{theirs}\r\n$7\r\nnobodys\r\n:0\r\n"),
+            "at {weight}"
+        );
+        assert_eq!(asking.text("PUBSUB NUMPAT"), r":1\r\n", "at {weight}");
+        assert_eq!(
+            asking.text("PUBSUB CHANNELS m*"),
+            r"*1\r\n$4\r\nmine\r\n",
+            "at {weight}"
+        );
+        assert_eq!(
+            asking.text("PUBSUB SHARDNUMSUB mine"),
+            r"*2\r\n$4\r\nmine\r\n:1\r\n",
+            "at {weight}"
+        );
+        // At once, though the subscription itself stays for a moment.
+        for client in &mut clients {
+            client.send(&[b"RESET"]);
+            while client.reply() != b"+RESET\r\n" {}
+        }
+        assert_eq!(asking.text("PUBLISH mine m"), r":0\r\n", "at {weight}");
+        assert_eq!(asking.text("SPUBLISH mine m"), r":0\r\n", "at {weight}");
+        assert_eq!(asking.text("PUBSUB NUMPAT"), r":0\r\n", "at {weight}");
+        assert_eq!(asking.text("PUBSUB CHANNELS m*"), r"*0\r\n", "at {weight}");
+        assert_eq!(
+            asking.text("PUBSUB NUMSUB mine"),
+            r"*2\r\n$4\r\nmine\r\n:0\r\n",
+            "at {weight}"
+        );
+    }
 }
 
 /// Old with two replicas, subscribed to there.
@@ -766,6 +794,16 @@ fn set_replicas(snapshot: &mut Snapshot, replicas: &[&Server]) {
         .map(|replica| replica.addr())
         .collect::<Vec<_>>()
         .into();
+}
+
+#[test]
+fn clients_that_hear_replicas_are_counted_though_the_master_knows_none() {
+    let (proxied, _replicas) = with_replicas();
+    let _clients: Vec<Client> = (0..4).map(|_| subscribed(&proxied, "news")).collect();
+    let mut asking = proxied.client();
+    assert_eq!(asking.text("PUBLISH news m"), r":4\r\n");
+    assert_eq!(asking.text("PUBSUB NUMSUB news"), r"*2\r\n$4\r\nnews\r\n:4\r\n");
+    assert_eq!(asking.text("PUBSUB CHANNELS"), r"*1\r\n$4\r\nnews\r\n");
 }
 
 #[test]

@@ -103,11 +103,13 @@ pub enum MergeKind {
     Sum,
     /// Arrays of 0 and 1 of equal length, the lesser of each pair: SCRIPT EXISTS.
     Least,
-    /// Integers, or arrays of equal shape: the larger of each pair of integers. PUBSUB NUMSUB, NUMPAT and SHARDNUMSUB:
-    /// the proxy's links count on both sides, so that a sum would count them twice.
-    Greatest,
-    /// Arrays one after the other, each element once: PUBSUB CHANNELS.
-    Union,
+    /// PUBSUB CHANNELS and SHARDCHANNELS: names, each once. Like the two that follow it is put right at every weight: nodes
+    /// know the proxy's links, and the app means its clients.
+    Channels(TopicKind),
+    /// PUBSUB NUMSUB and SHARDNUMSUB: how many listen to each.
+    Subscribers(TopicKind),
+    /// PUBSUB NUMPAT: a number of patterns.
+    Patterns,
     /// Both do the same and say the same (`OK`, a SHA1, a library's name): the first reply, once both are there.
     First,
 }

@@ -76,7 +76,10 @@ impl Spec {
             (self.keys, self.intent),
             (
                 KeyRule::None,
-                Intent::Forward | Intent::Everywhere(MergeKind::Greatest | MergeKind::Union)
+                Intent::Forward
+                    | Intent::Everywhere(
+                        MergeKind::Channels(_) | MergeKind::Subscribers(_) | MergeKind::Patterns
+                    )
             )
         );
         self.has(flags::READONLY) || (keyless && !self.may_write())

@@ -176,6 +176,9 @@ impl Hub {
     pub(super) fn adopt(&self, route: &Rc<LocalRoute>, link: Rc<SubscriberLink>) {
         for topic in self.all() {
             topic.take_over(link.side, true);
+            if matches!(topic.stage(link.side), Stage::Muted | Stage::Confirmed) {
+                link.count(&topic);
+            }
         }
         link.is_prepared.set(false);
         *self.feed(link.side).present.borrow_mut() = Some(Rc::clone(&link));

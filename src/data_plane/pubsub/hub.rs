@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::GAP_CHANNEL;
+use super::audience::Share;
 use super::delivery::{Delivery, Head, message};
 use super::feed::Feed;
 use super::gap::Gap;
@@ -114,7 +115,8 @@ impl Hub {
             return topic;
         }
         let is_local = kind == TopicKind::Channel && name == GAP_CHANNEL;
-        let topic = Topic::new(kind, name, is_local, self.next_topic());
+        let share = (!is_local).then(|| Share::new(&route.pubsub().audience, kind, name));
+        let topic = Topic::new(kind, name, share, self.next_topic());
         self.topics[at(kind)]
             .borrow_mut()
             .insert(Rc::clone(&topic.name), Rc::clone(&topic));
@@ -250,7 +252,10 @@ impl Hub {
         let expected = link.answered();
         let is_error = reply.first() == Some(&b'-');
         match expected.ok_or_else(|| garbage("an answer that nobody asked for"))? {
-            Expected::Unsubscribed { is_pattern } => self.pattern_answered(route, link, is_pattern),
+            Expected::Unsubscribed { is_pattern, number } => {
+                link.uncount(number);
+                self.pattern_answered(route, link, is_pattern);
+            }
             Expected::Pong { number, asked } => {
                 link.passed.set(link.passed.get().max(number));
                 if link.role == NodeRole::Master {
@@ -273,6 +278,9 @@ impl Hub {
                 } else if is_error {
                     self.refused(&topic, reply);
                 } else if link.is_prepared.get() || self.feed(link.side).is_present(link) {
+                    if !link.is_prepared.get() {
+                        link.count(&topic);
+                    }
                     if link.is_muted.get() {
                         topic.set_stage_on(link, Stage::Muted);
                     } else {

@@ -165,6 +165,7 @@ impl Hub {
     fn leave_link(&self, link: Rc<SubscriberLink>, epoch: Epoch, now: Instant, is_proven: bool) {
         let feed = self.feed(link.side);
         self.unconfirm(link.side);
+        link.uncount_all();
         link.wishes.borrow_mut().clear();
         let outage = feed.outage.get();
         if self.is_needed() && !is_proven {

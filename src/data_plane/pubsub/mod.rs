@@ -4,6 +4,7 @@
 //! one link there, and shared by all its clients. While a route has two sides both are subscribed to, whatever the
 //! weight: a message is published on one of them, so it is delivered once, whoever changes the weight and whenever.
 
+mod audience;
 mod ceiling;
 mod delivery;
 mod feed;
@@ -24,6 +25,7 @@ pub(crate) mod subscriber_link;
 mod topic;
 mod weights;
 
+pub(crate) use audience::{Correction, Listing, is_own};
 pub(crate) use ceiling::Overload;
 pub(crate) use delivery::{Delivery, confirmation, pong};
 pub use gap::Gap;

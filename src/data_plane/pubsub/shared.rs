@@ -1,6 +1,6 @@
 //! What do the hubs of all workers know of each other?
 //!
-//! Shell: how far each has got after a change, a line on which gaps are told, and what is too large. The lock is taken when a worker starts
+//! Shell: how far each has got after a change, a line on which gaps are told, what is too large, and who listens. The lock is taken when a worker starts
 //! and while a change settles, never on a message's or a request's path.
 
 use std::fmt;
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
 
+use super::audience::Audience;
 use super::ceiling::Ceiling;
 use super::gap::Gap;
 use crate::limits::GAPS_QUEUED_MAX;
@@ -35,6 +36,7 @@ pub struct PubSubShared {
     workers: Mutex<Vec<Arc<Marks>>>,
     gaps: broadcast::Sender<Arc<Gap>>,
     pub(crate) ceiling: Ceiling,
+    pub(crate) audience: Arc<Audience>,
 }
 
 impl Default for PubSubShared {
@@ -43,6 +45,7 @@ impl Default for PubSubShared {
             workers: Mutex::default(),
             gaps: broadcast::Sender::new(GAPS_QUEUED_MAX),
             ceiling: Ceiling::default(),
+            audience: Arc::default(),
         }
     }
 }

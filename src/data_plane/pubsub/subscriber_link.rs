@@ -17,10 +17,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
+use rustc_hash::FxHashMap;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::audience::Counted;
 use super::delivery::{Delivery, head};
 use super::heir::Proof;
 use super::large::ASK_ALLOWANCE;
@@ -61,6 +63,8 @@ pub(super) enum Expected {
     },
     Unsubscribed {
         is_pattern: bool,
+        /// The topic's.
+        number: u64,
     },
     Pong {
         number: u64,
@@ -110,6 +114,8 @@ pub(super) struct SubscriberLink {
     pub(super) proof: Cell<Proof>,
     /// Marks published on the master that have not come through, oldest first.
     pub(super) marks: RefCell<VecDeque<Mark>>,
+    /// The topics on which its node counts it, by number.
+    counted: RefCell<FxHashMap<u64, Counted>>,
 }
 
 /// A mark that is under way.
@@ -146,6 +152,7 @@ impl SubscriberLink {
             is_prepared: Cell::new(false),
             proof: Cell::new(Proof::Unasked),
             marks: RefCell::default(),
+            counted: RefCell::default(),
         })
     }
 
@@ -163,8 +170,27 @@ impl SubscriberLink {
         self.wake.wake();
     }
 
+    /// The node counts it among the topic's subscribers.
+    pub(super) fn count(&self, topic: &Rc<Topic>) {
+        let mut counted = self.counted.borrow_mut();
+        if !counted.contains_key(&topic.number) {
+            counted.extend(Counted::new(topic, self.side, self.role).map(|it| (topic.number, it)));
+        }
+    }
+
+    /// It does so no more.
+    pub(super) fn uncount(&self, number: u64) {
+        self.counted.borrow_mut().remove(&number);
+    }
+
+    /// What its node counts is of no interest any more.
+    pub(super) fn uncount_all(&self) {
+        self.counted.take();
+    }
+
     /// Ends it; what still comes is not read.
     pub(super) fn close(&self) {
+        self.uncount_all();
         self.phase.set(Phase::Closed);
         self.wake.wake();
     }
@@ -202,8 +228,11 @@ impl SubscriberLink {
             TopicKind::Pattern => b"PUNSUBSCRIBE",
             TopicKind::Shard => b"SUNSUBSCRIBE",
         };
-        let is_pattern = topic.kind == TopicKind::Pattern;
-        self.send(&[word, &topic.name], Expected::Unsubscribed { is_pattern });
+        let expected = Expected::Unsubscribed {
+            is_pattern: topic.kind == TopicKind::Pattern,
+            number: topic.number,
+        };
+        self.send(&[word, &topic.name], expected);
     }
 
     /// Asks what the node lets wait for a subscriber; not allowed once there is a subscription.
@@ -285,7 +314,7 @@ pub(super) async fn drive(
         io.poll(link, route, cx)
     })
     .await;
-    link.phase.set(Phase::Closed);
+    link.close();
     result
 }
 

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::audience::Share;
 use super::delivery::Delivery;
 use super::pending::Pending;
 use super::subscriber_link::SubscriberLink;
@@ -55,23 +56,27 @@ pub(crate) struct Topic {
     pub(super) idle_since: Cell<Option<Instant>>,
     /// It is in the queue of those that linger.
     pub(super) is_lingering: Cell<bool>,
+    /// What it adds to the audience of all workers; `None` when it is local.
+    pub(super) share: Option<Share>,
 }
 
 impl Topic {
-    pub(super) fn new(kind: TopicKind, name: &[u8], is_local: bool, number: u64) -> Rc<Self> {
+    /// Without a `share` it is the proxy's own.
+    pub(super) fn new(kind: TopicKind, name: &[u8], share: Option<Share>, number: u64) -> Rc<Self> {
         let slot = (kind != TopicKind::Pattern).then(|| Slot::of(name));
         Rc::new(Self {
             kind,
             name: Rc::from(name),
             number,
             slot,
-            is_local,
+            is_local: share.is_none(),
             stages: [Stage::Absent, Stage::Absent].map(Cell::new),
             prepared: [Stage::Absent, Stage::Absent].map(Cell::new),
             listeners: RefCell::default(),
             waiting: RefCell::default(),
             idle_since: Cell::new(None),
             is_lingering: Cell::new(false),
+            share,
         })
     }
 
@@ -115,6 +120,9 @@ impl Topic {
             since,
         });
         self.idle_since.set(None);
+        if let Some(share) = &self.share {
+            share.change(1);
+        }
         listeners.len() - 1
     }
 
@@ -123,6 +131,9 @@ impl Topic {
         let mut listeners = self.listeners.borrow_mut();
         if place < listeners.len() {
             listeners.swap_remove(place);
+            if let Some(share) = &self.share {
+                share.change(-1);
+            }
         }
         if let Some(moved) = listeners.get(place) {
             moved.session.has_moved(self, place);

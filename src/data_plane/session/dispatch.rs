@@ -308,6 +308,7 @@ impl Sending<'_> {
         let private = link.kind == LinkKind::Private && !matches!(role, Role::Whole | Role::Part(_));
         let reads = self.class.may_retry && !private;
         let policy = || route.on_uncertain(self.class.is_publish) == OnUncertain::Retry;
+        let is_publish = self.class.is_publish && matches!(role, Role::Whole);
         let ticket = Ticket {
             session: Rc::clone(self.session),
             side: link.side,
@@ -315,7 +316,8 @@ impl Sending<'_> {
             number,
             role,
             reads,
-            is_publish: self.class.is_publish && matches!(role, Role::Whole),
+            is_publish,
+            surplus: if is_publish { self.surplus(link.side) } else { 0 },
             retry: reads || (!private && policy()),
             refusals: self.request.again.map_or(0, |again| again.refusals),
             at_micros: self.turn.now_micros,

@@ -7,11 +7,12 @@ use std::collections::HashSet;
 
 use super::cursor::Cursor;
 use crate::cluster::Side;
+use crate::data_plane::pubsub::{Correction, Listing, is_own};
 use crate::resp::ReplyScanner;
 use crate::routing::{Slot, Weight, owner};
 
 /// What is made of the parts' replies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MergeKind {
     /// Arrays whose elements go to the places of their keys: MGET.
     Places,
@@ -21,10 +22,12 @@ pub(crate) enum MergeKind {
     First,
     /// Arrays of integers of which each element is the smallest: SCRIPT EXISTS.
     Least,
-    /// Integers, or arrays of equal shape, of which each integer is the largest: PUBSUB NUMSUB.
-    Greatest,
-    /// Arrays one after another, each element once: PUBSUB CHANNELS.
-    Union,
+    /// Arrays one after another, each element once, but for what is hidden, and more behind them: PUBSUB CHANNELS.
+    Channels(Listing),
+    /// Arrays of names and integers, which add up when each has been put right: PUBSUB NUMSUB.
+    Subscribers(Vec<Correction>),
+    /// Integers that add up when each has been put right: PUBSUB NUMPAT.
+    Patterns(Correction),
     /// One part, of which the keys are told that its side owned when the scan began: SCAN.
     Scan(Cursor),
     /// Arrays of keys one after another, of each side those that it owned: KEYS.
@@ -112,7 +115,11 @@ impl Merge {
     pub(crate) fn empty_reply(&self) -> &'static [u8] {
         match self.kind {
             MergeKind::Sum => b":0\r\n",
-            MergeKind::Places | MergeKind::Least | MergeKind::Greatest | MergeKind::Union => b"*0\r\n",
+            MergeKind::Places
+            | MergeKind::Least
+            | MergeKind::Channels(_)
+            | MergeKind::Subscribers(_)
+            | MergeKind::Patterns(_) => b"*0\r\n",
             // Their parts are never without a server: see `keyspace`.
             MergeKind::First | MergeKind::Scan(_) | MergeKind::Keys { .. } | MergeKind::Random { .. } => b"",
         }
@@ -125,19 +132,20 @@ impl Merge {
         if let Some(error) = replies.iter().find(|reply| reply.first() == Some(&b'-')) {
             return Some(error.to_vec());
         }
-        let merged = match self.kind {
+        let merged = match &self.kind {
             MergeKind::Sum => sum(&replies),
             MergeKind::First => replies
                 .iter()
                 .find(|reply| !reply.is_empty())
                 .map(|reply| reply.to_vec()),
             MergeKind::Least => least(&replies),
-            MergeKind::Greatest => greatest(&replies),
-            MergeKind::Union => union(&replies),
+            MergeKind::Channels(listing) => channels(&replies, listing),
+            MergeKind::Subscribers(corrections) => subscribers(&replies, corrections),
+            MergeKind::Patterns(correction) => patterns(&replies, correction),
             MergeKind::Places => self.place(&replies),
-            MergeKind::Scan(cursor) => replies.first().and_then(|reply| scanned(cursor, reply)),
-            MergeKind::Keys { weight } => self.keys(&replies, weight),
-            MergeKind::Random { weight, first, null } => Some(self.random(&replies, weight, first, null)),
+            MergeKind::Scan(cursor) => replies.first().and_then(|reply| scanned(*cursor, reply)),
+            MergeKind::Keys { weight } => self.keys(&replies, *weight),
+            MergeKind::Random { weight, first, null } => Some(self.random(&replies, *weight, *first, null)),
         };
         Some(merged.unwrap_or_else(|| b"-ERR the sides' replies do not fit together\r\n".to_vec()))
     }
@@ -263,43 +271,76 @@ fn least(replies: &[&[u8]]) -> Option<Vec<u8>> {
     Some(array(&least?))
 }
 
-/// A side that was left (`*0`) counts for nothing.
-fn greatest(replies: &[&[u8]]) -> Option<Vec<u8>> {
-    let mut greatest: Option<Vec<u8>> = None;
-    for reply in replies.iter().filter(|reply| **reply != b"*0\r\n") {
-        let before = greatest.take();
-        greatest = Some(match &before {
-            None => reply.to_vec(),
-            Some(before) if before.first() == Some(&b':') => larger(before, reply).to_vec(),
-            Some(before) => {
-                let (before, these) = (elements(before)?, elements(reply)?);
-                let pairs = before.iter().zip(&these).map(|(a, b)| larger(a, b));
-                (before.len() == these.len()).then(|| array(&pairs.collect::<Vec<_>>()))?
-            }
-        });
-    }
-    Some(greatest.unwrap_or_else(|| b"*0\r\n".to_vec()))
+/// A side's count without our links there; a side that was left (`*0`) counts for nothing.
+fn others(side: usize, count: i64, correction: &Correction) -> i64 {
+    let links = correction.links.get(side).copied().unwrap_or(0);
+    count.saturating_sub(links).max(0)
 }
 
-/// The larger of two integers; the first of two other values, which are the same.
-fn larger<'a>(a: &'a [u8], b: &'a [u8]) -> &'a [u8] {
-    match (integer(a), integer(b)) {
-        (Some(first), Some(second)) if first < second => b,
-        _ => a,
+fn subscribers(replies: &[&[u8]], corrections: &[Correction]) -> Option<Vec<u8>> {
+    let mut names: Vec<&[u8]> = Vec::new();
+    let mut counts: Vec<i64> = corrections.iter().map(|correction| correction.clients).collect();
+    for (side, reply) in replies
+        .iter()
+        .enumerate()
+        .filter(|(_, reply)| **reply != b"*0\r\n")
+    {
+        let elements = elements(reply)?;
+        let (pairs, _) = elements.as_chunks::<2>();
+        if pairs.len() != corrections.len() {
+            return None;
+        }
+        for (count, ([_, told], correction)) in counts.iter_mut().zip(pairs.iter().zip(corrections)) {
+            *count += others(side, integer(told)?, correction);
+        }
+        names = pairs.iter().map(|[name, _]| *name).collect();
     }
+    let counts: Vec<Vec<u8>> = counts
+        .iter()
+        .map(|count| format!(":{count}\r\n").into_bytes())
+        .collect();
+    let pairs = names
+        .iter()
+        .zip(&counts)
+        .flat_map(|(name, count)| [*name, &**count]);
+    Some(array(&pairs.collect::<Vec<_>>()))
 }
 
-fn union(replies: &[&[u8]]) -> Option<Vec<u8>> {
+fn patterns(replies: &[&[u8]], correction: &Correction) -> Option<Vec<u8>> {
+    let mut total = correction.clients;
+    for (side, reply) in replies
+        .iter()
+        .enumerate()
+        .filter(|(_, reply)| **reply != b"*0\r\n")
+    {
+        total += others(side, integer(reply)?, correction);
+    }
+    Some(format!(":{total}\r\n").into_bytes())
+}
+
+fn channels(replies: &[&[u8]], listing: &Listing) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     let mut seen = HashSet::new();
     for reply in replies {
-        all.extend(
-            elements(reply)?
-                .into_iter()
-                .filter(|element| seen.insert(*element)),
-        );
+        for element in elements(reply)? {
+            let name = bulk(element)?;
+            if !is_own(name) && !listing.hidden.contains(name) && seen.insert(name) {
+                all.push(element);
+            }
+        }
     }
+    let more = listing.more.iter().filter(|name| !seen.contains(&***name));
+    let more: Vec<Vec<u8>> = more
+        .map(|name| [format!("${}\r\n", name.len()).as_bytes(), name, b"\r\n"].concat())
+        .collect();
+    all.extend(more.iter().map(Vec::as_slice));
     Some(array(&all))
+}
+
+/// What a bulk string holds.
+fn bulk(element: &[u8]) -> Option<&[u8]> {
+    let header = memchr::memchr(b'\n', element)? + 1;
+    element.get(header..)?.strip_suffix(b"\r\n")
 }
 
 /// The elements of an array reply, each as its bytes.
@@ -376,23 +417,39 @@ mod tests {
     }
 
     #[test]
-    fn what_both_sides_count_is_counted_once() {
+    fn the_proxy_s_links_are_left_out_and_its_clients_counted_once() {
         let numsub = |count| format!("*4\r\n$1\r\na\r\n:{count}\r\n$1\r\nb\r\n:0\r\n");
+        let corrections = || {
+            let of_a = Correction {
+                links: [2, 1],
+                clients: 5,
+            };
+            MergeKind::Subscribers(vec![of_a, Correction::default()])
+        };
         assert_eq!(
-            merged(MergeKind::Greatest, &[(&[], &numsub(1)), (&[], &numsub(2))]),
-            numsub(2)
+            merged(corrections(), &[(&[], &numsub(3)), (&[], &numsub(1))]),
+            numsub(6)
         );
         assert_eq!(
-            merged(MergeKind::Greatest, &[(&[], ":3\r\n"), (&[], "*0\r\n")]),
-            ":3\r\n"
+            merged(corrections(), &[(&[], &numsub(3)), (&[], "*0\r\n")]),
+            numsub(6)
         );
+        let of_patterns = MergeKind::Patterns(Correction {
+            links: [3, 0],
+            clients: 2,
+        });
+        assert_eq!(merged(of_patterns, &[(&[], ":3\r\n"), (&[], "*0\r\n")]), ":2\r\n");
+        let listing = Listing {
+            hidden: [b"c".to_vec()].into(),
+            more: vec![b"a".to_vec(), b"d".to_vec()],
+        };
         let parts: [(&[u32], &str); 2] = [
-            (&[], "*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
-            (&[], "*2\r\n$1\r\nc\r\n$1\r\na\r\n"),
+            (&[], "*2\r\n$1\r\na\r\n$17\r\n__switchback:mark\r\n"),
+            (&[], "*3\r\n$1\r\nc\r\n$1\r\na\r\n$1\r\nb\r\n"),
         ];
         assert_eq!(
-            merged(MergeKind::Union, &parts),
-            "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"
+            merged(MergeKind::Channels(listing), &parts),
+            "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nd\r\n"
         );
     }
 

@@ -89,22 +89,66 @@ pub(super) fn everywhere(
         return sending.forward(state, side);
     }
     if let Some(only) = only {
-        return sending.forward(state, only);
+        return match correction(sending, kind) {
+            Some(kind) => one_side(sending, state, only, kind),
+            None => sending.forward(state, only),
+        };
     }
     let old = sending.link_by_size(state, Side::Old)?;
     let new = sending.link_by_size(state, Side::New)?;
-    let kind = match kind {
+    let kind = correction(sending, kind).unwrap_or(match kind {
         command::MergeKind::Sum => MergeKind::Sum,
         command::MergeKind::Least => MergeKind::Least,
-        command::MergeKind::First => MergeKind::First,
-        command::MergeKind::Greatest => MergeKind::Greatest,
-        command::MergeKind::Union => MergeKind::Union,
-    };
+        _ => MergeKind::First,
+    });
     let merge = Merge::new(kind, [Vec::new(), Vec::new()]);
     let number = sending.open_merge(state, merge);
     sending.enqueue_as(state, &old, number, Role::Part(0), sending.request.bytes);
     sending.enqueue_as(state, &new, number, Role::Part(1), sending.request.bytes);
     Ok(())
+}
+
+/// Asks one side, and puts right what it says.
+fn one_side(sending: &Sending<'_>, state: &mut State, only: Side, kind: MergeKind) -> Result<(), Stop> {
+    let link = sending.link_by_size(state, only)?;
+    let merge = Merge::new(kind, [Vec::new(), Vec::new()]);
+    let left = merge.empty_reply();
+    let number = sending.open_merge(state, merge);
+    state.replies.part_finish(number, part_of(only.other()), left);
+    sending.enqueue_as(
+        state,
+        &link,
+        number,
+        Role::Part(part_of(only)),
+        sending.request.bytes,
+    );
+    Ok(())
+}
+
+fn part_of(side: Side) -> u16 {
+    match side {
+        Side::Old => 0,
+        Side::New => 1,
+    }
+}
+
+/// What has to be put right in the nodes' words, for questions about who listens.
+fn correction(sending: &Sending<'_>, kind: command::MergeKind) -> Option<MergeKind> {
+    let audience = &sending.session.route.pubsub().audience;
+    let args = sending.request.args;
+    match kind {
+        command::MergeKind::Channels(kind) => {
+            let side = majority_owner(sending.turn.snapshot.weight);
+            Some(MergeKind::Channels(audience.of_channels(kind, args.get(2), side)))
+        }
+        command::MergeKind::Subscribers(kind) => {
+            let names = args.iter().skip(2);
+            let corrections = names.map(|name| audience.of_topic(kind, name));
+            Some(MergeKind::Subscribers(corrections.collect()))
+        }
+        command::MergeKind::Patterns => Some(MergeKind::Patterns(audience.of_patterns())),
+        _ => None,
+    }
 }
 
 fn merge(kind: command::SplitKind, owned_by_new: &[bool]) -> Merge {

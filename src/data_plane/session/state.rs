@@ -24,7 +24,7 @@ use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, Setting};
 use crate::data_plane::wake::Wake;
 use crate::limits::{PRIVATE_OUTPUT_BYTES, REFUSALS_MAX};
-use crate::resp::write_command;
+use crate::resp::{parse_i64, write_command};
 use crate::routing::{Epoch, Slot, Snapshot, Weight};
 
 /// The two ends of a client's connection.
@@ -225,6 +225,7 @@ impl Session {
             number,
             role: Role::Unblock,
             is_publish: false,
+            surplus: 0,
             reads: false,
             retry: false,
             refusals: 0,
@@ -260,6 +261,7 @@ impl Session {
             number: 0,
             role: Role::Own,
             is_publish: false,
+            surplus: 0,
             reads: false,
             retry: false,
             refusals: 0,
@@ -300,6 +302,11 @@ impl Session {
             self.route.stats.publish_failed[ticket.side.index()].fetch_add(1, Ordering::Relaxed);
         }
         match ticket.role {
+            Role::Whole if ticket.surplus != 0 => {
+                state
+                    .replies
+                    .finish(ticket.number, &corrected(bytes, ticket.surplus));
+            }
             Role::Whole => state.replies.finish(ticket.number, bytes),
             Role::Part(index) => state.replies.part_finish(ticket.number, index, bytes),
             Role::Blocking => {
@@ -469,5 +476,16 @@ impl State {
         } else {
             self.broken = true;
         }
+    }
+}
+
+/// The reply to a PUBLISH, as a number of clients; an error stays as it is.
+fn corrected(reply: &[u8], surplus: i32) -> Vec<u8> {
+    let digits = reply
+        .strip_prefix(b":")
+        .and_then(|rest| rest.strip_suffix(b"\r\n"));
+    match digits.and_then(parse_i64) {
+        Some(count) => format!(":{}\r\n", count.saturating_add(i64::from(surplus)).max(0)).into_bytes(),
+        None => reply.to_vec(),
     }
 }

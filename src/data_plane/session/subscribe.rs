@@ -159,11 +159,26 @@ impl Sending<'_> {
         }
     }
 
+    /// How many more clients hear the PUBLISH than its node counts.
+    #[inline]
+    pub(super) fn surplus(&self, side: Side) -> i32 {
+        let channel = self.request.args.get(1).unwrap_or_default();
+        let kind = match self.is_shard() {
+            true => TopicKind::Shard,
+            false => TopicKind::Channel,
+        };
+        let surplus = self.session.route.pubsub().audience.surplus(side, kind, channel);
+        i32::try_from(surplus).unwrap_or(0)
+    }
+
+    fn is_shard(&self) -> bool {
+        self.class.spec.is_some_and(|spec| spec.name == "spublish")
+    }
+
     fn has_bearers_if_large(&self, bytes: usize) -> Result<(), Refusal> {
         let route = &self.session.route;
         let channel = self.request.args.get(1).unwrap_or_default();
-        let is_shard = self.class.spec.is_some_and(|spec| spec.name == "spublish");
-        let checked = route.pubsub().ceiling.check(channel, is_shard, bytes);
+        let checked = route.pubsub().ceiling.check(channel, self.is_shard(), bytes);
         checked.map_err(|overload| {
             route.hub.ask_again(route, &overload);
             Refusal::MessageOverload(overload)

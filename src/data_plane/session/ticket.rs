@@ -47,6 +47,8 @@ pub(crate) struct Ticket {
     pub(crate) role: Role,
     /// It is a PUBLISH or SPUBLISH outside a transaction.
     pub(crate) is_publish: bool,
+    /// For a PUBLISH: how many more clients hear it than its node counts.
+    pub(crate) surplus: i32,
     /// It only reads: sending it again does no harm.
     pub(crate) reads: bool,
     /// Policy allows a second send of a command that was sent and never answered.
