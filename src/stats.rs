@@ -2,7 +2,7 @@
 //!
 //! Shell: relaxed atomics; a worker adds up locally and flushes once per turn of its loop, never per command.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Buckets of the latency histograms.
@@ -38,6 +38,8 @@ pub struct RouteStats {
     pub origin: Instant,
     /// Client connections open now.
     pub clients: AtomicUsize,
+    /// The control plane's word, for clients that ask: the route stays at 0 until an operator arms it.
+    pub latched: AtomicBool,
     /// Clients with a command waiting for a usable master.
     pub held: AtomicUsize,
     /// Waits for a usable master that are over.
@@ -79,6 +81,7 @@ impl Default for RouteStats {
         Self {
             origin: Instant::now(),
             clients: AtomicUsize::default(),
+            latched: AtomicBool::default(),
             held: AtomicUsize::default(),
             holds: Latencies::default(),
             commands: Default::default(),

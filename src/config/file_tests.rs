@@ -68,6 +68,7 @@ listen = ["127.0.0.1:6400"]
 old = "redis://app:hunter2@10.0.0.1"
 weight = 120.5
 uncertain = "maybe"
+allow = ["debug", "get"]
 colour = "red"
 
 [route.guard.heartbeat_delay]
@@ -86,13 +87,14 @@ weight = 5
         "route[a].old (line 9): found \"redis://***@10.0.0.1\": a port is missing",
         "route[a].weight (line 10): found 120.5; allowed: a percentage from 0 to 100",
         "route[a].uncertain (line 11): found \"maybe\"; allowed: \"error\" or \"retry\"",
-        "route[a].colour (line 12): unknown key; allowed: name, listen, old,",
-        "route[a].guard.heartbeat_delay.limit (line 15): found \"0ms\"; allowed: a duration such as \"250ms\", \
+        "route[a].allow[1] (line 12): found \"get\"; allowed: \"debug\" or \"failover\" or",
+        "route[a].colour (line 13): unknown key; allowed: name, listen, old,",
+        "route[a].guard.heartbeat_delay.limit (line 16): found \"0ms\"; allowed: a duration such as \"250ms\", \
          \"5s\" or \"2m\", from 10ms to 10m",
-        "route[1].name (line 18): found \"a\", which route[a] has already",
-        "route[1].listen[0] (line 19): found \"127.0.0.1:6400\", which route[a].listen[0] has already",
-        "route[1].listen[1] (line 19): found an integer; allowed: an IP address and a port",
-        "route[1].weight (line 21): found 5.00, but the route has no `new`; allowed: 0, or a `new`",
+        "route[1].name (line 19): found \"a\", which route[a] has already",
+        "route[1].listen[0] (line 20): found \"127.0.0.1:6400\", which route[a].listen[0] has already",
+        "route[1].listen[1] (line 20): found an integer; allowed: an IP address and a port",
+        "route[1].weight (line 22): found 5.00, but the route has no `new`; allowed: 0, or a `new`",
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, expected) in lines.iter().zip(expected) {
@@ -105,6 +107,7 @@ fn what_is_said_is_what_holds() {
     let route = plain_with(
         "new = 'redis://h:2'\nweight = 12.25\nsubscribe_to = 'replica'\nuncertain = 'retry'\n\
          uncertain_publish = 'error'\n\
+         allow = ['replicaof', 'debug', 'debug']\n\
          guard.probe_interval = '1s'\nguard.stale_after = '5s'\nguard.tilt_for = '3s'\n\
          guard.resync_loop = { limit = 7, for = '1s', clear_for = '2s', window = '3s', action = 'warn' }\n\
          guard.offset_lag = { limit = '1500ms', action_old = 'off' }\n\
@@ -117,6 +120,7 @@ fn what_is_said_is_what_holds() {
     assert_eq!(route.subscribe_to, SubscribeTo::Replica);
     assert_eq!(route.uncertain, OnUncertain::Retry);
     assert_eq!(route.uncertain_publish, OnUncertain::Error);
+    assert_eq!(route.allow, ["debug", "replicaof"]);
     assert_eq!(route.guard.probe_interval, Duration::from_secs(1));
     assert_eq!(route.guard.stale_after, Duration::from_secs(5));
     assert_eq!(route.guard.tilt_for, Duration::from_secs(3));

@@ -78,6 +78,7 @@ pub fn from_flags(flags: &Flags, around: &Surroundings<'_>) -> Result<Config, Fa
         subscribe_to: SubscribeTo::Master,
         uncertain: OnUncertain::Error,
         uncertain_publish: OnUncertain::Retry,
+        allow: Vec::new(),
         guard: GuardConfig::default(),
         ramp: RampConfig::default(),
         limits: RouteLimits::default(),

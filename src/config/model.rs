@@ -88,6 +88,8 @@ pub struct RouteConfig {
     pub uncertain: OnUncertain,
     /// The same for PUBLISH and SPUBLISH.
     pub uncertain_publish: OnUncertain,
+    /// Commands passed on though they are refused by default, by their names in lower case.
+    pub allow: Vec<&'static str>,
     /// What the guard measures and does.
     pub guard: GuardConfig,
     /// By which steps, and when, its weight rises.

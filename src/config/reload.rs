@@ -65,6 +65,7 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
         subscribe_to,
         uncertain,
         uncertain_publish,
+        allow,
         guard: _,
         ramp: _,
         limits: _,
@@ -74,6 +75,7 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
         ("subscribe_to", *subscribe_to != new.subscribe_to),
         ("uncertain", *uncertain != new.uncertain),
         ("uncertain_publish", *uncertain_publish != new.uncertain_publish),
+        ("allow", *allow != new.allow),
     ];
     report_changed(path, &differs, report);
     compare_side(path, Side::Old, Some(old_side), Some(&new.old), report);

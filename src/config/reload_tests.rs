@@ -56,6 +56,7 @@ fn every_difference_that_needs_a_restart_is_named() {
         subscribe_to = 'replica'
         uncertain = 'retry'
         uncertain_publish = 'error'
+        allow = ['debug']
         [[route]]
         name = 'c'
         listen = ['127.0.0.1:2']
@@ -74,6 +75,7 @@ fn every_difference_that_needs_a_restart_is_named() {
             "route[a].subscribe_to",
             "route[a].uncertain",
             "route[a].uncertain_publish",
+            "route[a].allow",
             "route[a].old_auth",
             "route[a].new",
             "route[a].new_sentinel_auth",

@@ -13,6 +13,7 @@ use super::taken::Taken;
 use super::text::{ADDRESS_ALLOWED, NAME_ALLOWED, address, is_name, weight};
 use super::{guard, ramp, route_limits, side};
 use crate::cluster::Side;
+use crate::data_plane::command::allowable;
 use crate::limits::LISTEN_MAX;
 use crate::routing::Weight;
 
@@ -32,6 +33,7 @@ pub(super) const ROUTE: Keys = Keys {
         "subscribe_to",
         "uncertain",
         "uncertain_publish",
+        "allow",
         "guard",
         "ramp",
         "limits",
@@ -66,6 +68,7 @@ pub(super) fn read(route: &Section<'_>, around: &Surroundings<'_>, taken: &mut T
         }),
         uncertain: uncertain("uncertain", OnUncertain::Error),
         uncertain_publish: uncertain("uncertain_publish", OnUncertain::Retry),
+        allow: allow(route),
         guard: guard::read(route.section("guard", guard::GUARD).as_ref()),
         ramp: ramp::read(route.section("ramp", ramp::RAMP).as_ref()),
         limits: route_limits::read(route.section("limits", route_limits::LIMITS).as_ref()),
@@ -101,6 +104,23 @@ fn listen(route: &Section<'_>, taken: &mut Taken) -> Option<Vec<SocketAddr>> {
     }
     let addresses: Vec<_> = items.iter().map(|item| listen_address(item, taken)).collect();
     addresses.into_iter().collect()
+}
+
+/// Commands that work on a connection of one's own, and are refused by default for what they do to a server.
+fn allow(route: &Section<'_>) -> Vec<&'static str> {
+    let words: Vec<(&str, &'static str)> = allowable().map(|name| (name, name)).collect();
+    let Some(found) = route.get("allow") else {
+        return Vec::new();
+    };
+    let items = found.items("an array of names of commands, as in [\"debug\"]");
+    let mut allowed: Vec<_> = items
+        .iter()
+        .flatten()
+        .filter_map(|item| item.word(&words))
+        .collect();
+    allowed.sort_unstable();
+    allowed.dedup();
+    allowed
 }
 
 fn listen_address(found: &Found<'_>, taken: &mut Taken) -> Option<SocketAddr> {

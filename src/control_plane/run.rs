@@ -533,6 +533,11 @@ impl Control {
     pub(super) fn note(&mut self, at: usize, side: Option<Side>, kind: &'static str, reason: String) {
         let route = &self.routes[at];
         let is_latched = route.controller.latch().is_some();
+        route
+            .shared
+            .stats
+            .latched
+            .store(is_latched, std::sync::atomic::Ordering::Relaxed);
         self.gauges
             .route(at, route.controller.weight(), route.epoch(), is_latched);
         self.journal.add(Entry {

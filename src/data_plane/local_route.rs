@@ -11,6 +11,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 
+use super::besides::Besides;
 use super::clients::ClientsShared;
 use super::pubsub::{Hub, PubSubShared};
 use super::scripts::{Scripts, SharedScripts};
@@ -62,6 +63,7 @@ pub(crate) struct LocalRoute {
     links: [Links; 2],
     pub(crate) hub: Hub,
     pub(crate) scripts: Scripts,
+    besides: [Besides; 2],
     /// Sessions that wait for a usable master, by id.
     waiting: RefCell<FxHashMap<u64, Rc<Session>>>,
     sessions: RefCell<FxHashMap<u64, Rc<Session>>>,
@@ -94,6 +96,7 @@ impl LocalRoute {
             links: Side::BOTH.map(Links::new),
             hub: Hub::new(marks, &snapshot, worker),
             scripts: Scripts::default(),
+            besides: Default::default(),
             waiting: RefCell::default(),
             sessions: RefCell::default(),
             draining: Cell::new(false),
@@ -119,6 +122,15 @@ impl LocalRoute {
 
     pub(crate) fn subscribe_to(&self) -> SubscribeTo {
         self.shared.config.subscribe_to
+    }
+
+    pub(crate) fn besides(&self, side: Side) -> &Besides {
+        &self.besides[side.index()]
+    }
+
+    /// Whether a command that is refused by default may be passed on.
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        self.shared.config.allow.contains(&name)
     }
 
     pub(crate) fn shared_scripts(&self) -> &SharedScripts {

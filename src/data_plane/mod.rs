@@ -4,6 +4,7 @@
 //! `session`, looked up in [`command`], routed by the snapshot, enqueued on a link of `upstream`, and its reply handed
 //! back to the session in request order.
 
+mod besides;
 mod clients;
 pub mod command;
 pub(crate) mod listener;

@@ -7,6 +7,7 @@ mod bounds;
 mod clients;
 mod gaps;
 mod heirs;
+mod keyless;
 mod keyspace;
 mod order;
 mod proxied;

@@ -233,6 +233,7 @@ impl Proxied {
             subscribe_to: SubscribeTo::Master,
             uncertain: OnUncertain::Error,
             uncertain_publish: OnUncertain::Retry,
+            allow: Vec::new(),
             guard: GuardConfig::default(),
             ramp: RampConfig::default(),
             limits: RouteLimits::default(),

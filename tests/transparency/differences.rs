@@ -82,8 +82,8 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "replication is arranged on the nodes",
     ),
     of(
-        &["SWAPDB 1 2"],
-        UNSUPPORTED,
-        "it would swap them for every client of the node",
+        &["INFO switchback"],
+        "# Switchback\\r\\n",
+        "INFO of all sections, or of this one, has a section of the proxy's own",
     ),
 ];

@@ -77,6 +77,7 @@ fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
         | Intent::Split(_)
         | Intent::Everywhere(_)
         | Intent::Keyspace(_)
+        | Intent::Libraries
         | Intent::Script(_)
         | Intent::Local(_)
         | Intent::Multi
@@ -112,7 +113,8 @@ mod tests {
     #[test]
     fn a_request_is_treated_as_the_table_says() {
         assert_intent("get a", Intent::Forward);
-        assert_intent("info", Intent::Forward);
+        assert_intent("info", Intent::Info);
+        assert_intent("swapdb 0 1", Intent::OneSideOnly);
         assert_intent("Mget a b", Intent::Split(SplitKind::Mget));
         assert_intent("MSET a 1 b 2", Intent::Split(SplitKind::Mset));
         assert_intent("unlink a b", Intent::Split(SplitKind::Sum));

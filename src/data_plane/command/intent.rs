@@ -9,6 +9,8 @@ pub enum Intent {
     /// one server (INFO, CONFIG GET, SLOWLOG GET) and for requests every Redis refuses, so that the app gets Redis's
     /// own words. A script without declared keys goes there too: Redis asks scripts to declare their keys.
     Forward,
+    /// INFO: as [`Intent::Forward`], with a section of the proxy's own.
+    Info,
     /// Takes several keys, and has a meaning when they are divided by owner.
     Split(SplitKind),
     /// Has no key and concerns all data: at a weight between it goes to both sides and their replies are merged;
@@ -19,6 +21,9 @@ pub enum Intent {
     /// Runs or changes scripts, which the proxy keeps to give them to nodes that lack them. Otherwise as [`Intent::Forward`] or
     /// [`Intent::Everywhere`].
     Script(ScriptUse),
+    /// Changes the library of functions: done by both sides at every weight, as a library that was loaded on one side is
+    /// missed on the other when keys move. Otherwise as [`Intent::Everywhere`].
+    Libraries,
     /// Answered from the session's own state, never forwarded: it would change a link that sessions share.
     Local(LocalCommand),
     /// Opens a transaction.
@@ -45,6 +50,9 @@ pub enum Intent {
     Unsubscribe(TopicKind),
     /// Refused at every weight, with this reason.
     Unsupported(&'static str),
+    /// The same, unless the route's `allow` names it: then as [`Intent::OneSideOnly`], on a private link, as it may change
+    /// its connection or keep it waiting.
+    Restricted(&'static str),
     /// Not in Redis 7.0: a module's command, or a newer server's. Where its keys are is not known, so it is forwarded
     /// at 0 and at 100, where the server says what it thinks of it, and refused between.
     Unknown,
@@ -158,6 +166,4 @@ pub(super) mod reason {
         "replication is arranged on the nodes, not through the proxy";
     pub(in super::super) const SHUTDOWN: &str = "a node is shut down by its own address";
     pub(in super::super) const CLUSTER: &str = "the proxy is not a Redis Cluster node";
-    pub(in super::super) const SWAPPING: &str =
-        "swapping databases would swap them for every client of a node";
 }

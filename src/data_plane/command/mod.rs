@@ -13,4 +13,4 @@ mod table;
 pub use classify::{Classified, classify};
 pub use intent::{Intent, KeyspaceUse, LocalCommand, MergeKind, ScriptUse, SplitKind, TopicKind};
 pub use keys::{KeyError, KeyPositions, KeyRule};
-pub use spec::{Spec, lookup, specs};
+pub use spec::{Spec, allowable, lookup, specs};

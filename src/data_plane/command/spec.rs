@@ -77,6 +77,7 @@ impl Spec {
             (
                 KeyRule::None,
                 Intent::Forward
+                    | Intent::Info
                     | Intent::Everywhere(
                         MergeKind::Channels(_) | MergeKind::Subscribers(_) | MergeKind::Patterns
                     )
@@ -113,6 +114,13 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 /// Every row, in no order. For tests and documentation.
 pub fn specs() -> impl Iterator<Item = &'static Spec> {
     COMMANDS.iter()
+}
+
+/// The names that a route's `allow` may hold.
+pub fn allowable() -> impl Iterator<Item = &'static str> {
+    specs()
+        .filter(|spec| matches!(spec.intent, Intent::Restricted(_)))
+        .map(|spec| spec.name)
 }
 
 /// The command `name`, or with a container (CONFIG) its subcommand `sub`; `None` if Redis 7.0 has no such thing.

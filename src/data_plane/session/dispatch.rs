@@ -206,6 +206,7 @@ impl Sending<'_> {
                 Owners::None => self.forward(state, majority_owner(weight)),
             },
             Intent::Everywhere(kind) => split::everywhere(self, state, kind),
+            Intent::Info => self.info(state),
             Intent::Keyspace(what) => self.keyspace(state, what),
             Intent::OneSideOnly | Intent::Unknown if is_between(weight) => Err(Refusal::BetweenWeights {
                 name: self.name(),
@@ -213,6 +214,7 @@ impl Sending<'_> {
             }
             .into()),
             Intent::OneSideOnly | Intent::Unknown => self.forward(state, majority_owner(weight)),
+            Intent::Libraries => self.libraries(state),
             Intent::Script(what) => self.script(state, what),
             Intent::Local(command) => local::answer(self, state, command),
             Intent::Multi => self.multi(state),
@@ -229,12 +231,34 @@ impl Sending<'_> {
             Intent::Wait => self.wait_for_replicas(state, majority_owner(weight)),
             Intent::Subscribe(kind) => self.subscribe(state, kind),
             Intent::Unsubscribe(kind) => self.unsubscribe(state, kind),
-            Intent::Unsupported(why) => Err(Refusal::Unsupported {
+            Intent::Restricted(_) if self.is_allowed() && is_between(weight) => {
+                Err(Refusal::BetweenWeights {
+                    name: self.name(),
+                    weight,
+                }
+                .into())
+            }
+            Intent::Restricted(_) if self.is_allowed() => self.alone(state, majority_owner(weight)),
+            Intent::Unsupported(why) | Intent::Restricted(why) => Err(Refusal::Unsupported {
                 name: self.name(),
                 why,
             }
             .into()),
         }
+    }
+
+    /// Whether the route allows what is refused by default.
+    pub(super) fn is_allowed(&self) -> bool {
+        let allows = |name: &str| self.session.route.allows(name);
+        self.class.spec.is_some_and(|spec| allows(spec.name))
+    }
+
+    /// Sends the request on a link of the session's own, which stays its own: what it may change there is the session's.
+    fn alone(&self, state: &mut State, side: Side) -> Result<(), Stop> {
+        let link = self.private_link(state, side)?;
+        state.lanes[side.index()].stateless = false;
+        self.enqueue(state, &link, Role::Whole, self.request.bytes);
+        Ok(())
     }
 
     /// The owners of the request's keys.

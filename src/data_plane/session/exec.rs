@@ -90,11 +90,18 @@ impl Sending<'_> {
                 why,
             }
             .into()),
+            Intent::Restricted(why) if !self.is_allowed() => Err(Refusal::Unsupported {
+                name: self.name(),
+                why,
+            }
+            .into()),
             // The transaction is one side's; what concerns both would be half done.
             Intent::Everywhere(_)
             | Intent::Keyspace(_)
             | Intent::Script(ScriptUse::Load | ScriptUse::Flush)
+            | Intent::Libraries
             | Intent::OneSideOnly
+            | Intent::Restricted(_)
             | Intent::Unknown
                 if is_between(weight) =>
             {

@@ -32,6 +32,8 @@ pub(crate) enum MergeKind {
     Scan(Cursor),
     /// Arrays of keys one after another, of each side those that it owned: KEYS.
     Keys { weight: Weight },
+    /// One part, a text behind which another section is told: INFO.
+    Info(String),
     /// One key of those that their sides own, of `first` if there is one, or null: RANDOMKEY.
     Random {
         weight: Weight,
@@ -121,7 +123,11 @@ impl Merge {
             | MergeKind::Subscribers(_)
             | MergeKind::Patterns(_) => b"*0\r\n",
             // Their parts are never without a server: see `keyspace`.
-            MergeKind::First | MergeKind::Scan(_) | MergeKind::Keys { .. } | MergeKind::Random { .. } => b"",
+            MergeKind::First
+            | MergeKind::Info(_)
+            | MergeKind::Scan(_)
+            | MergeKind::Keys { .. }
+            | MergeKind::Random { .. } => b"",
         }
     }
 
@@ -143,6 +149,7 @@ impl Merge {
             MergeKind::Subscribers(corrections) => subscribers(&replies, corrections),
             MergeKind::Patterns(correction) => patterns(&replies, correction),
             MergeKind::Places => self.place(&replies),
+            MergeKind::Info(section) => replies.first().and_then(|reply| told_besides(reply, section)),
             MergeKind::Scan(cursor) => replies.first().and_then(|reply| scanned(*cursor, reply)),
             MergeKind::Keys { weight } => self.keys(&replies, *weight),
             MergeKind::Random { weight, first, null } => Some(self.random(&replies, *weight, *first, null)),
@@ -221,6 +228,21 @@ pub(super) fn scanned(cursor: Cursor, reply: &[u8]) -> Option<Vec<u8>> {
     let told = owned(keys, cursor.side, cursor.weight);
     let head = format!("*2\r\n${}\r\n{next}\r\n", next.len()).into_bytes();
     Some([head, array(&told)].concat())
+}
+
+/// INFO's reply, a bulk string or in RESP3 a verbatim one, with one more section.
+fn told_besides(reply: &[u8], section: &str) -> Option<Vec<u8>> {
+    let start = memchr::memchr(b'\n', reply)? + 1;
+    let (kind, text) = (*reply.first()?, reply.get(start..)?.strip_suffix(b"\r\n")?);
+    let is_empty = match kind {
+        b'$' => text.is_empty(),
+        b'=' => text == b"txt:",
+        _ => return None,
+    };
+    let gap: &[u8] = if is_empty { b"" } else { b"\r\n" };
+    let length = text.len() + gap.len() + section.len();
+    let head = [&[kind], length.to_string().as_bytes(), b"\r\n"].concat();
+    Some([&head, text, gap, section.as_bytes(), b"\r\n"].concat())
 }
 
 /// Those of a side's keys, as bulk strings, that it owned.
@@ -485,6 +507,19 @@ mod tests {
             &[(&[], &format!("*2\r\n$2\r\n17\r\n{both}"))],
         );
         assert_eq!(scanned, format!("*2\r\n${}\r\n{next}\r\n*1\r\n{old}", next.len()));
+    }
+
+    #[test]
+    fn a_section_more_is_told_in_either_protocol() {
+        let info = |reply: &str| {
+            let mut merge = Merge::new(MergeKind::Info("# S\r\n".to_owned()), [Vec::new()]);
+            merge.finish(0, reply.as_bytes());
+            String::from_utf8(merge.complete().unwrap()).unwrap()
+        };
+        assert_eq!(info("$5\r\n# A\r\n\r\n"), "$12\r\n# A\r\n\r\n# S\r\n\r\n");
+        assert_eq!(info("$0\r\n\r\n"), "$5\r\n# S\r\n\r\n");
+        assert_eq!(info("=4\r\ntxt:\r\n"), "=9\r\ntxt:# S\r\n\r\n");
+        assert_eq!(info("-NOPERM x\r\n"), "-NOPERM x\r\n");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod drive;
 mod entry;
 mod exec;
 mod hold;
+mod info;
 mod input;
 mod keyspace;
 mod known;

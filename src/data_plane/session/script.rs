@@ -3,7 +3,9 @@
 //! Shell: in front of the first EVALSHA that names it on a link, on the same link. What a transaction queues is loaded by
 //! another link first, as its own counts replies.
 
-use super::dispatch::{Sending, Stall, Stop, with_room};
+use std::sync::atomic::Ordering;
+
+use super::dispatch::{Again, Sending, Stall, Stop, is_between, with_room};
 use super::split;
 use super::state::State;
 use super::ticket::Role;
@@ -12,6 +14,7 @@ use crate::data_plane::command::{MergeKind, ScriptUse};
 use crate::data_plane::scripts;
 use crate::data_plane::upstream::{Lease, Link};
 use crate::resp::write_command;
+use crate::routing::majority_owner;
 
 impl Sending<'_> {
     /// EVAL, EVALSHA, SCRIPT LOAD and SCRIPT FLUSH.
@@ -38,6 +41,32 @@ impl Sending<'_> {
                 split::everywhere(self, state, MergeKind::First)
             }
         }
+    }
+
+    /// FUNCTION LOAD, DELETE, FLUSH and RESTORE. At 0 and at 100 the owner's reply is the client's, and the other side is told
+    /// besides: what does not get there, pre-flight finds missing before a raise. A side that was routed back from is told nothing.
+    pub(super) fn libraries(&self, state: &mut State) -> Result<(), Stop> {
+        let snapshot = &self.turn.snapshot;
+        if is_between(snapshot.weight)
+            || matches!(
+                self.request.again,
+                Some(Again {
+                    role: Role::Part(_),
+                    ..
+                })
+            )
+        {
+            return split::everywhere(self, state, MergeKind::First);
+        }
+        let (route, side) = (&self.session.route, majority_owner(snapshot.weight));
+        self.forward(state, side)?;
+        let other = side.other();
+        let is_told = snapshot.side(other).is_some_and(|view| !view.abandoned)
+            && !route.stats.latched.load(Ordering::Relaxed);
+        if is_told && self.request.again.is_none() {
+            route.tell_besides(other, self.session, self.request.bytes);
+        }
+        Ok(())
     }
 
     /// The same for what a transaction queues, whose own link takes nothing else: on another, and before it is queued.

@@ -259,7 +259,7 @@ impl Session {
             side: link.side,
             sequence: self.state.borrow_mut().lanes[link.side.index()].sent_one(),
             number: 0,
-            role: Role::Own,
+            role: Role::Aside,
             is_publish: false,
             surplus: 0,
             reads: false,
@@ -284,7 +284,7 @@ impl Session {
                 state.replies.piece(ticket.number, bytes)
             }
             Role::Part(index) => state.replies.part_piece(ticket.number, index, bytes),
-            Role::Own | Role::Script | Role::Unblock => {}
+            Role::Own | Role::Aside | Role::Script | Role::Unblock => {}
         }
         drop(state);
         self.wake.wake();
@@ -325,6 +325,7 @@ impl Session {
             }
             Role::Queued | Role::Exec => state.replies.finish(ticket.number, bytes),
             Role::Own => state.transaction.own_reply(bytes),
+            Role::Aside => {}
             Role::Script => state.transaction.loading = false,
             Role::Unblock => {
                 if bytes == b":1\r\n" && state.unblock_asked {
@@ -374,6 +375,7 @@ impl Session {
         match ticket.role {
             Role::Unblock => state.unblock_over(ticket.number, true),
             Role::Own => state.transaction.connection_lost(),
+            Role::Aside => {}
             Role::Script => state.transaction.loading = false,
             Role::Queued => state.take_back(ticket, bytes),
             // Bounded: a command that kills its master must not go on to kill the next.
@@ -426,6 +428,7 @@ impl State {
         } = ticket;
         match role {
             Role::Own => self.transaction.connection_lost(),
+            Role::Aside => {}
             Role::Script => self.transaction.loading = false,
             Role::Unblock => self.unblock_over(number, true),
             // The transaction cannot go on elsewhere; EXEC will say so.

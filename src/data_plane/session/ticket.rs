@@ -23,6 +23,8 @@ pub(crate) enum Role {
     Exec,
     /// The reply to something the proxy sent of its own: not for the client.
     Own,
+    /// The reply to what the other side is told besides: nobody waits for it.
+    Aside,
     /// The reply to a SCRIPT LOAD that the session's transaction waits for.
     Script,
     /// The reply to a CLIENT UNBLOCK for the session's blocking command.
@@ -32,7 +34,10 @@ pub(crate) enum Role {
 impl Role {
     /// Whether its reply tells how fast the node is: not when it waits for an element, nor when no app asked.
     pub(crate) fn is_timed(self) -> bool {
-        !matches!(self, Self::Blocking | Self::Own | Self::Script | Self::Unblock)
+        !matches!(
+            self,
+            Self::Blocking | Self::Own | Self::Aside | Self::Script | Self::Unblock
+        )
     }
 }
 

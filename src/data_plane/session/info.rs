@@ -1,0 +1,57 @@
+//! What does INFO say of the proxy?
+//!
+//! Shell: the majority owner's reply, and behind it a section of the proxy's own where all sections are told, or this one.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+
+use super::dispatch::{Again, Sending, Stop};
+use super::merge::{Merge, MergeKind};
+use super::state::State;
+use super::ticket::Role;
+use crate::routing::majority_owner;
+
+/// The words that ask for it. Without any word INFO tells what `default` tells.
+const SECTIONS: [&[u8]; 4] = [b"default", b"all", b"everything", b"switchback"];
+
+impl Sending<'_> {
+    pub(super) fn info(&self, state: &mut State) -> Result<(), Stop> {
+        let side = majority_owner(self.turn.snapshot.weight);
+        let args = self.request.args;
+        let is_asked = |word: &[u8]| SECTIONS.iter().any(|section| word.eq_ignore_ascii_case(section));
+        let is_ours = args.len() < 2 || args.iter().skip(1).any(is_asked);
+        let is_part = matches!(
+            self.request.again,
+            Some(Again {
+                role: Role::Part(_),
+                ..
+            })
+        );
+        if is_part || !is_ours {
+            return self.forward(state, side);
+        }
+        let link = self.link_by_size(state, side)?;
+        let merge = Merge::new(MergeKind::Info(self.section()), [Vec::new()]);
+        let number = self.open_merge(state, merge);
+        self.enqueue_as(state, &link, number, Role::Part(0), self.request.bytes);
+        Ok(())
+    }
+
+    fn section(&self) -> String {
+        let (route, snapshot) = (&self.session.route, &self.turn.snapshot);
+        let fields: [(&str, &dyn std::fmt::Display); 7] = [
+            ("version", &env!("CARGO_PKG_VERSION")),
+            ("route", &route.name),
+            ("weight", &snapshot.weight),
+            ("epoch", &snapshot.epoch.0),
+            ("latched", &u8::from(route.stats.latched.load(Ordering::Relaxed))),
+            ("owner", &majority_owner(snapshot.weight)),
+            ("clients", &route.stats.clients.load(Ordering::Relaxed)),
+        ];
+        let mut section = "# Switchback\r\n".to_owned();
+        for (name, value) in fields {
+            let _ = write!(section, "switchback_{name}:{value}\r\n");
+        }
+        section
+    }
+}
