@@ -764,6 +764,17 @@ fn who_listens_is_told_in_clients_at_every_weight_whichever_worker_has_them() {
     }
 }
 
+#[test]
+fn a_pattern_for_everything_hears_nothing_of_the_proxy_s_own() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    client.text("PSUBSCRIBE *");
+    let mut guard = proxied.old.client();
+    guard.text("PUBLISH __switchback:heartbeat 1");
+    guard.text("PUBLISH news m");
+    assert!(client.reply().ends_with(b"$4\r\nnews\r\n$1\r\nm\r\n"));
+}
+
 /// Old with two replicas, subscribed to there.
 fn with_replicas() -> (Proxied, [Server; 2]) {
     let proxied = Proxied::with(|config| config.subscribe_to = SubscribeTo::Replica);

@@ -33,6 +33,7 @@ pub(crate) struct Head<'a> {
     pub(crate) kind: TopicKind,
     /// The channel, or the pattern that matched.
     pub(crate) topic: &'a [u8],
+    pub(crate) channel: &'a [u8],
 }
 
 /// The head of a message of which `bytes` are all or the beginning; `None` for what is not a message, or not far enough.
@@ -48,8 +49,12 @@ pub(crate) fn head(bytes: &[u8]) -> Option<Head<'_>> {
         b"smessage" => TopicKind::Shard,
         _ => return None,
     };
-    let (topic, _) = bulk(rest)?;
-    Some(Head { kind, topic })
+    let (topic, rest) = bulk(rest)?;
+    let channel = match kind {
+        TopicKind::Pattern => bulk(rest)?.0,
+        TopicKind::Channel | TopicKind::Shard => topic,
+    };
+    Some(Head { kind, topic, channel })
 }
 
 /// The bulk string `bytes` begin with, and what follows it.
@@ -127,6 +132,7 @@ mod tests {
         let expected = Some(Head {
             kind: TopicKind::Channel,
             topic: b"news",
+            channel: b"news",
         });
         assert_eq!(head(&whole), expected);
         let header = whole.len() - b"payload\r\n".len();
@@ -136,6 +142,7 @@ mod tests {
         let expected = Head {
             kind: TopicKind::Pattern,
             topic: b"n*",
+            channel: b"news",
         };
         assert_eq!(head(pattern), Some(expected));
     }

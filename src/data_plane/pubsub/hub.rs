@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::GAP_CHANNEL;
-use super::audience::Share;
+use super::audience::{Share, is_own};
 use super::delivery::{Delivery, Head, message};
 use super::feed::Feed;
 use super::gap::Gap;
@@ -342,6 +342,10 @@ impl Hub {
         delivery: &Delivery<'_>,
     ) {
         if link.is_muted.get() && head.topic != self.mark_channel {
+            return;
+        }
+        // Heartbeats and marks are no app's, not even of one that asks for everything.
+        if head.kind == TopicKind::Pattern && is_own(head.channel) {
             return;
         }
         let topics = self.topics[at(head.kind)].borrow();
