@@ -62,6 +62,14 @@ pub const SCRIPT_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const ASKED_MAX: usize = 256;
 /// How often it is looked at whether a server has ended a client's blocking command. It takes one round trip.
 pub const UNBLOCK_STEP: Duration = Duration::from_millis(1);
+/// Bytes of the prefixes that a client tracks, each with 16 for itself: they are compared with each other.
+pub const TRACKED_PREFIX_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of what a client sets for its connection by subcommands of CLIENT that the proxy does not know.
+pub const OWN_WORDS_MAX: usize = 4 * 1024;
+/// Bytes of one invalidation on a link that hears nothing else; beyond it, everything is taken to be stale.
+pub const EAR_BYTES_MAX: usize = 1024 * 1024;
+/// How long CLIENT PAUSE waits for what had been sent before it.
+pub const PAUSE_SETTLE_MAX: Duration = Duration::from_secs(1);
 /// How long a killed client may still read the element that it had been blocked for.
 pub const KILLED_DRAIN: Duration = Duration::from_secs(1);
 

@@ -78,7 +78,13 @@ fn local(command: LocalCommand) -> &'static str {
         LocalCommand::ClientInfo
         | LocalCommand::ClientList
         | LocalCommand::ClientKill
-        | LocalCommand::ClientUnblock => "answered by the proxy, about its own clients",
+        | LocalCommand::ClientUnblock
+        | LocalCommand::ClientPause
+        | LocalCommand::ClientUnpause => "answered by the proxy, about its own clients",
+        LocalCommand::ClientTracking => {
+            "answered by the proxy; the nodes track on connections of the client's own"
+        }
+        LocalCommand::ClientUnknown => "a server's reply, on a connection of the client's own",
         _ => "answered by the proxy",
     }
 }

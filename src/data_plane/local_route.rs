@@ -12,10 +12,10 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 
 use super::besides::Besides;
-use super::clients::ClientsShared;
+use super::clients::{ClientsShared, Pause};
 use super::pubsub::{Hub, PubSubShared};
 use super::scripts::{Scripts, SharedScripts};
-use super::session::Session;
+use super::session::{Role, Session};
 use super::upstream::{Lease, Links, Setting};
 use crate::cluster::{Endpoint, Side};
 use crate::config::{OnUncertain, RouteConfig, RouteLimits, SubscribeTo};
@@ -67,7 +67,10 @@ pub(crate) struct LocalRoute {
     /// Sessions that wait for a usable master, by id.
     waiting: RefCell<FxHashMap<u64, Rc<Session>>>,
     sessions: RefCell<FxHashMap<u64, Rc<Session>>>,
+    /// Those that track what they keep.
+    tracking: RefCell<FxHashMap<u64, Rc<Session>>>,
     draining: Cell<bool>,
+    pause: Cell<Option<Pause>>,
     origin: Instant,
     counts: Counts,
 }
@@ -99,7 +102,9 @@ impl LocalRoute {
             besides: Default::default(),
             waiting: RefCell::default(),
             sessions: RefCell::default(),
+            tracking: RefCell::default(),
             draining: Cell::new(false),
+            pause: Cell::new(None),
             origin: Instant::now(),
             counts: Counts::default(),
         };
@@ -196,6 +201,10 @@ impl LocalRoute {
         } else if snapshot.weight < before.weight {
             self.links(Side::New).recall_unsent();
         }
+        if snapshot.weight != before.weight {
+            let tracking: Vec<Rc<Session>> = self.tracking.borrow().values().cloned().collect();
+            tracking.iter().for_each(Session::owners_changed);
+        }
         self.hub.apply(self, &before, &snapshot);
         self.wake_waiting();
     }
@@ -227,6 +236,24 @@ impl LocalRoute {
         self.draining.get()
     }
 
+    /// The pause there is, or was until just now.
+    #[inline]
+    pub(crate) fn pause(&self) -> Option<Pause> {
+        self.pause.get()
+    }
+
+    pub(crate) fn set_pause(&self, pause: Option<Pause>) {
+        self.pause.set(pause);
+        self.wake_waiting();
+    }
+
+    /// Whether something sent before this moment of the worker's clock is not answered yet, but for what blocks.
+    pub(crate) fn has_sent_before(&self, at_micros: u32) -> bool {
+        self.links
+            .iter()
+            .any(|links| links.has_before(at_micros, |ticket| ticket.role != Role::Blocking))
+    }
+
     /// Clients of this worker.
     pub(crate) fn session_count(&self) -> usize {
         self.sessions.borrow().len()
@@ -239,6 +266,16 @@ impl LocalRoute {
     pub(crate) fn left(&self, session: &Session) {
         self.sessions.borrow_mut().remove(&session.id);
         self.waiting.borrow_mut().remove(&session.id);
+        self.tracking.borrow_mut().remove(&session.id);
+    }
+
+    /// It is told when owners change, or not any more.
+    pub(crate) fn tracks(&self, session: &Rc<Session>, is_on: bool) {
+        let mut tracking = self.tracking.borrow_mut();
+        match is_on {
+            true => tracking.insert(session.id, Rc::clone(session)),
+            false => tracking.remove(&session.id),
+        };
     }
 
     /// A client of this worker.

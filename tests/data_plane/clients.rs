@@ -382,6 +382,145 @@ fn replies_that_a_client_does_not_want_are_withheld_as_by_a_server() {
     }
 }
 
+/// So that one of them is on each worker.
+fn some(proxied: &Proxied) -> Vec<Client> {
+    let mut clients: Vec<Client> = (0..8).map(|_| proxied.client()).collect();
+    clients.iter_mut().for_each(|client| drop(client.text("GET k")));
+    clients
+}
+
+fn is_silent(client: &mut Client, time: Duration) -> bool {
+    client.stream.set_read_timeout(Some(time)).unwrap();
+    let peeked = client.stream.peek(&mut [0]);
+    client
+        .stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+#[test]
+fn a_pause_of_writes_holds_what_may_write_and_nothing_else_on_every_worker() {
+    let proxied = Proxied::start();
+    for weight in [0, 50, 100] {
+        proxied.weight(weight);
+        let (mut operator, mut clients) = (proxied.client(), some(&proxied));
+        let mut in_transaction = proxied.client();
+        in_transaction.text("MULTI");
+        in_transaction.text("SET k 1");
+        assert_eq!(operator.text("CLIENT PAUSE 60000 WRITE"), "+OK\\r\\n");
+        for held in [
+            "SET k v",
+            "PUBLISH c m",
+            "SPUBLISH c m",
+            "EVAL return_1 1 k",
+            "PFCOUNT k",
+            "BLPOP k 0",
+            "DEL k l",
+            "EXEC",
+        ] {
+            let client = match held {
+                "EXEC" => &mut in_transaction,
+                _ => &mut clients.remove(0),
+            };
+            let mut client = std::mem::replace(client, proxied.client());
+            client.send(&held.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+            assert!(is_silent(&mut client, Duration::from_millis(60)), "{held}");
+            clients.push(client);
+            clients.push(proxied.client());
+        }
+        let mut client = proxied.client();
+        for passes in [
+            "GET k",
+            "MGET k l",
+            "PING",
+            "SUBSCRIBE c",
+            "UNSUBSCRIBE c",
+            "EVAL_RO return_1 1 k",
+            "CLIENT LIST",
+            "SET k",
+            "MULTI",
+            "GET k",
+            "EXEC",
+        ] {
+            client.text(passes);
+        }
+        let reads = b"#!lua flags=no-writes\nreturn 7";
+        assert_eq!(client.call(&[b"EVAL", reads, b"1", b"k"]), b":7\r\n");
+        let held = lines(&mut operator, "CLIENT LIST");
+        assert_eq!(
+            held.iter()
+                .filter(|line| field(line, "flags").contains('b'))
+                .count(),
+            8
+        );
+        assert_eq!(operator.text("CLIENT UNPAUSE"), "+OK\\r\\n");
+        assert_eq!(operator.text("SET k v"), "+OK\\r\\n");
+    }
+}
+
+#[test]
+fn a_pause_of_everything_ends_in_its_time_and_what_was_held_goes_on_in_order() {
+    let proxied = Proxied::start();
+    let (mut operator, mut clients) = (proxied.client(), some(&proxied));
+    let begun = Instant::now();
+    assert_eq!(operator.text("CLIENT PAUSE 400"), "+OK\\r\\n");
+    assert_eq!(
+        clients[0].text("SET k"),
+        "-ERR wrong number of arguments for \\'set\\' command\\r\\n"
+    );
+    let mut gone = proxied.client();
+    gone.send(&[b"SET", b"k", b"gone"]);
+    drop(gone);
+    for client in &mut clients {
+        client
+            .stream
+            .write_all(&[encode(&[b"INCR", b"n"]), encode(&[b"GET", b"n"])].concat())
+            .unwrap();
+    }
+    assert_eq!(operator.text("PING"), "+PONG\\r\\n", "held as everyone's");
+    let waited = begun.elapsed();
+    assert!(
+        waited >= Duration::from_millis(400) && waited < Duration::from_secs(5),
+        "{waited:?}"
+    );
+    for client in &mut clients {
+        assert!(client.reply().starts_with(b":"));
+        assert!(client.reply().starts_with(b"$"));
+    }
+    assert_eq!(operator.text("GET n"), "$1\\r\\n8\\r\\n");
+    assert_eq!(
+        operator.text("GET k"),
+        "$-1\\r\\n",
+        "the one that left is not heard"
+    );
+}
+
+#[test]
+fn after_the_ok_of_a_pause_no_write_reaches_a_server() {
+    let proxied = Proxied::start();
+    let mut operator = proxied.client();
+    let mut direct = proxied.old.client();
+    let mut writers: Vec<Client> = (0..8).map(|_| proxied.client()).collect();
+    for round in 0..20 {
+        for writer in &mut writers {
+            writer
+                .stream
+                .write_all(&encode(&[b"INCR", b"n"]).repeat(50))
+                .unwrap();
+        }
+        assert_eq!(operator.text("CLIENT PAUSE 60000 WRITE"), "+OK\\r\\n");
+        let at_ok = direct.text("GET n");
+        assert!(is_silent(&mut operator, Duration::from_millis(5)));
+        assert_eq!(direct.text("GET n"), at_ok, "round {round}");
+        assert_eq!(operator.text("CLIENT UNPAUSE"), "+OK\\r\\n");
+        for writer in &mut writers {
+            (0..50).for_each(|_| assert!(writer.reply().starts_with(b":")));
+        }
+    }
+    assert_eq!(direct.text("GET n"), "$4\\r\\n8000\\r\\n");
+}
+
 #[test]
 fn a_subscriber_that_wants_no_replies_has_its_messages() {
     let proxied = Proxied::start();

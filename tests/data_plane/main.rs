@@ -17,5 +17,6 @@ mod resp3;
 mod scripts;
 mod sides;
 mod stateful;
+mod tracking;
 mod transactions;
 mod waiting;

@@ -4,9 +4,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::pause::Pause;
 use super::which::Which;
 use crate::limits::ASKED_MAX;
 
@@ -19,6 +22,12 @@ pub(crate) enum Question {
     Kill(Which),
     /// CLIENT UNBLOCK: whether it was blocked, and is not any more.
     Unblock { id: u64, with_error: bool },
+    /// Whether there is such a client.
+    IsThere { id: u64 },
+    /// Tells a client, if it is there, that these keys are stale, for another that tracks them.
+    Invalidate { id: u64, keys: Bytes },
+    /// Looks whether there is a pause, and answers once what it holds and was sent before is answered.
+    Pause,
 }
 
 /// What one worker answers.
@@ -41,6 +50,8 @@ pub(crate) struct Asked {
 pub struct ClientsShared {
     last_id: AtomicU64,
     workers: Mutex<Vec<mpsc::Sender<Asked>>>,
+    /// Which every worker keeps a copy of.
+    pause: Mutex<Option<Pause>>,
 }
 
 impl ClientsShared {
@@ -55,6 +66,21 @@ impl ClientsShared {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.push(sender);
         receiver
+    }
+
+    /// One more pause, beside the one there is. To be followed by a question, so that every worker looks.
+    pub(crate) fn pause(&self, more: Pause) {
+        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        *pause = Some(more.with(*pause, Instant::now()));
+    }
+
+    /// Ends it. To be followed by a question, so that every worker looks.
+    pub(crate) fn unpause(&self) {
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn paused(&self) -> Option<Pause> {
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks every worker, and adds up what they say. One that has ended says nothing.

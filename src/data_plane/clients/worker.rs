@@ -3,14 +3,16 @@
 //! Shell: one task a route and worker.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::pause::Pause;
 use super::shared::{Answer, Asked, Question};
 use super::which::Which;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::session::{Session, Unblocking};
-use crate::limits::{KILLED_DRAIN, UNBLOCK_STEP};
+use crate::limits::{KILLED_DRAIN, PAUSE_SETTLE_MAX, SETTLE_STEP, UNBLOCK_STEP};
 
 /// Answers until the route ends.
 pub(crate) async fn serve(route: Rc<LocalRoute>, mut mailbox: mpsc::Receiver<Asked>) {
@@ -18,6 +20,29 @@ pub(crate) async fn serve(route: Rc<LocalRoute>, mut mailbox: mpsc::Receiver<Ask
         let told = match question {
             Question::List(which) => list(&route, &which),
             Question::Kill(which) => kill(&route, &which),
+            Question::IsThere { id } => tell(usize::from(route.session(id).is_some())),
+            Question::Invalidate { id, keys } => {
+                let session = route.session(id);
+                if let Some(session) = &session {
+                    session.tell_redirected(&keys);
+                }
+                tell(usize::from(session.is_some()))
+            }
+            Question::Pause => {
+                let pause = route.clients().paused();
+                route.set_pause(pause);
+                let Some(pause) = pause else {
+                    let _ = answer.try_send(Answer::default());
+                    continue;
+                };
+                tokio::task::spawn_local(end(Rc::clone(&route), pause));
+                let route = Rc::clone(&route);
+                tokio::task::spawn_local(async move {
+                    settled(&route).await;
+                    let _ = answer.send(Answer::default()).await;
+                });
+                continue;
+            }
             Question::Unblock { id, with_error } => {
                 let Some(session) = route.session(id) else {
                     continue;
@@ -31,6 +56,23 @@ pub(crate) async fn serve(route: Rc<LocalRoute>, mut mailbox: mpsc::Receiver<Ask
         };
         // There is room for every worker's; an error: whoever asked is gone.
         let _ = answer.try_send(told);
+    }
+}
+
+/// What had been sent before a pause is answered, or has had its time.
+async fn settled(route: &LocalRoute) {
+    let begun = route.clock_micros();
+    let deadline = Instant::now() + PAUSE_SETTLE_MAX;
+    while route.has_sent_before(begun) && Instant::now() < deadline {
+        tokio::time::sleep(SETTLE_STEP).await;
+    }
+}
+
+/// Ends a pause in its time, unless another has taken its place.
+async fn end(route: Rc<LocalRoute>, pause: Pause) {
+    tokio::time::sleep_until(pause.until.into()).await;
+    if route.pause() == Some(pause) {
+        route.set_pause(None);
     }
 }
 

@@ -172,10 +172,7 @@ mod tests {
     fn misfits_of_what_must_not_reach_a_shared_link_do_not_either() {
         assert_intent("blpop a", Intent::Blocking);
         assert!(matches!(classified("monitor now").intent, Intent::Unsupported(_)));
-        assert!(matches!(
-            classified("client no-touch on").intent,
-            Intent::Unsupported(_)
-        ));
+        assert_intent("client no-touch on", Intent::Local(LocalCommand::ClientUnknown));
         assert_intent("subscribe", Intent::Subscribe(TopicKind::Channel));
         assert_intent("ssubscribe", Intent::Subscribe(TopicKind::Shard));
     }

@@ -153,13 +153,25 @@ pub enum LocalCommand {
     ClientNoEvict,
     /// CLIENT REPLY.
     ClientReply,
+    /// CLIENT PAUSE: all clients of the route.
+    ClientPause,
+    /// CLIENT UNPAUSE.
+    ClientUnpause,
+    /// CLIENT TRACKING: client-side caching.
+    ClientTracking,
+    /// CLIENT CACHING.
+    ClientCaching,
+    /// CLIENT GETREDIR.
+    ClientGetRedir,
+    /// CLIENT TRACKINGINFO.
+    ClientTrackingInfo,
+    /// A subcommand of CLIENT that Redis 7.0 does not have: a node answers it on a link of the client's own.
+    ClientUnknown,
 }
 
 /// Why a command is refused at every weight.
 pub(super) mod reason {
     pub(in super::super) const MONITORING: &str = "it would show one server's traffic, not the proxy's";
-    pub(in super::super) const TRACKING: &str = "client tracking is not supported yet";
-    pub(in super::super) const CLIENTS: &str = "the server's clients are the proxy's links, not the apps";
     pub(in super::super) const AUTHENTICATION: &str = "authentication of clients is not supported yet";
     pub(in super::super) const DEBUGGING: &str = "debugging needs a server of one's own";
     pub(in super::super) const REPLICATION: &str =

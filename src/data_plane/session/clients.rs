@@ -12,7 +12,7 @@ use super::state::{Session, State};
 use crate::data_plane::clients::{Answer, Question, Which};
 use crate::data_plane::command::LocalCommand;
 use crate::data_plane::refusal::Refusal;
-use crate::resp::{Protocol, parse_i64};
+use crate::resp::{Args, Protocol, parse_i64};
 
 impl Sending<'_> {
     /// One of them.
@@ -36,6 +36,13 @@ impl Sending<'_> {
                 Ok(())
             }
             LocalCommand::ClientReply => self.client_reply(state),
+            LocalCommand::ClientPause => self.client_pause(state),
+            LocalCommand::ClientUnpause => self.client_unpause(state),
+            LocalCommand::ClientTracking => self.client_tracking(state),
+            LocalCommand::ClientCaching => self.client_caching(state),
+            LocalCommand::ClientGetRedir => self.client_getredir(state),
+            LocalCommand::ClientTrackingInfo => self.client_trackinginfo(state),
+            LocalCommand::ClientUnknown => self.client_unknown(state),
             _ => Ok(()),
         }
     }
@@ -105,7 +112,7 @@ impl Sending<'_> {
     fn client_unblock(&self, state: &mut State) -> Result<(), Stop> {
         let args = self.request.args;
         if args.len() > 4 {
-            return Err(self.wrong_subcommand().into());
+            return Err(wrong_subcommand(args).into());
         }
         let with_error = match args.get(3).map(<[u8]>::to_ascii_lowercase).as_deref() {
             None | Some(b"timeout") => false,
@@ -142,19 +149,8 @@ impl Sending<'_> {
     }
 
     /// An argument in lower case.
-    fn word(&self, at: usize) -> Vec<u8> {
+    pub(super) fn word(&self, at: usize) -> Vec<u8> {
         self.request.args.get(at).unwrap_or_default().to_ascii_lowercase()
-    }
-
-    /// Arguments that no form of the subcommand has.
-    fn wrong_subcommand(&self) -> Refusal {
-        let name = self.request.args.get(1).unwrap_or_default();
-        let name = name.get(..128).unwrap_or(name);
-        redis(&[
-            b"ERR unknown subcommand or wrong number of arguments for '",
-            name,
-            b"'. Try CLIENT HELP.",
-        ])
     }
 }
 
@@ -173,7 +169,18 @@ impl Session {
     }
 }
 
-fn syntax() -> Refusal {
+/// Arguments that no form of the subcommand has.
+pub(super) fn wrong_subcommand(args: Args<'_>) -> Refusal {
+    let name = args.get(1).unwrap_or_default();
+    let name = name.get(..128).unwrap_or(name);
+    redis(&[
+        b"ERR unknown subcommand or wrong number of arguments for '",
+        name,
+        b"'. Try CLIENT HELP.",
+    ])
+}
+
+pub(super) fn syntax() -> Refusal {
     redis(&[b"ERR syntax error"])
 }
 

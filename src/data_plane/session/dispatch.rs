@@ -16,7 +16,7 @@ use super::ticket::{Role, Ticket};
 use super::{local, split};
 use crate::cluster::Side;
 use crate::config::{OnUncertain, RouteLimits};
-use crate::data_plane::command::{Classified, Intent, classify};
+use crate::data_plane::command::{Classified, Intent, Spec, classify, flags};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Lease, Link, LinkKind, Setting};
 use crate::limits::OWN_LINK_BYTES;
@@ -59,6 +59,8 @@ pub(super) enum Stall {
     Room,
     /// For subscribers to have heard what was published before its channel moved.
     Settling,
+    /// For CLIENT PAUSE to be over.
+    Paused,
 }
 
 /// Why a request was not enqueued.
@@ -102,7 +104,8 @@ pub(super) fn dispatch(
     state.see(&turn.snapshot);
     let class = classify(request.args);
     if request.again.is_none() {
-        state.last = class.spec;
+        let is_unknown = |spec: &&Spec| spec.has(flags::CONTAINER) && request.args.len() > 1;
+        state.last = class.spec.filter(|spec| !is_unknown(spec));
     }
     if class.intent == Intent::Unknown && is_http(request.args) {
         state.closing = true;
@@ -114,8 +117,21 @@ pub(super) fn dispatch(
         request,
         class,
     };
+    state.postponed = session
+        .route
+        .pause()
+        .is_some_and(|pause| sending.is_paused(state, pause));
+    if state.postponed {
+        session.route.wait(session);
+        return Err(Stall::Paused);
+    }
     match sending.place(state) {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            if state.tracking.is_some() {
+                sending.caching_is_over(state);
+            }
+            Ok(())
+        }
         Err(Stop::Stall(stall)) => Err(stall),
         Err(Stop::Refuse(refusal)) => {
             // What came back was sent before the transaction was opened.
@@ -331,6 +347,9 @@ impl Sending<'_> {
         let route = &self.session.route;
         let private = link.kind == LinkKind::Private && !matches!(role, Role::Whole | Role::Part(_));
         let reads = self.class.may_retry && !private;
+        if state.tracking.is_some() && self.goes_before(state, role) {
+            self.tell_caching(state, link);
+        }
         let policy = || route.on_uncertain(self.class.is_publish) == OnUncertain::Retry;
         let is_publish = self.class.is_publish && matches!(role, Role::Whole);
         let ticket = Ticket {
@@ -378,11 +397,15 @@ impl Sending<'_> {
     pub(super) fn link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.fence(state, side)?;
         self.keep_out(state, side);
+        if state.setup.is_some() {
+            return self.private_link(state, side);
+        }
         let setting = state.setting;
         let lane = &mut state.lanes[side.index()];
         if let Some(link) = &lane.link {
             let usable = link.is_ready()
                 && link.setting.get() == setting
+                && link.setup.is_none()
                 && match link.kind {
                     LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
                     LinkKind::Shared => !link.is_occupied() || lane.in_flight() > 0,
@@ -411,7 +434,10 @@ impl Sending<'_> {
     pub(super) fn private_link(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.fence(state, side)?;
         let setting = state.setting;
-        let suits = |link: &&Rc<Link>| link.kind == LinkKind::Private && link.setting.get() == setting;
+        let setup = state.setup.clone();
+        let suits = |link: &&Rc<Link>| {
+            link.kind == LinkKind::Private && link.setting.get() == setting && link.setup == setup
+        };
         if let Some(link) = state.lanes[side.index()].link.as_ref().filter(suits) {
             if link.is_ready() {
                 return with_room(link, self.session);
@@ -419,10 +445,13 @@ impl Sending<'_> {
             if link.is_dialling() {
                 return Err(Stall::Hold(side).into());
             }
+            if let Some(text) = link.take_refusal() {
+                return Err(Refusal::Redis(text.into_bytes()).into());
+            }
         }
         self.leave_link(state, side)?;
         let links = self.session.route.links(side);
-        let link = match links.private(&self.session.route, setting) {
+        let link = match links.private(&self.session.route, setting, setup) {
             Lease::Ready(link) => link,
             Lease::Wait => return Err(Stall::Hold(side).into()),
             Lease::Refused(text) => return Err(Refusal::Redis(text.into_bytes()).into()),

@@ -62,6 +62,7 @@ impl Client {
         for _ in 0..READS_A_TURN {
             let step = self.advance(session, &turn, cx);
             session.queued_bytes.set(self.input.len());
+            session.keep_tracking(&turn);
             self.poll_flush(session, cx)?;
             if let Some(end) = self.end(session, &turn, step)? {
                 return end;
@@ -129,8 +130,8 @@ impl Client {
             // As Redis; and messages that go on coming must not keep it.
             return Ok(Some(Poll::Ready(Ok(()))));
         }
-        if self.ended && state.blocked.is_some() {
-            // As Redis: a client that left while blocked takes no element.
+        if self.ended && (state.blocked.is_some() || state.postponed) {
+            // As Redis: a client that left while blocked takes no element, and what it had still to say is not heard.
             return Ok(Some(Poll::Ready(Ok(()))));
         }
         let full = (!idle && self.input.len() >= READ_BYTES) || waiting > turn.limits.output_buffer_bytes / 4;

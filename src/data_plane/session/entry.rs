@@ -250,6 +250,7 @@ impl Session {
                     && !is_error
                 {
                     state.setting.protocol = *protocol;
+                    state.refresh_setup();
                 }
                 element.to_vec()
             }

@@ -152,6 +152,7 @@ impl Sending<'_> {
             self.has_room_for(state, std::iter::empty())?;
         }
         self.queue_on(state, side, self.request.bytes)?;
+        state.transaction.may_write |= self.may_write(state);
         if self.class.is_publish {
             // Not before: a request that has to wait for its link comes here again.
             let bytes = &mut state.transaction.published_bytes;
@@ -179,6 +180,7 @@ impl Sending<'_> {
         let link = self.private_link(state, side)?;
         state.lanes[side.index()].stateless = false;
         if !state.transaction.begun {
+            self.tell_caching(state, &link);
             self.enqueue_as(state, &link, 0, Role::Own, MULTI);
         }
         state.transaction.begun = true;

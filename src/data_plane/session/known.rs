@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use super::state::{Session, State};
+use super::tracking::Tracking;
 use crate::data_plane::clients::{Client, Kind, USER, Which};
 use crate::data_plane::command::TopicKind;
 use crate::resp::Protocol;
@@ -47,7 +48,7 @@ impl Session {
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={multi} \
              qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={waiting} tot-mem={} events={} cmd={} \
-             user={USER} redir=-1 resp={}",
+             user={USER} redir={} resp={}",
             self.id,
             self.ends.addr,
             self.ends.laddr,
@@ -64,6 +65,7 @@ impl Session {
             size_of::<Self>() + self.queued_bytes.get() + waiting,
             if waiting == 0 { "r" } else { "rw" },
             state.last.map_or("NULL", |spec| spec.name),
+            state.redirection(),
             match state.setting.protocol {
                 Protocol::Resp2 => 2,
                 Protocol::Resp3 => 3,
@@ -74,10 +76,14 @@ impl Session {
 }
 
 fn flags(state: &State) -> String {
+    let is_tracking = |is: fn(&Tracking) -> bool| state.tracking.as_deref().is_some_and(is);
     let all = [
         (!state.subscriptions.is_empty(), 'P'),
         (state.transaction.open, 'x'),
-        (state.is_blocking(), 'b'),
+        (state.is_blocking() || state.postponed, 'b'),
+        (state.tracking.is_some(), 't'),
+        (is_tracking(|tracking| tracking.is_broken), 'R'),
+        (is_tracking(|tracking| tracking.bcast), 'B'),
         (state.transaction.watching && state.transaction.lost, 'd'),
         (state.closing, 'c'),
         (state.no_evict, 'e'),

@@ -14,6 +14,8 @@ pub(crate) struct Lane {
     pub(crate) link: Option<Rc<Link>>,
     /// The private link goes back when nothing is in flight on it: there is no state on the server any more.
     pub(crate) stateless: bool,
+    /// The newest request that was answered here, if only in part.
+    answered: u64,
     sent: u64,
     done: u64,
     /// What has been sent before this sequence number comes before anything on the other side.
@@ -44,6 +46,17 @@ impl Lane {
         if sequence < self.fence {
             self.before_fence = self.before_fence.saturating_sub(1);
         }
+    }
+
+    /// Something of request `number` was answered here.
+    #[inline]
+    pub(crate) fn has_answered(&mut self, number: u64) {
+        self.answered = self.answered.max(number);
+    }
+
+    /// What a node says now comes behind the reply to this request.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered
     }
 
     /// Slots have left this side: what has been sent here so far comes before anything on the other side.

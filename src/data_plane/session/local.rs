@@ -25,7 +25,7 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             b"+OK\r\n".to_vec()
         }
         LocalCommand::Reset => {
-            if state.setting != Setting::default() {
+            if state.setting != Setting::default() || state.setup.is_some() {
                 settle(state)?;
             }
             sending.abandon(state);
@@ -33,6 +33,10 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             state.name.clear();
             state.setting = Setting::default();
             state.replies.muting = Muting::None;
+            state.tracking = None;
+            state.unknown.clear();
+            state.refresh_setup();
+            sending.session.route.tracks(sending.session, false);
             b"+RESET\r\n".to_vec()
         }
         LocalCommand::Select => return select(sending, state, argument(1)),
@@ -43,6 +47,13 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
         | LocalCommand::ClientKill
         | LocalCommand::ClientUnblock
         | LocalCommand::ClientNoEvict
+        | LocalCommand::ClientPause
+        | LocalCommand::ClientUnpause
+        | LocalCommand::ClientTracking
+        | LocalCommand::ClientCaching
+        | LocalCommand::ClientGetRedir
+        | LocalCommand::ClientTrackingInfo
+        | LocalCommand::ClientUnknown
         | LocalCommand::ClientReply => return sending.client(state, command),
         LocalCommand::ClientSetName | LocalCommand::ClientGetName | LocalCommand::ClientId => {
             immediate(sending.session, state, command, argument(2))?
@@ -87,6 +98,13 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
         | LocalCommand::ClientKill
         | LocalCommand::ClientUnblock
         | LocalCommand::ClientNoEvict
+        | LocalCommand::ClientPause
+        | LocalCommand::ClientUnpause
+        | LocalCommand::ClientTracking
+        | LocalCommand::ClientCaching
+        | LocalCommand::ClientGetRedir
+        | LocalCommand::ClientTrackingInfo
+        | LocalCommand::ClientUnknown
         | LocalCommand::ClientReply => Err(Refusal::Unsupported {
             name: sending.name(),
             why: "in a transaction it is not supported yet",
@@ -266,9 +284,13 @@ fn hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
     }
     let watching = sending.watching_link(state);
     state.setting.protocol = protocol;
+    state.refresh_setup();
     let agreed = agree(sending, state, watching);
     if agreed.is_err() {
         state.setting = before;
+        state.refresh_setup();
+    } else if protocol != before.protocol {
+        sending.session.can_be_told(state);
     }
     agreed
 }

@@ -1,6 +1,7 @@
 //! What is one app's connection, between its socket and the links?
 
 mod blocking;
+mod client_tracking;
 mod clients;
 mod cursor;
 mod dispatch;
@@ -16,6 +17,7 @@ mod lane;
 mod local;
 mod merge;
 mod output;
+mod pause;
 mod queued;
 mod replay;
 mod replies;
@@ -26,10 +28,11 @@ mod subscribe;
 mod subscriber;
 mod subscriptions;
 mod ticket;
+mod tracking;
 mod transaction;
 mod unblock;
 
 pub(crate) use drive::drive;
 pub(crate) use state::{Ends, Session};
-pub(crate) use ticket::Ticket;
+pub(crate) use ticket::{Role, Ticket};
 pub(crate) use unblock::Unblocking;

@@ -168,6 +168,16 @@ impl Replies {
         (self.first + self.slots.len() as u64).saturating_sub(1)
     }
 
+    /// The newest request that has not its whole reply.
+    pub(crate) fn last_open(&self) -> Option<u64> {
+        (!self.slots.is_empty()).then(|| self.last_number())
+    }
+
+    /// Whether everything up to this request is answered.
+    pub(crate) fn has_answered(&self, number: u64) -> bool {
+        number < self.first
+    }
+
     /// Gives memory back when nothing is under way.
     pub(crate) fn release_memory(&mut self) {
         if self.slots.is_empty() {

@@ -10,18 +10,20 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::client_tracking::Found;
 use super::entry::Entry;
 use super::lane::Lane;
 use super::replay::{Replay, Returned};
 use super::replies::Replies;
 use super::subscriptions::Subscriptions;
 use super::ticket::{Role, Ticket};
+use super::tracking::Tracking;
 use super::transaction::Transaction;
 use crate::cluster::Side;
 use crate::data_plane::command::Spec;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::{Link, Setting};
+use crate::data_plane::upstream::{Link, Setting, Setup};
 use crate::data_plane::wake::Wake;
 use crate::limits::{PRIVATE_OUTPUT_BYTES, REFUSALS_MAX};
 use crate::resp::{parse_i64, write_command};
@@ -83,6 +85,13 @@ pub(crate) struct State {
     pub(crate) replay: Replay,
     pub(crate) lanes: [Lane; 2],
     pub(crate) transaction: Transaction,
+    /// CLIENT TRACKING.
+    pub(super) tracking: Option<Box<Tracking>>,
+    /// What it has set for its connection by subcommands of CLIENT that the proxy does not know.
+    pub(super) unknown: Vec<Vec<Vec<u8>>>,
+    /// With it, all its commands go on links of its own, which were told this.
+    pub(super) setup: Option<Rc<Setup>>,
+    pub(super) found: Option<Found>,
     pub(crate) blocked: Option<Blocked>,
     /// CLIENT UNBLOCK is under way. The session blocks on nothing else meanwhile, or that would be hit.
     pub(crate) unblocking: bool,
@@ -97,6 +106,8 @@ pub(crate) struct State {
     pub(crate) no_evict: bool,
     /// The workers have been asked something about their clients: nothing else goes before the answer.
     pub(crate) asking: bool,
+    /// Its next request waits for CLIENT PAUSE to be over.
+    pub(crate) postponed: bool,
     /// The request whose blocking a CLIENT UNBLOCK of an app has ended.
     pub(super) unblocked: Option<u64>,
     /// CLIENT KILL is for it, as soon as what it blocks on has ended.
@@ -297,7 +308,9 @@ impl Session {
             return;
         }
         let mut state = self.state.borrow_mut();
-        state.lanes[ticket.side.index()].done_one(ticket.sequence);
+        let lane = &mut state.lanes[ticket.side.index()];
+        lane.done_one(ticket.sequence);
+        lane.has_answered(ticket.number);
         if ticket.is_publish && bytes.first() == Some(&b'-') {
             self.route.stats.publish_failed[ticket.side.index()].fetch_add(1, Ordering::Relaxed);
         }

@@ -22,6 +22,8 @@ pub(crate) struct Transaction {
     pub(crate) begun: bool,
     /// There are watched keys: an EXEC that cannot be executed is told as a change of theirs, which apps retry.
     pub(crate) watching: bool,
+    /// A command of it may write.
+    pub(crate) may_write: bool,
     /// The proxy refused a command of it.
     pub(crate) refused: bool,
     /// Its connection is gone, or its slots have moved.

@@ -6,6 +6,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::setup::Setup;
 use crate::cluster::{Credentials, NodeAddr};
 use crate::net;
 use crate::resp::{Protocol, ReplyScanner, write_command};
@@ -28,6 +29,9 @@ pub(crate) enum HandshakeError {
     /// The node's own error to SELECT: it will not change.
     #[error("{0}")]
     Database(String),
+    /// The node's own error to what one session's link is to be told.
+    #[error("{0}")]
+    Setup(String),
     /// ROLE says something else than what is wanted.
     #[error("its ROLE is not {}", match .0 {
         Wanted::Master => "master",
@@ -113,6 +117,19 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeE
         )),
         _ => Err(HandshakeError::Role(dial.wanted)),
     }
+}
+
+/// Tells the node what the link is for. `ear`: the number there of the connection that hears its invalidations.
+pub(super) async fn set_up(
+    stream: &mut TcpStream,
+    setup: &Setup,
+    ear: Option<i64>,
+) -> Result<(), HandshakeError> {
+    let (request, count) = setup.requests(ear);
+    stream.write_all(&request).await?;
+    let replies = read(stream, count).await?;
+    let refusal = replies.iter().find_map(|reply| error(Some(reply)));
+    refusal.map_or(Ok(()), |text| Err(HandshakeError::Setup(text)))
 }
 
 fn is_wanted(role: &[u8], wanted: Wanted) -> bool {

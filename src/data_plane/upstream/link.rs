@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 
 use super::handshake::Setting;
 use super::pipeline::{Left, Pipeline};
+use super::setup::Setup;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::scripts::LoadedScripts;
@@ -56,6 +57,10 @@ pub(crate) struct Link {
     /// Of a private link a client may change it.
     pub(crate) setting: Cell<Setting>,
     pub(crate) kind: LinkKind,
+    /// What its node was told of the one session it is for.
+    pub(crate) setup: Option<Rc<Setup>>,
+    /// What its node said to that.
+    refusal: RefCell<Option<String>>,
     pub(crate) node: Arc<NodeAddr>,
     pub(crate) wake: Wake,
     phase: Cell<Phase>,
@@ -74,8 +79,16 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(side: Side, setting: Setting, kind: LinkKind, node: Arc<NodeAddr>) -> Rc<Self> {
+    pub(super) fn new(
+        side: Side,
+        setting: Setting,
+        kind: LinkKind,
+        setup: Option<Rc<Setup>>,
+        node: Arc<NodeAddr>,
+    ) -> Rc<Self> {
         Rc::new(Self {
+            setup,
+            refusal: RefCell::default(),
             side,
             setting: Cell::new(setting),
             kind,
@@ -119,15 +132,12 @@ impl Link {
         self.pipeline.borrow().len() == 0
     }
 
-    /// Whether a PUBLISH enqueued before this moment of the worker's clock is not answered yet.
-    pub(super) fn has_publish_before(&self, at_micros: u32) -> bool {
+    /// Whether a command like this, enqueued before this moment of the worker's clock, is not answered yet.
+    pub(super) fn has_before(&self, at_micros: u32, is_it: impl Fn(&Ticket) -> bool) -> bool {
         let pipeline = self.pipeline.borrow();
         // The clock wraps.
         let is_older = |ticket: &&Ticket| (at_micros.wrapping_sub(ticket.at_micros)) as i32 >= 0;
-        pipeline
-            .tickets()
-            .take_while(is_older)
-            .any(|ticket| ticket.is_publish)
+        pipeline.tickets().take_while(is_older).any(is_it)
     }
 
     /// Whose output a private link paces itself by.
@@ -194,6 +204,7 @@ impl Link {
         if self.phase.get() == Phase::Ready {
             self.phase.set(Phase::Retired);
             self.recall_unsent();
+            self.is_stale();
         } else if self.phase.get() == Phase::Dialling {
             self.phase.set(Phase::Closed);
         }
@@ -231,7 +242,36 @@ impl Link {
         for session in self.waiting.take().into_values() {
             session.wake.wake();
         }
+        self.is_stale();
         *self.reader.borrow_mut() = None;
+    }
+
+    /// The node does not accept what the link is for.
+    pub(super) fn refuse(&self, text: String) {
+        *self.refusal.borrow_mut() = Some(text);
+    }
+
+    /// What the node had against it.
+    pub(crate) fn take_refusal(&self) -> Option<String> {
+        self.refusal.take()
+    }
+
+    /// The node has said something that is no reply.
+    pub(super) fn heard(&self, push: &[u8]) {
+        if self.setup.is_some()
+            && let Some(session) = self.reader()
+        {
+            session.heard(self, push);
+        }
+    }
+
+    /// What the node says of keys is not all there is to be heard.
+    pub(super) fn is_stale(&self) {
+        if self.setup.is_some()
+            && let Some(session) = self.reader()
+        {
+            session.is_stale(self);
+        }
     }
 }
 
@@ -259,6 +299,11 @@ pub(super) async fn drive(
         return Ok(());
     }
     link.phase.set(Phase::Ready);
+    if link.setup.is_some()
+        && let Some(session) = link.reader()
+    {
+        session.hears_again(link);
+    }
     let mut io = LinkIo {
         stream,
         buffer: vec![0; READ_BYTES],
@@ -266,6 +311,7 @@ pub(super) async fn drive(
         end: 0,
         scanner: ReplyScanner::new(),
         passed: 0,
+        is_in_push: false,
     };
     let retired = async {
         std::future::poll_fn(|_| {
@@ -303,6 +349,8 @@ struct LinkIo {
     scanner: ReplyScanner,
     /// Bytes of the present reply that have been passed on before it was complete.
     passed: u64,
+    /// A list of keys that is larger than the buffer is passing: its end will say that all keys are stale.
+    is_in_push: bool,
 }
 
 impl LinkIo {
@@ -383,10 +431,16 @@ impl LinkIo {
     /// The buffer is full of a reply that is not complete: passes on what is known to belong to it.
     fn make_room(&mut self, link: &Link) -> io::Result<()> {
         let scanned = self.scanner.scanned();
-        if self.passed == 0 && self.buffer.get(self.start) == Some(&b'>') {
-            return Err(garbage("a large message that nobody asked for"));
+        if self.passed == 0 && !self.is_in_push && self.buffer.get(self.start) == Some(&b'>') {
+            if link.setup.is_none() {
+                return Err(garbage("a large message that nobody asked for"));
+            }
+            self.is_in_push = scanned > 0;
         }
-        if scanned > 0 {
+        if scanned > 0 && self.is_in_push {
+            self.scanner.forget(scanned);
+            self.start += scanned;
+        } else if scanned > 0 {
             let piece = self
                 .buffer
                 .get(self.start..self.start + scanned)
@@ -428,8 +482,14 @@ impl LinkIo {
                 .map_err(|error| garbage(&error.to_string()))?;
             let Some(length) = scanned else { break };
             let reply = unseen.get(..length).unwrap_or_default();
+            if std::mem::take(&mut self.is_in_push) {
+                link.is_stale();
+                self.start += length;
+                continue;
+            }
             if reply.first() == Some(&b'>') && self.passed == 0 {
-                // In RESP3 a node may say more than it was asked for. Nothing has asked for this.
+                // In RESP3 a node may say more than it was asked for. Nothing has asked for this, but for tracking.
+                link.heard(reply);
                 self.start += length;
                 continue;
             }

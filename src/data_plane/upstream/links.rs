@@ -10,14 +10,18 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
+use super::ear;
 use super::handshake::{self, Dial, HandshakeError, Setting, Wanted};
 use super::link::{self, Link, LinkKind};
+use super::setup::Setup;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::session::Ticket;
 use crate::limits::{CONNECT_TIMEOUT, IDLE_PRIVATE_LINKS_MAX, SHARED_LINKS_MAX};
 use crate::resp::Protocol;
 use crate::routing::Slot;
@@ -115,7 +119,7 @@ impl Links {
         let dialling = pool.iter().any(|link| link.is_dialling());
         if !dialling
             && pool.len() < SHARED_LINKS_MAX
-            && let Some(link) = self.dial(route, setting, LinkKind::Shared)
+            && let Some(link) = self.dial(route, setting, LinkKind::Shared, None)
         {
             pool.push(link);
         }
@@ -127,18 +131,25 @@ impl Links {
     }
 
     /// A link for one session's own use, from those that lie idle or a new one.
-    pub(crate) fn private(&self, route: &Rc<LocalRoute>, setting: Setting) -> Lease {
+    pub(crate) fn private(
+        &self,
+        route: &Rc<LocalRoute>,
+        setting: Setting,
+        setup: Option<Rc<Setup>>,
+    ) -> Lease {
         if let Some(text) = self.refusal(setting) {
             return Lease::Refused(text);
         }
-        if let Some(pool) = self.idle.borrow_mut().get_mut(&setting) {
+        if setup.is_none()
+            && let Some(pool) = self.idle.borrow_mut().get_mut(&setting)
+        {
             while let Some(link) = pool.pop() {
                 if link.is_ready() {
                     return Lease::Ready(link);
                 }
             }
         }
-        self.dial(route, setting, LinkKind::Private)
+        self.dial(route, setting, LinkKind::Private, setup)
             .map_or(Lease::Wait, Lease::Ready)
     }
 
@@ -199,7 +210,7 @@ impl Links {
         link.set_reader(None);
         let mut idle = self.idle.borrow_mut();
         let pool = idle.entry(link.setting.get()).or_default();
-        if link.is_ready() && link.is_idle() && pool.len() < IDLE_PRIVATE_LINKS_MAX {
+        if link.setup.is_none() && link.is_ready() && link.is_idle() && pool.len() < IDLE_PRIVATE_LINKS_MAX {
             pool.push(link);
         } else {
             link.close();
@@ -208,20 +219,31 @@ impl Links {
 
     /// Whether a PUBLISH enqueued before this moment of the worker's clock is not answered yet.
     pub(crate) fn has_publish_before(&self, at_micros: u32) -> bool {
+        self.has_before(at_micros, |ticket| ticket.is_publish)
+    }
+
+    /// Whether a command like this, enqueued before this moment of the worker's clock, is not answered yet.
+    pub(crate) fn has_before(&self, at_micros: u32, is_it: impl Fn(&Ticket) -> bool) -> bool {
         let links = self.all.borrow();
-        links.iter().any(|link| link.has_publish_before(at_micros))
+        links.iter().any(|link| link.has_before(at_micros, &is_it))
     }
 
     fn snapshot_of_all(&self) -> Vec<Rc<Link>> {
         self.all.borrow().clone()
     }
 
-    fn dial(&self, route: &Rc<LocalRoute>, setting: Setting, kind: LinkKind) -> Option<Rc<Link>> {
+    fn dial(
+        &self,
+        route: &Rc<LocalRoute>,
+        setting: Setting,
+        kind: LinkKind,
+        setup: Option<Rc<Setup>>,
+    ) -> Option<Rc<Link>> {
         let node = self.node.borrow().clone()?;
         if !self.backoff.borrow().allows(Instant::now()) {
             return None;
         }
-        let link = Link::new(self.side, setting, kind, node);
+        let link = Link::new(self.side, setting, kind, setup, node);
         self.all.borrow_mut().push(Rc::clone(&link));
         tokio::task::spawn_local(live(Rc::clone(&link), Rc::clone(route)));
         Some(link)
@@ -276,16 +298,20 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
         name: "switchback",
         wanted: Wanted::Master,
     };
-    let opened = timeout(CONNECT_TIMEOUT, handshake::open(&dial)).await;
+    let opened = timeout(CONNECT_TIMEOUT, open(&dial, link.setup.as_deref())).await;
     let opened = opened.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
     match opened {
-        Ok((stream, client_id)) => {
+        Ok((stream, client_id, ear)) => {
             links.dialled(&link);
+            let ear = ear.map(|stream| tokio::task::spawn_local(ear::listen(stream, Rc::clone(&link))));
             gauge.fetch_add(1, Ordering::Relaxed);
             let over = link::drive(&link, &route, stream, client_id);
             route.wake_waiting();
             if let Err(error) = over.await {
                 debug!(route = route.name, %side, %node, %error, "link ended");
+            }
+            if let Some(ear) = ear {
+                ear.abort();
             }
             gauge.fetch_sub(1, Ordering::Relaxed);
             links.ended(&link);
@@ -301,6 +327,30 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
     route.wake_waiting();
 }
 
+/// Connects, and tells the node what the link is for; with the connection that hears for it.
+async fn open(
+    dial: &Dial<'_>,
+    setup: Option<&Setup>,
+) -> Result<(TcpStream, i64, Option<TcpStream>), HandshakeError> {
+    let Some(setup) = setup else {
+        let (stream, id) = handshake::open(dial).await?;
+        return Ok((stream, id, None));
+    };
+    let ear = match setup.has_ear {
+        true => {
+            let setting = Setting {
+                protocol: Protocol::Resp3,
+                ..dial.setting
+            };
+            Some(handshake::open(&Dial { setting, ..*dial }).await?)
+        }
+        false => None,
+    };
+    let (mut stream, id) = handshake::open(dial).await?;
+    handshake::set_up(&mut stream, setup, ear.as_ref().map(|(_, id)| *id)).await?;
+    Ok((stream, id, ear.map(|(stream, _)| stream)))
+}
+
 /// Waits out the node's backoff, so that whoever waits on the route dials again after it.
 async fn failed(route: &Rc<LocalRoute>, link: &Link, error: HandshakeError) {
     let (links, node) = (route.links(link.side), &link.node);
@@ -310,6 +360,7 @@ async fn failed(route: &Rc<LocalRoute>, link: &Link, error: HandshakeError) {
     match error {
         HandshakeError::Database(text) => return links.refuse_database(link.setting.get(), text),
         HandshakeError::Protocol(text) => return links.refuse_resp3(text),
+        HandshakeError::Setup(text) => return link.refuse(text),
         _ => {}
     }
     if !links.failing.replace(true) {

@@ -1,12 +1,15 @@
 //! How do commands reach a node, and their replies come back?
 
 mod backoff;
+mod ear;
 mod handshake;
 mod link;
 mod links;
 mod pipeline;
+mod setup;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use handshake::{Dial, Setting, Wanted, open};
 pub(crate) use link::{Link, LinkKind};
 pub(crate) use links::{Lease, Links};
+pub(crate) use setup::Setup;

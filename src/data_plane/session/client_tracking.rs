@@ -1,0 +1,332 @@
+//! What does a client ask of tracking?
+//!
+//! Shell: CLIENT TRACKING, CACHING, TRACKINGINFO and GETREDIR, in the words and in the order of checks of Redis 7.0; and what of
+//! CLIENT the proxy does not know, which a node answers on a link of the client's own.
+
+use std::rc::Rc;
+
+use super::clients::syntax;
+use super::dispatch::{Sending, Stall, Stop, answer};
+use super::local::{redis, settle};
+use super::state::State;
+use super::ticket::Role;
+use super::tracking::Tracking;
+use crate::data_plane::clients::Question;
+use crate::data_plane::refusal::Refusal;
+use crate::data_plane::upstream::Link;
+use crate::limits::{OWN_WORDS_MAX, TRACKED_PREFIX_BYTES_MAX};
+use crate::resp::{Protocol, parse_i64};
+
+/// Whether there is a client of that number, as far as request `asked_by` has found out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    asked_by: u64,
+    id: u64,
+    exists: bool,
+}
+
+impl Sending<'_> {
+    /// OK once the owners' nodes track.
+    pub(super) fn client_tracking(&self, state: &mut State) -> Result<(), Stop> {
+        let (asked, prefixes) = self.options(state)?;
+        let next = match self.word(2).as_slice() {
+            b"on" => Some(turned_on(state.tracking.as_deref(), asked, prefixes)?),
+            b"off" => None,
+            _ => return Err(syntax().into()),
+        };
+        settle(state)?;
+        let setup = state.setup_with(next.as_ref()).map(Rc::new);
+        if setup != state.setup {
+            let before = std::mem::replace(&mut state.setup, setup);
+            if next.is_some()
+                && state.setup.is_some()
+                && let Err(stop) = self.own_links(state)
+            {
+                state.setup = before;
+                return Err(stop);
+            }
+        }
+        state.tracking = next.map(Box::new);
+        self.session.route.tracks(self.session, state.tracking.is_some());
+        answer(state, None, b"+OK\r\n");
+        Ok(())
+    }
+
+    fn options(&self, state: &mut State) -> Result<(Tracking, Vec<Vec<u8>>), Stop> {
+        let args = self.request.args;
+        let (mut asked, mut prefixes) = (Tracking::default(), Vec::new());
+        let mut at = 3;
+        while let Some(option) = args.get(at) {
+            let more = args.get(at + 1);
+            match (option.to_ascii_lowercase().as_slice(), more) {
+                (b"redirect", Some(id)) => {
+                    if asked.redirect != 0 {
+                        let text = b"ERR A client can only redirect to a single other client";
+                        return Err(redis(&[text]).into());
+                    }
+                    asked.redirect = self.redirected_to(state, id)?;
+                    at += 1;
+                }
+                (b"prefix", Some(prefix)) => {
+                    prefixes.push(prefix.to_vec());
+                    at += 1;
+                }
+                (b"bcast", _) => asked.bcast = true,
+                (b"optin", _) => asked.optin = true,
+                (b"optout", _) => asked.optout = true,
+                (b"noloop", _) => asked.noloop = true,
+                _ => return Err(syntax().into()),
+            }
+            at += 1;
+        }
+        Ok((asked, prefixes))
+    }
+
+    /// The number of a client that there is, on whichever worker.
+    fn redirected_to(&self, state: &mut State, id: &[u8]) -> Result<u64, Stop> {
+        let id = parse_i64(id).ok_or_else(|| redis(&[b"ERR value is not an integer or out of range"]))?;
+        let id = u64::try_from(id).unwrap_or_default();
+        let asked_by = state.replies.next_number();
+        let is_here = id == self.session.id || self.session.route.session(id).is_some();
+        let exists = match state.found {
+            _ if is_here => true,
+            Some(found) if found.asked_by == asked_by && found.id == id => found.exists,
+            _ => {
+                self.look_for(state, asked_by, id);
+                return Err(Stall::Replies.into());
+            }
+        };
+        match exists {
+            true => Ok(id),
+            false => Err(redis(&[b"ERR The client ID you want redirect to does not exist"]).into()),
+        }
+    }
+
+    /// Has the request come again when it is known whether there is such a client.
+    fn look_for(&self, state: &mut State, asked_by: u64, id: u64) {
+        state.asking = true;
+        let session = Rc::clone(self.session);
+        tokio::task::spawn_local(async move {
+            let told = session.route.clients().ask(Question::IsThere { id }).await;
+            if !session.closed.get() {
+                let mut state = session.state.borrow_mut();
+                state.asking = false;
+                state.found = Some(Found {
+                    asked_by,
+                    id,
+                    exists: told.count > 0,
+                });
+                drop(state);
+                session.wake.wake();
+            }
+        });
+    }
+
+    pub(super) fn client_caching(&self, state: &mut State) -> Result<(), Stop> {
+        let Some(tracking) = &mut state.tracking else {
+            let text = b"ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
+            return Err(redis(&[text]).into());
+        };
+        match (self.word(2).as_slice(), tracking.optin, tracking.optout) {
+            (b"yes", true, _) | (b"no", _, true) => tracking.caching = true,
+            (b"yes", ..) => {
+                let text = b"ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.";
+                return Err(redis(&[text]).into());
+            }
+            (b"no", ..) => {
+                let text = b"ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.";
+                return Err(redis(&[text]).into());
+            }
+            _ => return Err(syntax().into()),
+        }
+        answer(state, None, b"+OK\r\n");
+        Ok(())
+    }
+
+    pub(super) fn client_getredir(&self, state: &mut State) -> Result<(), Stop> {
+        let reply = format!(":{}\r\n", state.redirection());
+        answer(state, None, reply.as_bytes());
+        Ok(())
+    }
+
+    pub(super) fn client_trackinginfo(&self, state: &mut State) -> Result<(), Stop> {
+        let tracking = state.tracking.as_deref();
+        let flags: Vec<&str> = match tracking {
+            None => vec!["off"],
+            Some(tracking) => {
+                let all = [
+                    (true, "on"),
+                    (tracking.bcast, "bcast"),
+                    (tracking.optin, "optin"),
+                    (tracking.optin && tracking.caching, "caching-yes"),
+                    (tracking.optout, "optout"),
+                    (tracking.optout && tracking.caching, "caching-no"),
+                    (tracking.noloop, "noloop"),
+                    (tracking.is_broken, "broken_redirect"),
+                ];
+                all.iter()
+                    .filter(|(is_set, _)| *is_set)
+                    .map(|(_, flag)| *flag)
+                    .collect()
+            }
+        };
+        let (map, set) = match state.setting.protocol {
+            Protocol::Resp2 => ("*6", '*'),
+            Protocol::Resp3 => ("%3", '~'),
+        };
+        let mut reply = format!("{map}\r\n$5\r\nflags\r\n{set}{}\r\n", flags.len()).into_bytes();
+        let bulk = |reply: &mut Vec<u8>, bytes: &[u8]| {
+            reply.extend_from_slice(format!("${}\r\n", bytes.len()).as_bytes());
+            reply.extend_from_slice(bytes);
+            reply.extend_from_slice(b"\r\n");
+        };
+        flags.iter().for_each(|flag| bulk(&mut reply, flag.as_bytes()));
+        let prefixes = tracking.map(|tracking| &tracking.prefixes);
+        let redirection = state.redirection();
+        let count = prefixes.map_or(0, std::collections::BTreeSet::len);
+        let rest = format!("$8\r\nredirect\r\n:{redirection}\r\n$8\r\nprefixes\r\n*{count}\r\n");
+        reply.extend_from_slice(rest.as_bytes());
+        prefixes
+            .into_iter()
+            .flatten()
+            .for_each(|prefix| bulk(&mut reply, prefix));
+        answer(state, None, &reply);
+        Ok(())
+    }
+
+    /// What a later server may know (CLIENT NO-TOUCH) and may keep for the connection. The nodes are asked on links of the
+    /// client's own, each that takes their place too; a refusal is passed on.
+    pub(super) fn client_unknown(&self, state: &mut State) -> Result<(), Stop> {
+        let words: Vec<Vec<u8>> = self.request.args.iter().skip(1).map(<[u8]>::to_vec).collect();
+        let size: usize = state.unknown.iter().chain([&words]).flatten().map(Vec::len).sum();
+        if size > OWN_WORDS_MAX {
+            return Err(Refusal::TooBig {
+                what: "what this client sets for its connection",
+                limit: OWN_WORDS_MAX,
+            }
+            .into());
+        }
+        settle(state)?;
+        let before = (state.unknown.clone(), state.setup.clone());
+        let is_other = |other: &Vec<Vec<u8>>| {
+            !other
+                .first()
+                .zip(words.first())
+                .is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
+        };
+        state.unknown.retain(is_other);
+        state.unknown.push(words);
+        state.setup = state.setup_with(state.tracking.as_deref()).map(Rc::new);
+        if let Err(stop) = self.own_links(state) {
+            (state.unknown, state.setup) = before;
+            return Err(stop);
+        }
+        answer(state, None, b"+OK\r\n");
+        Ok(())
+    }
+
+    /// Whether CLIENT CACHING is for this command: not in a transaction, before which it was.
+    pub(super) fn goes_before(&self, state: &State, role: Role) -> bool {
+        let is_own = matches!(role, Role::Whole | Role::Part(_) | Role::Blocking);
+        is_own && self.request.again.is_none() && !state.transaction.open
+    }
+
+    /// It was for one command, or one transaction.
+    pub(super) fn caching_is_over(&self, state: &mut State) {
+        let is_client = self
+            .class
+            .spec
+            .is_some_and(|spec| spec.name.starts_with("client"));
+        if let Some(tracking) = &mut state.tracking
+            && !is_client
+            && !state.transaction.open
+            && self.request.again.is_none()
+        {
+            tracking.caching = false;
+        }
+    }
+
+    /// In front of a command that is to be cached, or not to be.
+    pub(super) fn tell_caching(&self, state: &mut State, link: &Link) {
+        let caching = state
+            .tracking
+            .as_ref()
+            .and_then(|tracking| tracking.caching_request());
+        if let Some(request) = caching.filter(|_| link.setup.is_some()) {
+            self.enqueue_as(state, link, 0, Role::Own, request);
+        }
+    }
+}
+
+impl State {
+    /// What CLIENT LIST and GETREDIR say.
+    pub(super) fn redirection(&self) -> i64 {
+        let redirect = self.tracking.as_ref().map(|tracking| tracking.redirect);
+        redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX))
+    }
+}
+
+/// Tracking as it will be, when what is asked for fits what there is.
+fn turned_on(
+    before: Option<&Tracking>,
+    asked: Tracking,
+    mut prefixes: Vec<Vec<u8>>,
+) -> Result<Tracking, Refusal> {
+    if !asked.bcast && !prefixes.is_empty() {
+        return Err(redis(&[b"ERR PREFIX option requires BCAST mode to be enabled"]));
+    }
+    if before.is_some_and(|before| before.bcast != asked.bcast) {
+        return Err(redis(&[b"ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode."]));
+    }
+    if asked.bcast && (asked.optin || asked.optout) {
+        return Err(redis(&[b"ERR OPTIN and OPTOUT are not compatible with BCAST"]));
+    }
+    if asked.optin && asked.optout {
+        return Err(redis(&[b"ERR You can't specify both OPTIN mode and OPTOUT mode"]));
+    }
+    if before.is_some_and(|before| (asked.optin && before.optout) || (asked.optout && before.optin)) {
+        return Err(redis(&[b"ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode."]));
+    }
+    let mut next = asked;
+    if !next.bcast {
+        return Ok(next);
+    }
+    let there: Vec<&Vec<u8>> = before.into_iter().flat_map(|before| &before.prefixes).collect();
+    let all = there.iter().copied().chain(&prefixes);
+    if all.map(|prefix| prefix.len() + 16).sum::<usize>() > TRACKED_PREFIX_BYTES_MAX {
+        return Err(Refusal::TooBig {
+            what: "the prefixes this client tracks",
+            limit: TRACKED_PREFIX_BYTES_MAX,
+        });
+    }
+    for (at, prefix) in prefixes.iter().enumerate() {
+        check_prefix(there.iter().copied(), prefix, "an existing")?;
+        check_prefix(prefixes.iter().skip(at + 1), prefix, "another provided")?;
+    }
+    if prefixes.is_empty() {
+        prefixes.push(Vec::new());
+    }
+    next.prefixes = there.into_iter().cloned().chain(prefixes).collect();
+    Ok(next)
+}
+
+/// No key may have two of a client's prefixes.
+fn check_prefix<'p>(
+    mut there: impl Iterator<Item = &'p Vec<u8>>,
+    prefix: &[u8],
+    which: &str,
+) -> Result<(), Refusal> {
+    let overlaps = |other: &&Vec<u8>| other.starts_with(prefix) || prefix.starts_with(other);
+    match there.find(overlaps) {
+        None => Ok(()),
+        Some(other) => Err(redis(&[
+            b"ERR Prefix '",
+            prefix,
+            b"' overlaps with ",
+            which.as_bytes(),
+            b" prefix '",
+            other,
+            b"'. Prefixes for a single client must not overlap.",
+        ])),
+    }
+}

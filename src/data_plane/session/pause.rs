@@ -1,0 +1,86 @@
+//! Must a request wait for a pause to end?
+//!
+//! Shell: CLIENT PAUSE and UNPAUSE. What a server refuses at once is refused during a pause too.
+
+use std::time::Instant;
+
+use super::clients::wrong_subcommand;
+use super::dispatch::{Sending, Stop};
+use super::local::settle;
+use super::state::State;
+use crate::data_plane::clients::{Pause, Paused, Question, writes_nothing};
+use crate::data_plane::command::{Intent, LocalCommand, flags};
+use crate::data_plane::scripts;
+use crate::resp::Protocol;
+
+impl Sending<'_> {
+    /// OK once no worker sends anything of that kind, and what had been sent is answered.
+    pub(super) fn client_pause(&self, state: &mut State) -> Result<(), Stop> {
+        let args = self.request.args;
+        if args.len() > 4 {
+            return Err(wrong_subcommand(args).into());
+        }
+        let pause = Pause::of(args.get(2).unwrap_or_default(), args.get(3), Instant::now())?;
+        settle(state)?;
+        self.session.route.clients().pause(pause);
+        self.ask(state, Question::Pause, |_, _| b"+OK\r\n".to_vec())
+    }
+
+    pub(super) fn client_unpause(&self, state: &mut State) -> Result<(), Stop> {
+        settle(state)?;
+        self.session.route.clients().unpause();
+        self.ask(state, Question::Pause, |_, _| b"+OK\r\n".to_vec())
+    }
+
+    /// Whether it waits.
+    #[cold]
+    pub(super) fn is_paused(&self, state: &State, pause: Pause) -> bool {
+        if pause.until <= Instant::now() {
+            return false;
+        }
+        let args = self.request.args;
+        let Some(spec) = self.class.spec else {
+            // A module's or a later server's: it may write.
+            return true;
+        };
+        let is_alone = spec.has(flags::CONTAINER) && args.len() < 2;
+        if is_alone || !spec.accepts(args.len()) {
+            return false;
+        }
+        let is_subscribed = state.setting.protocol == Protocol::Resp2
+            && !state.subscriptions.is_empty()
+            && state.entry.is_none();
+        if is_subscribed && !self.is_for_subscribers(spec.name) {
+            return false;
+        }
+        match pause.what {
+            Paused::All => true,
+            Paused::Writes => self.may_write(state),
+        }
+    }
+
+    /// What a client of RESP2 with subscriptions may ask for.
+    fn is_for_subscribers(&self, name: &str) -> bool {
+        let local = Intent::Local(LocalCommand::Quit) == self.class.intent
+            || Intent::Local(LocalCommand::Reset) == self.class.intent;
+        local || name == "ping" || matches!(self.class.intent, Intent::Subscribe(_) | Intent::Unsubscribe(_))
+    }
+
+    /// What Redis takes for a write: it changes data, or may be replicated.
+    pub(super) fn may_write(&self, state: &State) -> bool {
+        let Some(spec) = self.class.spec else { return true };
+        let route = &self.session.route;
+        let argument = self.request.args.get(1).unwrap_or_default();
+        match (self.class.intent, spec.name) {
+            (Intent::Exec, _) => state.transaction.may_write,
+            (_, "pfcount") => true,
+            (_, "eval") => !writes_nothing(argument),
+            (_, "evalsha") => {
+                let body =
+                    scripts::read_id(argument).and_then(|id| route.scripts.body(route.shared_scripts(), &id));
+                !body.is_some_and(|body| writes_nothing(&body))
+            }
+            _ => self.class.is_publish || spec.may_write(),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What is a node told on a session's own link, before anything else?
+//!
+//! Pure: state that belongs to a connection and has to be there again on each one that takes its place.
+
+use crate::resp::write_command;
+
+/// Beyond its setting, what a link is told once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Setup {
+    /// CLIENT TRACKING: what follows ON.
+    pub(crate) tracking: Option<Vec<Vec<u8>>>,
+    /// The link speaks RESP2, which has no pushes: a second connection, in RESP3, hears the invalidations.
+    pub(crate) has_ear: bool,
+    /// Subcommands of CLIENT that the proxy does not know, as the client wrote them: words after CLIENT.
+    pub(crate) unknown: Vec<Vec<Vec<u8>>>,
+}
+
+impl Setup {
+    /// Nothing: any link will do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tracking.is_none() && self.unknown.is_empty()
+    }
+
+    /// The requests, and how many; `ear` is the number of the second connection.
+    pub(super) fn requests(&self, ear: Option<i64>) -> (Vec<u8>, usize) {
+        let mut request = Vec::new();
+        let redirect = ear.map(|id| id.to_string());
+        if let Some(options) = &self.tracking {
+            let mut words: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", b"ON"];
+            if let Some(id) = &redirect {
+                words.extend([b"REDIRECT".as_slice(), id.as_bytes()]);
+            }
+            words.extend(options.iter().map(Vec::as_slice));
+            write_command(&mut request, &words);
+        }
+        for command in &self.unknown {
+            let mut words: Vec<&[u8]> = vec![b"CLIENT"];
+            words.extend(command.iter().map(Vec::as_slice));
+            write_command(&mut request, &words);
+        }
+        (request, usize::from(self.tracking.is_some()) + self.unknown.len())
+    }
+}
