@@ -1,5 +1,6 @@
 """How is something fetched from a registry, once? Everything goes to the cache, by name and version."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -66,9 +67,9 @@ def junit(path):
     return cases
 
 
-def app(place, command, seconds=180, **options):
+def app(place, command, seconds=180, more=(), **options):
     """A driver of ours that prints `ok NAME` and `not ok NAME: WHY`, given host and port."""
-    code, output = place.run([*command, place.host, place.port], seconds, cwd=HERE / "apps", **options)
+    code, output = place.run([*command, place.host, place.port, *more], seconds, cwd=HERE / "apps", **options)
     cases = {}
     for line in output.splitlines():
         if line.startswith("ok "):
@@ -119,3 +120,19 @@ def debian(*packages):
         run("apt-get", "update", "-q")
         run("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
     return [run("dpkg-query", "-W", "-f", "${Version}", package) for package in packages]
+
+
+def crate(name, version):
+    """The unpacked source of a crate, as cargo has it: a copy that may be built in."""
+    def make(folder):
+        probe = folder / "probe"
+        (probe / "src").mkdir(parents=True)
+        (probe / "src" / "lib.rs").touch()
+        (probe / "Cargo.toml").write_text(
+            f'[package]\nname = "probe"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\n{name} = "={version}"\n[workspace]\n')
+        run("cargo", "fetch", cwd=probe)
+        found = json.loads(run("cargo", "metadata", "--format-version", "1", "--offline", "-q", cwd=probe))
+        manifest = next(one["manifest_path"] for one in found["packages"] if one["name"] == name)
+        shutil.copytree(Path(manifest).parent, folder / "source")
+        shutil.rmtree(probe)
+    return once(CACHE / "crates" / f"{name}-{version}", make) / "source"

@@ -42,6 +42,11 @@ QUIET_RULES = [
 ]
 
 
+def config_of(folder, port, old, new, weight):
+    config = CONFIG.format(folder=folder, port=port, old=old, new=new, weight=float(weight))
+    return config + "".join(f'[route.guard.{rule}]\naction = "off"\n' for rule in QUIET_RULES)
+
+
 def proxy_binary():
     asked = os.environ.get("SWITCHBACK")
     found = [Path(asked)] if asked else [ROOT / "target" / kind / "switchback" for kind in ("release", "debug")]
@@ -104,6 +109,10 @@ class Place:
     def weight(self):
         return None if self.way == "direct" else ask(0, "WEIGHT", "main", path=self.folder / "admin.sock")
 
+    def flush(self):
+        for node in self.nodes:
+            ask(node, "FLUSHALL")
+
     def run(self, command, seconds, **options):
         """Runs `command`, bounded; its output goes to the run's folder and is returned. Its whole group ends with it."""
         log = self.folder / "output.txt"
@@ -151,9 +160,7 @@ def scene(way, folder, server_options=()):
         else:
             server("old", old)
             server("new", new)
-            config = CONFIG.format(folder=folder, port=port, old=old, new=new, weight=float(way))
-            config += "".join(f'[route.guard.{rule}]\naction = "off"\n' for rule in QUIET_RULES)
-            (folder / "config.toml").write_text(config)
+            (folder / "config.toml").write_text(config_of(folder, port, old, new, way))
             start("proxy", [proxy_binary(), "run", "--config", folder / "config.toml"])
             wait_until(lambda: ask(port, "PING") == "+PONG", "the proxy")
             nodes = [old, new]

@@ -1,0 +1,53 @@
+"""redis-rs's own tests, from its crate. They start servers of their own, so the proxy comes in by a stand-in for redis-server."""
+
+import os
+import re
+import shutil
+
+from fetch import crate, run
+from scene import CACHE, HERE
+
+title = "redis-rs, its own suite"
+VERSION = "0.32.7"
+HELPERS = "0.12.0"  # of redis-test, which starts the servers
+TESTS = ["test_acl", "test_async", "test_basic", "test_bignum", "test_cache", "test_geospatial", "test_script", "test_streams", "test_types"]
+FEATURES = "acl,aio,cache-aio,connection-manager,geospatial,json,num-bigint,script,streams,tokio-comp,async-std-comp,smol-comp,r2d2"
+
+
+def prepare():
+    binaries()
+    return VERSION
+
+
+def binaries():
+    source = crate("redis", VERSION)
+    manifest = source / "Cargo.toml"
+    text = manifest.read_text()
+    if "redis-test" not in text:  # the crate was published without what its tests need besides
+        text = text.replace('version = "=3.21.0"', 'version = "3"')  # as its helpers ask for another tempfile
+        manifest.write_text(f'{text}\n[dev-dependencies.redis-test]\nversion = "={HELPERS}"\n\n[patch.crates-io]\nredis = {{ path = "." }}\n\n[workspace]\n')
+    output = run("cargo", "test", "--no-run", "--no-default-features", "--features", FEATURES,
+                 *(word for test in TESTS for word in ("--test", test)),
+                 cwd=source, env=os.environ | {"CARGO_TARGET_DIR": str(CACHE / "build" / "redis-rs"), "CARGO_TERM_COLOR": "never"})
+    return {name: CACHE / "build" / "redis-rs" / found for name, found in
+            ((test, re.search(rf"\(\S*?(debug/deps/{test}-[0-9a-f]+)\)", output)[1]) for test in TESTS)}
+
+
+def cases(place):
+    source, results = crate("redis", VERSION), {}
+    scenes = place.folder / "servers"
+    scenes.mkdir()
+    surroundings = os.environ | {
+        "PATH": f"{HERE / 'stand_in'}:{os.environ['PATH']}", "COMPAT_REDIS_SERVER": shutil.which("redis-server"),
+        "COMPAT_FOLDER": str(scenes)}
+    surroundings.pop("COMPAT_WEIGHT", None)
+    if place.way != "direct":
+        surroundings["COMPAT_WEIGHT"] = place.way
+    for test, binary in binaries().items():
+        _, output = place.run([binary, "--test-threads", "1"], 600, cwd=source, env=surroundings)
+        reasons = dict(re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^---- |\Z)", output, re.M | re.S))
+        for name, verdict in re.findall(r"^test (\S+)(?: - should panic)? \.\.\. .*?(ok|FAILED)$", output, re.M | re.S):
+            results[f"{test}::{name}"] = None if verdict == "ok" else reasons.get(name, "failed").strip()[:600]
+        if "test result:" not in output:
+            results[f"{test} (ends)"] = output[-300:]
+    return results
