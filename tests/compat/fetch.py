@@ -68,14 +68,14 @@ def junit(path):
 
 
 def app(place, command, seconds=180, more=(), **options):
-    """A driver of ours that prints `ok NAME` and `not ok NAME: WHY`, given host and port."""
+    """A driver of ours that prints `ok NAME` and `not ok NAME -- WHY`, given host and port."""
     code, output = place.run([*command, place.host, place.port, *more], seconds, cwd=HERE / "apps", **options)
     cases = {}
     for line in output.splitlines():
         if line.startswith("ok "):
             cases.setdefault(line[3:].strip(), None)
         elif line.startswith("not ok "):
-            name, _, why = line[7:].partition(": ")
+            name, _, why = line[7:].partition(" -- ")
             cases[name.strip()] = why or "failed"
     if code:
         cases["(the driver ends well)"] = f"exit code {code}: {output[-500:]}"

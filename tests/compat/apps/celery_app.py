@@ -52,7 +52,7 @@ def main():
         stdin=subprocess.DEVNULL)
 
     def check(name, good, seen=""):
-        print(f"{'ok' if good else 'not ok'} {name}" + ("" if good else f": {str(seen)[:300]}"), flush=True)
+        print(f"{'ok' if good else 'not ok'} {name}" + ("" if good else f" -- {str(seen)[:300]}"), flush=True)
 
     def attempt(name, make):
         try:

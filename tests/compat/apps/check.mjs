@@ -1,4 +1,4 @@
-// What a driver says: `ok NAME` or `not ok NAME: WHY`, a line each; every check is bounded in time.
+// What a driver says: `ok NAME` or `not ok NAME -- WHY`, a line each; every check is bounded in time.
 import assert from 'node:assert/strict'
 
 export { assert }
@@ -26,8 +26,8 @@ export const check = async (name, body) => {
     await within(30000, body(), 'end')
     console.log(`ok ${name}`)
   } catch (failed) {
-    console.log(`not ok ${name}: ${String(failed?.message ?? failed).replace(/\s+/g, ' ').slice(0, 300)}`)
+    console.log(`not ok ${name} -- ${String(failed?.message ?? failed).replace(/\s+/g, ' ').slice(0, 300)}`)
   }
 }
 
-process.on('unhandledRejection', (failed) => console.log(`not ok (no unhandled rejection): ${failed}`))
+process.on('unhandledRejection', (failed) => console.log(`not ok (no unhandled rejection) -- ${failed}`))

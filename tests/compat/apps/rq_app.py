@@ -63,7 +63,7 @@ def main():
         worker.join(20)
 
     def check(name, good, seen):
-        print(f"{'ok' if good else 'not ok'} {name}" + ("" if good else f": {str(seen)[:300]}"), flush=True)
+        print(f"{'ok' if good else 'not ok'} {name}" + ("" if good else f" -- {str(seen)[:300]}"), flush=True)
 
     ran = {key.decode(): int(value) for key, value in link().hgetall("{ran}").items()}
     values = [job.return_value() for job in jobs]
