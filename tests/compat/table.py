@@ -25,12 +25,12 @@ def table(outcomes):
 
 
 def expected(path):
-    """Lines `suite | ways | case pattern | why`."""
+    """Lines `suite | ways | case | what was said | why`, with * where anything will do."""
     known = []
     for line in path.read_text().splitlines():
         if line.strip() and not line.startswith("#"):
-            suite, ways, case, why = (part.strip() for part in line.split(" | ", 3))
-            known.append((suite, ways.split(","), case, why))
+            suite, ways, case, said, why = (part.strip() for part in line.split(" | ", 4))
+            known.append((suite, ways.split(","), case, said, why))
     return known
 
 
@@ -42,8 +42,8 @@ def differences(outcomes, path):
             if way not in outcome["ways"]:
                 continue
             for case, reason in lost(outcome, way).items():
-                why = next((why for suite, ways, pattern, why in known
-                            if fnmatch.fnmatchcase(name, suite) and way in ways and matches(case, pattern)), None)
+                why = next((why for suite, ways, pattern, said, why in known if way in ways and matches(name, suite)
+                            and matches(case, pattern) and matches(" ".join(reason.split()), said)), None)
                 unexpected += why is None
                 lines.append(f"{name} at {way}: {case}: {why or 'NOT EXPECTED: ' + ' '.join(reason.split())[:200]}")
     return "\n".join(lines), unexpected
