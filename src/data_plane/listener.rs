@@ -47,18 +47,25 @@ pub fn bind(route: &str, address: SocketAddr, workers: usize) -> Result<Vec<TcpL
         address,
         source,
     };
-    // With SO_REUSEPORT two proxies could share an address unnoticed: the first try is made without.
-    drop(socket(address, false).map_err(failed)?);
-    let first = socket(address, true).map_err(failed)?;
+    // With SO_REUSEPORT two proxies could share an address unnoticed: the first try is made without. It does not listen, or
+    // a client that came just then would be reset when it is dropped; others' listening is noticed all the same.
+    drop(bound(address, false).map_err(failed)?);
+    let first = listening(address).map_err(failed)?;
     let address = first.local_addr().map_err(failed)?;
     let mut sockets = vec![first];
     while sockets.len() < workers {
-        sockets.push(socket(address, true).map_err(failed)?);
+        sockets.push(listening(address).map_err(failed)?);
     }
     Ok(sockets)
 }
 
-fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(address, true)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bound(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -67,8 +74,7 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Accepts clients until the future is dropped.
@@ -124,4 +130,49 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
         .with_time(Duration::from_secs(300))
         .with_interval(Duration::from_secs(100));
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use std::time::Instant;
+
+    /// The window was some microseconds: one of these rounds hit it nearly always.
+    const ROUNDS: usize = 400;
+
+    #[test]
+    fn a_client_that_comes_while_an_address_is_taken_is_refused_or_stays() {
+        for _ in 0..ROUNDS {
+            let free = bound("127.0.0.1:0".parse().unwrap(), false).unwrap();
+            let address = free.local_addr().unwrap().as_socket().unwrap();
+            drop(free);
+
+            let client = std::thread::spawn(move || {
+                let deadline = Instant::now() + Duration::from_secs(10);
+                loop {
+                    match std::net::TcpStream::connect(address) {
+                        Err(error)
+                            if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < deadline => {}
+                        other => return other,
+                    }
+                }
+            });
+            let listeners = bind("main", address, 2).unwrap();
+            let stream = client.join().unwrap().unwrap();
+            stream.set_nonblocking(true).unwrap();
+
+            assert_eq!(stream.peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+            drop(listeners);
+        }
+    }
+
+    #[test]
+    fn an_address_on_which_another_listens_is_not_shared() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let taken = bind("main", address, 2).unwrap();
+        let error = bind("other", taken[0].local_addr().unwrap(), 2).unwrap_err();
+
+        assert_eq!(error.source.kind(), ErrorKind::AddrInUse);
+    }
 }
