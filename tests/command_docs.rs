@@ -134,6 +134,12 @@ fn ways(spec: &Spec) -> [String; 2] {
         Intent::Subscribe(_) => same("kept by the proxy, which subscribes on both sides"),
         Intent::Unsubscribe(_) => same("answered by the proxy"),
         Intent::Unsupported(why) => same(&format!("refused: {why}")),
+        Intent::Restricted(why) if spec.name == "debug" => [
+            format!(
+                "from the proxy's own host, or with `allow`: owner, which may refuse it, on a link of the client's own; else refused: {why}"
+            ),
+            format!("refused: {why}"),
+        ],
         Intent::Restricted(why) => [
             format!("refused: {why}; with `allow`: owner, on a link of the client's own"),
             format!("refused: {why}"),

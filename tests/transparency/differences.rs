@@ -60,11 +60,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "it would show one server's traffic, not the proxy's",
     ),
     of(
-        &["DEBUG JMAP"],
-        UNSUPPORTED,
-        "debugging needs a server of one's own",
-    ),
-    of(
         &["SCRIPT DEBUG NO"],
         UNSUPPORTED,
         "debugging needs a server of one's own",

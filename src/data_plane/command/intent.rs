@@ -50,7 +50,7 @@ pub enum Intent {
     Unsubscribe(TopicKind),
     /// Refused at every weight, with this reason.
     Unsupported(&'static str),
-    /// The same, unless the route's `allow` names it: then as [`Intent::OneSideOnly`], on a private link, as it may change
+    /// The same, unless the route's `allow` names it or it is DEBUG from the proxy's own host: then as [`Intent::OneSideOnly`], on a private link, as it may change
     /// its connection or keep it waiting.
     Restricted(&'static str),
     /// Not in Redis 7.0: a module's command, or a newer server's. Where its keys are is not known, so it is forwarded

@@ -3,6 +3,7 @@
 //! Shell: classifies, asks the snapshot for the owner, and enqueues on the session's link to it. When a request cannot
 //! go yet it changes nothing and says why: the session then stops reading, which is the only queue there is.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -165,6 +166,11 @@ fn is_http(args: Args<'_>) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
+/// Whether a client's address is one that only the proxy's own host can have.
+fn is_on_this_host(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
 /// Gives a request its reply without a server.
 pub(super) fn answer(state: &mut State, again: Option<Again>, reply: &[u8]) {
     match again {
@@ -263,9 +269,13 @@ impl Sending<'_> {
         }
     }
 
-    /// Whether the route allows what is refused by default.
+    /// Whether what is refused by default is passed on: the route allows it; or it is DEBUG, and the client is as near to the
+    /// server as the proxy is. A server then decides by its `enable-debug-command`, of which `local` means its own host.
     pub(super) fn is_allowed(&self) -> bool {
-        let allows = |name: &str| self.session.route.allows(name);
+        let session = self.session;
+        let allows = |name: &str| {
+            session.route.allows(name) || (name == "debug" && is_on_this_host(session.ends.addr.ip()))
+        };
         self.class.spec.is_some_and(|spec| allows(spec.name))
     }
 
@@ -573,5 +583,26 @@ pub(super) fn with_room(link: &Rc<Link>, session: &Rc<Session>) -> Result<Rc<Lin
         Ok(Rc::clone(link))
     } else {
         Err(Stall::Room.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_this_host() {
+        for (address, is) in [
+            ("127.0.0.1", true),
+            ("127.9.9.9", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+            ("0.0.0.0", false),
+            ("::ffff:10.0.0.1", false),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(is_on_this_host(address.parse().unwrap()), is, "{address}");
+        }
     }
 }
