@@ -49,6 +49,12 @@ pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;
 /// Bytes waiting for a client beyond which its private link is not read.
 pub const PRIVATE_OUTPUT_BYTES: usize = 512 * 1024;
 
+/// Commands that the table does not have and a node does, kept by worker and side: some modules together have two hundred.
+pub const LEARNT_NAMES_MAX: usize = 1024;
+/// Longest name of a command that a server is asked about.
+pub const LEARNT_NAME_BYTES_MAX: usize = 128;
+/// Bytes of what a server says of a command, or of the keys of a request.
+pub const LEARNT_REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// RANDOMKEYs each side is asked at a weight between, for a key that it owns. With copies of all keys on both sides, which
 /// is the worst, all of them fail once in 2^32 times.
 pub const RANDOM_KEYS_A_SIDE: u16 = 16;

@@ -126,6 +126,7 @@ fn ways(spec: &Spec) -> [String; 2] {
         Intent::Watch => with("on a link of the client's own"),
         Intent::Unwatch => same("answered by the proxy"),
         Intent::Blocking => with("on a link of the client's own"),
+        Intent::Alone => with("on a link of the client's own"),
         Intent::Wait => [
             "owner; on a link of the client's own".to_owned(),
             "refused: what was written has replicas on both sides".to_owned(),

@@ -19,4 +19,5 @@ mod sides;
 mod stateful;
 mod tracking;
 mod transactions;
+mod unknown;
 mod waiting;

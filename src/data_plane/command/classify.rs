@@ -39,6 +39,17 @@ pub fn classify(args: Args<'_>) -> Classified {
             may_retry: false,
         };
     };
+    classified(spec, args)
+}
+
+/// Classifies a request by a command of the table, or a container of it, that its server knows by another name.
+pub(crate) fn classify_as(spec: &'static Spec, args: Args<'_>) -> Classified {
+    let sub = args.get(1).filter(|_| spec.has(flags::CONTAINER));
+    classified(sub.and_then(|sub| subcommand(spec, sub)).unwrap_or(spec), args)
+}
+
+#[inline]
+fn classified(spec: &'static Spec, args: Args<'_>) -> Classified {
     let keys = spec.keys.positions(args);
     let fits = keys.is_ok() && spec.accepts(args.len());
     Classified {

@@ -53,8 +53,10 @@ pub enum Intent {
     /// The same, unless the route's `allow` names it or it is DEBUG from the proxy's own host: then as [`Intent::OneSideOnly`], on a private link, as it may change
     /// its connection or keep it waiting.
     Restricted(&'static str),
-    /// Not in Redis 7.0: a module's command, or a newer server's. Where its keys are is not known, so it is forwarded
-    /// at 0 and at 100, where the server says what it thinks of it, and refused between.
+    /// Of no command in the table: goes to the owner of its keys on a private link, which stays the session's.
+    Alone,
+    /// Not in Redis 7.0: a module's command, or a newer server's, of which the server is asked. Where it does not say (or for
+    /// a subcommand that the table lacks), it is forwarded at 0 and at 100, and refused between.
     Unknown,
 }
 

@@ -10,6 +10,7 @@ mod keys;
 mod spec;
 mod table;
 
+pub(crate) use classify::classify_as;
 pub use classify::{Classified, classify};
 pub use intent::{Intent, KeyspaceUse, LocalCommand, MergeKind, ScriptUse, SplitKind, TopicKind};
 pub use keys::{KeyError, KeyPositions, KeyRule};

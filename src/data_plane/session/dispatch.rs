@@ -98,6 +98,7 @@ pub(super) fn dispatch(
         || state.asking
         || state.awaits_entry()
         || state.transaction.loading
+        || state.learning.is_asked()
         || (request.again.is_none() && state.replies.open_count() >= turn.limits.in_flight)
     {
         return Err(Stall::Replies);
@@ -117,6 +118,7 @@ pub(super) fn dispatch(
         turn,
         request,
         class,
+        told: Vec::new(),
     };
     state.postponed = session
         .route
@@ -126,7 +128,15 @@ pub(super) fn dispatch(
         session.route.wait(session);
         return Err(Stall::Paused);
     }
-    match sending.place(state) {
+    let is_learnt = sending.class.intent == Intent::Unknown && sending.class.spec.is_none();
+    let placed = match is_learnt {
+        true => sending.learn(state).and_then(|()| sending.place(state)),
+        false => sending.place(state),
+    };
+    if is_learnt && !matches!(placed, Err(Stop::Stall(_))) {
+        state.learning.forget();
+    }
+    match placed {
         Ok(()) => {
             if state.tracking.is_some() {
                 sending.caching_is_over(state);
@@ -193,6 +203,8 @@ pub(super) struct Sending<'a> {
     pub(super) turn: &'a Turn,
     pub(super) request: Request<'a>,
     pub(super) class: Classified,
+    /// The slots of keys that the server has told: of a command that the table does not have.
+    pub(super) told: Vec<Slot>,
 }
 
 impl Sending<'_> {
@@ -260,6 +272,10 @@ impl Sending<'_> {
                 }
                 .into())
             }
+            Intent::Alone => {
+                let side = self.side()?;
+                self.alone(state, side)
+            }
             Intent::Restricted(_) if self.is_allowed() => self.alone(state, majority_owner(weight)),
             Intent::Unsupported(why) | Intent::Restricted(why) => Err(Refusal::Unsupported {
                 name: self.name(),
@@ -295,11 +311,19 @@ impl Sending<'_> {
             return Owners::One(majority_owner(weight));
         }
         let key_owner = |key| owner(Slot::of(key), weight);
+        let told = self.told.iter().map(|slot| owner(*slot, weight));
         self.class
             .keys
             .bytes(self.request.args)
             .map(key_owner)
+            .chain(told)
             .fold(Owners::None, Owners::and)
+    }
+
+    /// The slots of the request's keys.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+        let keys = self.class.keys.bytes(self.request.args).map(Slot::of);
+        keys.chain(self.told.iter().copied())
     }
 
     /// The one side a request goes to.
@@ -546,7 +570,7 @@ impl Sending<'_> {
             .shared(&self.session.route, Setting::default());
         self.enqueue(state, link, Role::Blocking, self.request.bytes);
         let number = state.replies.last_number();
-        let slots = self.class.keys.bytes(self.request.args).map(Slot::of).collect();
+        let slots = self.slots().collect();
         state.blocked = Some(Blocked {
             number: self.request.again.map_or(number, |again| again.number),
             side,

@@ -158,8 +158,8 @@ impl Sending<'_> {
             let bytes = &mut state.transaction.published_bytes;
             *bytes = bytes.saturating_add(self.request.bytes.len());
         }
-        for key in self.class.keys.bytes(self.request.args) {
-            state.transaction.touch(Slot::of(key));
+        for slot in self.slots() {
+            state.transaction.touch(slot);
         }
         if is_ping {
             let at = state.transaction.queued - 1;

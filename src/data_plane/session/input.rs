@@ -133,6 +133,7 @@ impl Input {
     /// Answers the request that would be next with an error.
     pub(super) fn refuse_first(&mut self, session: &Session, refusal: &Refusal) {
         let mut state = session.state.borrow_mut();
+        state.learning.forget();
         if let Some(Returned {
             number,
             role,

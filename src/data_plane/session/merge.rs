@@ -256,13 +256,13 @@ fn is_owned(key: &[u8], side: Side, weight: Weight) -> bool {
 }
 
 /// What a bulk string holds.
-fn payload(bulk: &[u8]) -> Option<&[u8]> {
+pub(super) fn payload(bulk: &[u8]) -> Option<&[u8]> {
     let start = memchr::memchr(b'\n', bulk)? + 1;
     let held = bulk.get(start..)?.strip_suffix(b"\r\n")?;
     (bulk.first() == Some(&b'$')).then_some(held)
 }
 
-fn integer(reply: &[u8]) -> Option<i64> {
+pub(super) fn integer(reply: &[u8]) -> Option<i64> {
     let digits = reply.strip_prefix(b":")?.strip_suffix(b"\r\n")?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
@@ -366,7 +366,7 @@ fn bulk(element: &[u8]) -> Option<&[u8]> {
 }
 
 /// The elements of an array reply, each as its bytes.
-fn elements(reply: &[u8]) -> Option<Vec<&[u8]>> {
+pub(super) fn elements(reply: &[u8]) -> Option<Vec<&[u8]>> {
     let header = memchr::memchr(b'\n', reply)? + 1;
     let digits = reply.get(..header)?.strip_prefix(b"*")?.strip_suffix(b"\r\n")?;
     let count: usize = std::str::from_utf8(digits).ok()?.parse().ok()?;

@@ -14,6 +14,7 @@ mod input;
 mod keyspace;
 mod known;
 mod lane;
+mod learn;
 mod local;
 mod merge;
 mod output;
@@ -33,6 +34,7 @@ mod transaction;
 mod unblock;
 
 pub(crate) use drive::drive;
+pub(crate) use learn::Learnt;
 pub(crate) use state::{Ends, Session};
 pub(crate) use ticket::{Role, Ticket};
 pub(crate) use unblock::Unblocking;

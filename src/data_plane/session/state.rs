@@ -13,6 +13,7 @@ use std::time::Instant;
 use super::client_tracking::Found;
 use super::entry::Entry;
 use super::lane::Lane;
+use super::learn::Learning;
 use super::replay::{Replay, Returned};
 use super::replies::Replies;
 use super::subscriptions::Subscriptions;
@@ -97,6 +98,8 @@ pub(crate) struct State {
     pub(crate) unblocking: bool,
     /// It is an app's, and not the proxy's own.
     pub(super) unblock_asked: bool,
+    /// What its next request asks for, when the table does not know.
+    pub(crate) learning: Learning,
     /// What its commands need of a link.
     pub(crate) setting: Setting,
     pub(crate) name: Vec<u8>,
@@ -295,6 +298,7 @@ impl Session {
                 state.replies.piece(ticket.number, bytes)
             }
             Role::Part(index) => state.replies.part_piece(ticket.number, index, bytes),
+            Role::Learn => state.learning.piece(bytes),
             Role::Own | Role::Aside | Role::Script | Role::Unblock => {}
         }
         drop(state);
@@ -339,6 +343,7 @@ impl Session {
             Role::Queued | Role::Exec => state.replies.finish(ticket.number, bytes),
             Role::Own => state.transaction.own_reply(bytes),
             Role::Aside => {}
+            Role::Learn => self.learnt(&mut state, ticket, bytes),
             Role::Script => state.transaction.loading = false,
             Role::Unblock => {
                 if bytes == b":1\r\n" && state.unblock_asked {
@@ -389,6 +394,7 @@ impl Session {
             Role::Unblock => state.unblock_over(ticket.number, true),
             Role::Own => state.transaction.connection_lost(),
             Role::Aside => {}
+            Role::Learn => state.learning.forget(),
             Role::Script => state.transaction.loading = false,
             Role::Queued => state.take_back(ticket, bytes),
             // Bounded: a command that kills its master must not go on to kill the next.
@@ -442,6 +448,7 @@ impl State {
         match role {
             Role::Own => self.transaction.connection_lost(),
             Role::Aside => {}
+            Role::Learn => self.learning.forget(),
             Role::Script => self.transaction.loading = false,
             Role::Unblock => self.unblock_over(number, true),
             // The transaction cannot go on elsewhere; EXEC will say so.

@@ -25,6 +25,8 @@ pub(crate) enum Role {
     Own,
     /// The reply to what the other side is told besides: nobody waits for it.
     Aside,
+    /// The reply to a question about a command that the table does not have.
+    Learn,
     /// The reply to a SCRIPT LOAD that the session's transaction waits for.
     Script,
     /// The reply to a CLIENT UNBLOCK for the session's blocking command.
@@ -36,7 +38,7 @@ impl Role {
     pub(crate) fn is_timed(self) -> bool {
         !matches!(
             self,
-            Self::Blocking | Self::Own | Self::Aside | Self::Script | Self::Unblock
+            Self::Blocking | Self::Own | Self::Aside | Self::Learn | Self::Script | Self::Unblock
         )
     }
 }

@@ -21,8 +21,8 @@ use super::link::{self, Link, LinkKind};
 use super::setup::Setup;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::session::Ticket;
-use crate::limits::{CONNECT_TIMEOUT, IDLE_PRIVATE_LINKS_MAX, SHARED_LINKS_MAX};
+use crate::data_plane::session::{Learnt, Ticket};
+use crate::limits::{CONNECT_TIMEOUT, IDLE_PRIVATE_LINKS_MAX, LEARNT_NAMES_MAX, SHARED_LINKS_MAX};
 use crate::resp::Protocol;
 use crate::routing::Slot;
 
@@ -49,6 +49,8 @@ pub(crate) struct Links {
     refused_database: RefCell<Option<(u32, String)>>,
     /// The node does not speak RESP3, in its words.
     refused_resp3: RefCell<Option<String>>,
+    /// Commands that the node has and the table has not, by name.
+    learnt: RefCell<FxHashMap<Vec<u8>, Learnt>>,
     backoff: RefCell<Backoff>,
     /// The last dial failed: told once, not at every attempt.
     failing: Cell<bool>,
@@ -64,6 +66,7 @@ impl Links {
             all: RefCell::default(),
             refused_database: RefCell::default(),
             refused_resp3: RefCell::default(),
+            learnt: RefCell::default(),
             backoff: RefCell::default(),
             failing: Cell::new(false),
         }
@@ -166,7 +169,22 @@ impl Links {
         })
     }
 
+    /// What the node has said of a command.
+    pub(crate) fn learnt(&self, name: &[u8]) -> Option<Learnt> {
+        self.learnt.borrow().get(name).copied()
+    }
+
+    /// Keeps it. A node with more commands than are kept is asked anew.
+    pub(crate) fn keep_learnt(&self, name: Vec<u8>, learnt: Learnt) {
+        let mut all = self.learnt.borrow_mut();
+        if all.len() >= LEARNT_NAMES_MAX {
+            all.clear();
+        }
+        all.insert(name, learnt);
+    }
+
     fn forget_refusals(&self) {
+        self.learnt.take();
         self.refused_database.take();
         self.refused_resp3.take();
     }
