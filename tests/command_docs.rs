@@ -84,6 +84,7 @@ fn local(command: LocalCommand) -> &'static str {
         LocalCommand::ClientTracking => {
             "answered by the proxy; the nodes track on connections of the client's own"
         }
+        LocalCommand::Monitor => "what the servers of the owners execute, on connections of the client's own",
         LocalCommand::ClientUnknown => "a server's reply, on a connection of the client's own",
         _ => "answered by the proxy",
     }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::Side;
 use crate::limits::SLOTS;
 
 /// A hash slot, `0..16384`, exactly as Redis Cluster computes it from a key's hash tag.
@@ -70,6 +71,14 @@ impl Weight {
     /// Rounded up, so that the smallest weight above 0 moves something.
     pub const fn ranks(self) -> u16 {
         (self.0 as u32 * SLOTS as u32).div_ceil(Self::FULL.0 as u32) as u16
+    }
+
+    /// Whether any slot belongs to `side`.
+    pub fn owns_any(self, side: Side) -> bool {
+        match side {
+            Side::Old => self != Self::FULL,
+            Side::New => self != Self::ZERO,
+        }
     }
 }
 

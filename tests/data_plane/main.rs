@@ -9,6 +9,7 @@ mod gaps;
 mod heirs;
 mod keyless;
 mod keyspace;
+mod monitor;
 mod order;
 mod proxied;
 mod pubsub;

@@ -55,11 +55,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "the proxy's buffers are others than a server's",
     ),
     of(
-        &["MONITOR"],
-        UNSUPPORTED,
-        "it would show one server's traffic, not the proxy's",
-    ),
-    of(
         &["SCRIPT DEBUG NO"],
         UNSUPPORTED,
         "debugging needs a server of one's own",

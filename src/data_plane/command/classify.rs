@@ -138,7 +138,7 @@ mod tests {
         assert_intent("wait 1 0", Intent::Wait);
         assert_intent("scan 0", Intent::Keyspace(KeyspaceUse::Scan));
         assert_intent("save", Intent::OneSideOnly);
-        assert!(matches!(classified("monitor").intent, Intent::Unsupported(_)));
+        assert_intent("monitor", Intent::Local(LocalCommand::Monitor));
     }
 
     #[test]
@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn misfits_of_what_must_not_reach_a_shared_link_do_not_either() {
         assert_intent("blpop a", Intent::Blocking);
-        assert!(matches!(classified("monitor now").intent, Intent::Unsupported(_)));
+        // No server takes arguments to it.
+        assert_intent("monitor now", Intent::Forward);
         assert_intent("client no-touch on", Intent::Local(LocalCommand::ClientUnknown));
         assert_intent("subscribe", Intent::Subscribe(TopicKind::Channel));
         assert_intent("ssubscribe", Intent::Subscribe(TopicKind::Shard));

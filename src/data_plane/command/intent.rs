@@ -143,6 +143,8 @@ pub enum LocalCommand {
     ClientId,
     /// CLIENT SETINFO, of Redis 7.2.
     ClientSetInfo,
+    /// MONITOR: what the servers of the sides that own anything execute.
+    Monitor,
     /// CLIENT INFO.
     ClientInfo,
     /// CLIENT LIST: the clients of all workers.
@@ -173,7 +175,6 @@ pub enum LocalCommand {
 
 /// Why a command is refused at every weight.
 pub(super) mod reason {
-    pub(in super::super) const MONITORING: &str = "it would show one server's traffic, not the proxy's";
     pub(in super::super) const AUTHENTICATION: &str = "authentication of clients is not supported yet";
     pub(in super::super) const DEBUGGING: &str = "debugging needs a server of one's own";
     pub(in super::super) const REPLICATION: &str =

@@ -241,7 +241,7 @@ pub(super) static COMMANDS: [Spec; 367] = [
     Spec::new("module|load", -3, ADMIN | NOSCRIPT | NO_ASYNC_LOADING, NO_KEY, OneSideOnly),
     Spec::new("module|loadex", -3, ADMIN | NOSCRIPT | NO_ASYNC_LOADING, NO_KEY, OneSideOnly),
     Spec::new("module|unload", 3, ADMIN | NOSCRIPT | NO_ASYNC_LOADING, NO_KEY, OneSideOnly),
-    Spec::new("monitor", 1, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEY, Unsupported(reason::MONITORING)),
+    Spec::new("monitor", 1, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEY, Local(LocalCommand::Monitor)),
     Spec::new("move", 3, WRITE | FAST, FIRST, Forward),
     Spec::new("mset", -3, WRITE | DENYOOM, PAIRS, Split(SplitKind::Mset)),
     Spec::new("msetnx", -3, WRITE | DENYOOM, PAIRS, Forward),

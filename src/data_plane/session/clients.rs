@@ -156,7 +156,7 @@ impl Sending<'_> {
 
 impl Session {
     /// All workers have answered.
-    fn told(&self, number: u64, reply: impl FnOnce(&mut State) -> Vec<u8>) {
+    pub(super) fn told(&self, number: u64, reply: impl FnOnce(&mut State) -> Vec<u8>) {
         if self.closed.get() {
             return;
         }

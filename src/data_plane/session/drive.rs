@@ -126,7 +126,7 @@ impl Client {
         if last && state.replies.open_count() == 0 && waiting == 0 {
             return Ok(Some(Poll::Ready(Ok(()))));
         }
-        if self.ended && !state.subscriptions.is_empty() {
+        if self.ended && (!state.subscriptions.is_empty() || state.monitor.is_some()) {
             // As Redis; and messages that go on coming must not keep it.
             return Ok(Some(Poll::Ready(Ok(()))));
         }

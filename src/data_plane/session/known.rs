@@ -78,6 +78,7 @@ impl Session {
 fn flags(state: &State) -> String {
     let is_tracking = |is: fn(&Tracking) -> bool| state.tracking.as_deref().is_some_and(is);
     let all = [
+        (state.monitor.is_some(), 'O'),
         (!state.subscriptions.is_empty(), 'P'),
         (state.transaction.open, 'x'),
         (state.is_blocking() || state.postponed, 'b'),

@@ -33,6 +33,7 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             state.name.clear();
             state.setting = Setting::default();
             state.replies.muting = Muting::None;
+            state.monitor = None;
             state.tracking = None;
             state.unknown.clear();
             state.refresh_setup();
@@ -42,6 +43,7 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
         LocalCommand::Select => return select(sending, state, argument(1)),
         LocalCommand::Hello => return hello(sending, state),
         LocalCommand::ClientSetInfo => return Err(unknown_subcommand(argument(1)).into()),
+        LocalCommand::Monitor => return sending.monitor(state),
         LocalCommand::ClientInfo
         | LocalCommand::ClientList
         | LocalCommand::ClientKill
@@ -93,7 +95,8 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
         LocalCommand::Quit | LocalCommand::Reset | LocalCommand::ClientSetInfo => {
             answer(sending, state, command)
         }
-        LocalCommand::ClientInfo
+        LocalCommand::Monitor
+        | LocalCommand::ClientInfo
         | LocalCommand::ClientList
         | LocalCommand::ClientKill
         | LocalCommand::ClientUnblock

@@ -17,6 +17,7 @@ mod lane;
 mod learn;
 mod local;
 mod merge;
+mod monitor;
 mod output;
 mod pause;
 mod queued;

@@ -14,6 +14,7 @@ use super::client_tracking::Found;
 use super::entry::Entry;
 use super::lane::Lane;
 use super::learn::Learning;
+use super::monitor::Monitor;
 use super::replay::{Replay, Returned};
 use super::replies::Replies;
 use super::subscriptions::Subscriptions;
@@ -93,6 +94,8 @@ pub(crate) struct State {
     /// With it, all its commands go on links of its own, which were told this.
     pub(super) setup: Option<Rc<Setup>>,
     pub(super) found: Option<Found>,
+    /// MONITOR.
+    pub(super) monitor: Option<Monitor>,
     pub(crate) blocked: Option<Blocked>,
     /// CLIENT UNBLOCK is under way. The session blocks on nothing else meanwhile, or that would be hit.
     pub(crate) unblocking: bool,
@@ -174,6 +177,7 @@ impl Session {
                 }
             }
         }
+        state.monitor = None;
         state.replies = Replies::default();
         state.replay = Replay::default();
     }

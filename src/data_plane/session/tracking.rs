@@ -267,6 +267,7 @@ impl Session {
                     again: None,
                 },
                 class: classify(args),
+                told: Vec::new(),
             };
             if let Err(Stop::Stall(Stall::Hold(_))) = sending.own_links(&mut state) {
                 self.route.wait(self);
@@ -280,11 +281,7 @@ impl Sending<'_> {
     pub(super) fn own_links(&self, state: &mut State) -> Result<(), Stop> {
         let weight = self.turn.snapshot.weight;
         for side in Side::BOTH {
-            let owns = match side {
-                Side::Old => weight != Weight::FULL,
-                Side::New => weight != Weight::ZERO,
-            };
-            if owns {
+            if weight.owns_any(side) {
                 self.private_link(state, side)?;
             }
         }
@@ -324,12 +321,8 @@ fn is_null(keys: &[u8]) -> bool {
 
 /// Those of the keys that belong to `side`; `None`: none does.
 fn owned(keys: &[u8], side: Side, weight: Weight) -> Option<Vec<u8>> {
-    let owns_some = match side {
-        Side::Old => weight != Weight::FULL,
-        Side::New => weight != Weight::ZERO,
-    };
     let owns_all = weight == Weight::ZERO || weight == Weight::FULL;
-    if !owns_some {
+    if !weight.owns_any(side) {
         return None;
     }
     if owns_all || is_null(keys) {

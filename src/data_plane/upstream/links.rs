@@ -267,8 +267,24 @@ impl Links {
         Some(link)
     }
 
+    /// A connection to the present master beside the links; `None`: not now.
+    pub(crate) async fn open_beside(&self, route: &LocalRoute) -> Option<(Arc<NodeAddr>, TcpStream)> {
+        let node = self.node.borrow().clone()?;
+        let endpoint = route.endpoint(self.side);
+        let dial = Dial {
+            node: &node,
+            auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
+            setting: Setting::default(),
+            name: "switchback",
+            wanted: Wanted::Master,
+        };
+        let opened = timeout(CONNECT_TIMEOUT, handshake::open(&dial)).await.ok()?;
+        let (stream, _) = opened.ok()?;
+        Some((node, stream))
+    }
+
     /// Whether `node` is still the one that is meant: what a former one does says nothing of it.
-    fn is_present(&self, node: &NodeAddr) -> bool {
+    pub(crate) fn is_present(&self, node: &NodeAddr) -> bool {
         self.node.borrow().as_deref() == Some(node)
     }
 

@@ -1,0 +1,60 @@
+//! MONITOR shows what the owners' servers execute.
+
+use switchback::cluster::Side;
+
+use crate::proxied::{Client, Proxied, Server, key_of, wait_for};
+
+/// Reads lines until one has this in it.
+fn wait_for_line(client: &mut Client, what: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    while !seen.last().is_some_and(|line: &String| line.contains(what)) {
+        seen.push(String::from_utf8(client.reply()).unwrap());
+    }
+    seen
+}
+
+#[test]
+fn the_owners_say_what_they_execute_through_changes_of_weight_and_master() {
+    let proxied = Proxied::start();
+    let successor = Server::start();
+    let mut client = proxied.client();
+    let (old, new) = (key_of(Side::Old, 0), key_of(Side::New, 0));
+    assert_eq!(client.text("MONITOR"), "+OK\\r\\n");
+    let mut writer = proxied.client();
+    let set = |writer: &mut Client, key: &str| assert_eq!(writer.text(&format!("SET {key} v")), "+OK\\r\\n");
+    set(&mut writer, &new);
+    let said = wait_for_line(&mut client, &format!("\"SET\" \"{new}\" \"v\""));
+    assert!(said.last().unwrap().contains(" [0 127.0.0.1:"));
+    proxied.weight(50);
+    let monitored = |server: &Server| {
+        let mut direct = server.client();
+        wait_for("its monitor", || direct.text("CLIENT LIST").contains("flags=O"));
+    };
+    monitored(&proxied.new);
+    for key in [&old, &new] {
+        set(&mut writer, key);
+        wait_for_line(&mut client, &format!("\"SET\" \"{key}\""));
+    }
+    proxied.weight(100);
+    assert_eq!(proxied.old.client().text("ECHO unheard"), "$7\\r\\nunheard\\r\\n");
+    set(&mut writer, &old);
+    let said = wait_for_line(&mut client, &format!("\"SET\" \"{old}\""));
+    assert!(!said.iter().any(|line| line.contains("unheard")), "{said:?}");
+    proxied.master(Side::New, Some(&successor));
+    monitored(&successor);
+    successor.client().text("ECHO heard");
+    wait_for_line(&mut client, "heard");
+    let mut other = proxied.client();
+    assert!(other.text("CLIENT LIST").contains("flags=O"));
+    client.send(&[b"RESET"]);
+    wait_for_line(&mut client, "+RESET");
+    wait_for("its connections to end", || {
+        !successor.client().text("CLIENT LIST").contains("flags=O")
+    });
+    assert_eq!(client.text("PING"), "+PONG\\r\\n");
+    assert_eq!(client.text("MONITOR"), "+OK\\r\\n");
+    drop(client);
+    wait_for("its connections to end", || {
+        !successor.client().text("CLIENT LIST").contains("flags=O")
+    });
+}
