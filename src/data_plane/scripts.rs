@@ -4,7 +4,7 @@
 //! EVALSHA goes out on a link for the first time, the script is loaded there. What is seen in SCRIPT LOAD is kept for all workers;
 //! what is seen in EVAL, only by the worker that saw it: an app may make a new script of every call.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -93,6 +93,8 @@ impl LoadedScripts {
 #[derive(Default)]
 pub(crate) struct Scripts {
     evaluated: RefCell<Known>,
+    /// As of this many flushes.
+    flushes: Cell<u64>,
 }
 
 impl Scripts {
@@ -109,7 +111,8 @@ impl Scripts {
     }
 
     /// EVAL. Cost: a hash, as on the server; a copy of a new script.
-    pub(crate) fn evaluated(&self, body: &[u8]) {
+    pub(crate) fn evaluated(&self, shared: &SharedScripts, body: &[u8]) {
+        self.see_flushes(shared);
         if body.len() <= SCRIPT_BYTES_MAX {
             self.evaluated.borrow_mut().keep(id_of(body), body);
         }
@@ -117,15 +120,23 @@ impl Scripts {
 
     /// The script of that name. Cost: two lookups.
     pub(crate) fn body(&self, shared: &SharedScripts, id: &ScriptId) -> Option<Bytes> {
+        self.see_flushes(shared);
         let own = self.evaluated.borrow().bodies.get(id).cloned();
         own.or_else(|| shared.known.load().bodies.get(id).cloned())
     }
 
     /// SCRIPT FLUSH: no script is to be there any more.
     pub(crate) fn flushed(&self, shared: &SharedScripts) {
-        self.evaluated.take();
         shared.known.store(Arc::default());
-        shared.flushes.fetch_add(1, Ordering::Relaxed);
+        shared.flushes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Another worker's client may have sent SCRIPT FLUSH.
+    fn see_flushes(&self, shared: &SharedScripts) {
+        let flushes = shared.flushes.load(Ordering::Acquire);
+        if self.flushes.replace(flushes) != flushes {
+            self.evaluated.take();
+        }
     }
 }
 
@@ -157,16 +168,28 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_by_one_worker_makes_all_forget() {
+        let (shared, here, there) = (SharedScripts::default(), Scripts::default(), Scripts::default());
+        let id = id_of(b"return 1");
+        here.evaluated(&shared, b"return 1");
+        there.loaded(&shared, b"return 1");
+        there.flushed(&shared);
+        assert_eq!(here.body(&shared, &id), None);
+        here.evaluated(&shared, b"return 1");
+        assert_eq!(here.body(&shared, &id).unwrap(), "return 1");
+    }
+
+    #[test]
     fn scripts_are_bounded_in_number_and_size() {
         let (shared, scripts) = (SharedScripts::default(), Scripts::default());
         for number in 0..SCRIPTS_MAX + 10 {
-            scripts.evaluated(format!("return {number}").as_bytes());
+            scripts.evaluated(&shared, format!("return {number}").as_bytes());
         }
         assert_eq!(scripts.evaluated.borrow().bodies.len(), 10);
         let large = vec![b' '; SCRIPT_BYTES_MAX];
-        scripts.evaluated(&large);
+        scripts.evaluated(&shared, &large);
         assert_eq!(scripts.evaluated.borrow().bodies.len(), 1);
-        scripts.evaluated(&[&large[..], b" "].concat());
+        scripts.evaluated(&shared, &[&large[..], b" "].concat());
         assert_eq!(
             scripts.body(&shared, &id_of(&large)).unwrap().len(),
             SCRIPT_BYTES_MAX

@@ -161,6 +161,9 @@ impl Sending<'_> {
         for slot in self.slots() {
             state.transaction.touch(slot);
         }
+        if self.class.intent == Intent::Script(ScriptUse::Flush) {
+            state.transaction.flushes_scripts = true;
+        }
         if is_ping {
             let at = state.transaction.queued - 1;
             state.transaction.own.ping(at);
@@ -255,6 +258,10 @@ impl Sending<'_> {
         // Where keys are watched and nothing was queued, the server says whether they have changed.
         let link = self.begin_on(state, side)?;
         self.enqueue(state, &link, Role::Exec, self.request.bytes);
+        if state.transaction.flushes_scripts {
+            let route = &self.session.route;
+            route.scripts.flushed(route.shared_scripts());
+        }
         state.entry_sent();
         self.end(state);
         Ok(())

@@ -23,7 +23,7 @@ impl Sending<'_> {
         let argument = |at: usize| self.request.args.get(at).unwrap_or_default();
         match what {
             ScriptUse::Eval => {
-                route.scripts.evaluated(argument(1));
+                route.scripts.evaluated(route.shared_scripts(), argument(1));
                 self.forward(state, self.side()?)
             }
             ScriptUse::EvalSha => {

@@ -35,6 +35,8 @@ pub(crate) struct Transaction {
     pub(crate) kept_back: Vec<Box<[u8]>>,
     /// A script that its next command names is being given to the node.
     pub(crate) loading: bool,
+    /// SCRIPT FLUSH is among the queued.
+    pub(crate) flushes_scripts: bool,
     /// Bytes of the messages it publishes: they are published at once.
     pub(crate) published_bytes: usize,
     /// Lowest and highest rank of the slots it touches.
