@@ -399,7 +399,7 @@ impl Sending<'_> {
             refusals: self.request.again.map_or(0, |again| again.refusals),
             at_micros: self.turn.now_micros,
         };
-        if role != Role::Own {
+        if !matches!(role, Role::Own | Role::Aside) {
             route.sent(link.side, self.class.is_publish);
         }
         ticket
@@ -545,7 +545,7 @@ impl Sending<'_> {
             return Err(Stall::Replies.into());
         }
         let link = self.private_link(state, side)?;
-        self.enqueue_as(state, &link, 0, Role::Own, STAND_IN);
+        self.enqueue_as(state, &link, 0, Role::Aside, STAND_IN);
         self.block(state, &link);
         Ok(())
     }

@@ -103,7 +103,7 @@ impl Sending<'_> {
         if link.scripts.borrow_mut().add(route.shared_scripts(), id) {
             let mut request = Vec::new();
             write_command(&mut request, &[b"SCRIPT", b"LOAD", &body]);
-            self.enqueue_as(state, link, 0, Role::Own, &request);
+            self.enqueue_as(state, link, 0, Role::Aside, &request);
         }
     }
 }

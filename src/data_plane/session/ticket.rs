@@ -21,9 +21,10 @@ pub(crate) enum Role {
     Queued,
     /// The reply to EXEC.
     Exec,
-    /// The reply to something the proxy sent of its own: not for the client.
+    /// The reply to something the proxy sent of its own, on which a transaction rests: not for the client.
     Own,
-    /// The reply to what the other side is told besides: nobody waits for it.
+    /// The reply to what the other side is told besides, or to a script given to a node, which may not even compile: nobody waits
+    /// for it.
     Aside,
     /// The reply to a question about a command that the table does not have.
     Learn,
