@@ -46,6 +46,21 @@ pub const BULK_BYTES_MAX: usize = 512 * 1024 * 1024;
 pub const SHARED_LINKS_MAX: usize = 4;
 /// Private links kept idle for reuse, by worker, side and database.
 pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;
+/// Users that clients of one worker are at the same time, each with links of its own.
+pub const USERS_MAX: usize = 1_024;
+/// How long a user is kept that no client is any more, with its links: an app that connects for each command dials no link for each.
+pub const USER_LINGER: Duration = Duration::from_secs(10);
+/// How often it is seen to that users have a link by which their end is noticed.
+pub const USERS_CHECKED: Duration = Duration::from_millis(250);
+/// For how long a node's refusal of a user is told to others without asking again. Long enough for all who waited for the same answer.
+pub const USER_REFUSAL: Duration = Duration::from_millis(250);
+/// How old it may be what is known of the default user, whether a client needs a password, when one connects.
+pub const DOOR_LIFETIME: Duration = Duration::from_secs(1);
+/// Longest name and longest password of a client, in bytes; and arguments of its requests: what Redis takes of a client that has not
+/// authenticated.
+pub const LOGIN_BYTES_MAX: usize = 16 * 1024;
+/// See [`LOGIN_BYTES_MAX`].
+pub const LOGIN_ARGS_MAX: usize = 10;
 /// Bytes waiting for a client beyond which its private link is not read.
 pub const PRIVATE_OUTPUT_BYTES: usize = 512 * 1024;
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::fault::{Faults, Report};
 use super::model::{
     Config, GuardConfig, OnUncertain, ProxyConfig, RampConfig, RouteConfig, RouteLimits, SubscribeTo,
+    Unauthenticated,
 };
 use super::proxy;
 use super::shown::shown;
@@ -76,6 +77,7 @@ pub fn from_flags(flags: &Flags, around: &Surroundings<'_>) -> Result<Config, Fa
         new,
         weight: Weight::ZERO,
         subscribe_to: SubscribeTo::Master,
+        unauthenticated: Unauthenticated::Route,
         uncertain: OnUncertain::Error,
         uncertain_publish: OnUncertain::Retry,
         allow: Vec::new(),

@@ -41,7 +41,7 @@ pub use file::{load, parse};
 pub use flags::{Flags, from_flags};
 pub use model::{
     Config, GuardConfig, HoldLimits, OnUncertain, ProxyConfig, PubSubOutput, RampConfig, RouteConfig,
-    RouteLimits, SubscribeTo,
+    RouteLimits, SubscribeTo, Unauthenticated,
 };
 pub use reload::reloadable;
 pub use surroundings::Surroundings;

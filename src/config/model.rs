@@ -68,6 +68,15 @@ pub enum SubscribeTo {
     Replica,
 }
 
+/// As whom a client's commands run before it has authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// The route's own user, where a side has credentials; otherwise as [`Self::Default`].
+    Route,
+    /// The server's default user, who may ask for a password: a side's credentials are the proxy's alone.
+    Default,
+}
+
 /// One `[[route]]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteConfig {
@@ -84,6 +93,8 @@ pub struct RouteConfig {
     pub weight: Weight,
     /// Where subscriptions are placed.
     pub subscribe_to: SubscribeTo,
+    /// As whom a client's commands run before it has authenticated.
+    pub unauthenticated: Unauthenticated,
     /// Writes that were sent and never answered.
     pub uncertain: OnUncertain,
     /// The same for PUBLISH and SPUBLISH.

@@ -63,6 +63,7 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
         new: new_side,
         weight: _,
         subscribe_to,
+        unauthenticated,
         uncertain,
         uncertain_publish,
         allow,
@@ -73,6 +74,7 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
     let differs = [
         ("listen", *listen != new.listen),
         ("subscribe_to", *subscribe_to != new.subscribe_to),
+        ("unauthenticated", *unauthenticated != new.unauthenticated),
         ("uncertain", *uncertain != new.uncertain),
         ("uncertain_publish", *uncertain_publish != new.uncertain_publish),
         ("allow", *allow != new.allow),

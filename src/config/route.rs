@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::found::Found;
 use super::keys::Keys;
-use super::model::{OnUncertain, RouteConfig, SubscribeTo};
+use super::model::{OnUncertain, RouteConfig, SubscribeTo, Unauthenticated};
 use super::section::Section;
 use super::surroundings::Surroundings;
 use super::taken::Taken;
@@ -31,6 +31,7 @@ pub(super) const ROUTE: Keys = Keys {
         "weight",
         "data",
         "subscribe_to",
+        "unauthenticated",
         "uncertain",
         "uncertain_publish",
         "allow",
@@ -44,6 +45,10 @@ pub(super) const ROUTE: Keys = Keys {
 const UNCERTAIN: [(&str, OnUncertain); 2] = [("error", OnUncertain::Error), ("retry", OnUncertain::Retry)];
 const SUBSCRIBE_TO: [(&str, SubscribeTo); 2] =
     [("master", SubscribeTo::Master), ("replica", SubscribeTo::Replica)];
+const UNAUTHENTICATED: [(&str, Unauthenticated); 2] = [
+    ("route", Unauthenticated::Route),
+    ("default", Unauthenticated::Default),
+];
 
 /// How the route at `index` is called in key paths: by its name, if it has one of its own.
 pub(super) fn path(index: usize, name: Option<&str>, taken: &Taken) -> String {
@@ -65,6 +70,9 @@ pub(super) fn read(route: &Section<'_>, around: &Surroundings<'_>, taken: &mut T
         weight: weight_of(route),
         subscribe_to: route.or("subscribe_to", SubscribeTo::Master, |found| {
             found.word(&SUBSCRIBE_TO)
+        }),
+        unauthenticated: route.or("unauthenticated", Unauthenticated::Route, |found| {
+            found.word(&UNAUTHENTICATED)
         }),
         uncertain: uncertain("uncertain", OnUncertain::Error),
         uncertain_publish: uncertain("uncertain_publish", OnUncertain::Retry),

@@ -2,7 +2,7 @@
 //!
 //! Shell: the snapshot it routes by, its links to both sides, and who waits for a usable master.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +15,12 @@ use super::besides::Besides;
 use super::clients::{ClientsShared, Pause};
 use super::pubsub::{Hub, PubSubShared};
 use super::scripts::{Scripts, SharedScripts};
-use super::session::{Role, Session};
-use super::upstream::{Lease, Links, Setting};
-use crate::cluster::{Endpoint, Side};
-use crate::config::{OnUncertain, RouteConfig, RouteLimits, SubscribeTo};
+use super::session::{Ends, Role, Session};
+use super::upstream::{Door, Lease, Links, Setting};
+use super::users::{Login, UserId, Users};
+use crate::cluster::Side;
+use crate::config::{OnUncertain, RouteConfig, RouteLimits, SubscribeTo, Unauthenticated};
+use crate::limits::USERS_CHECKED;
 use crate::routing::{Slot, Snapshot, Weight, owner};
 use crate::stats::{LATENCY_BUCKETS, RouteStats, latency_bucket};
 
@@ -61,9 +63,20 @@ pub(crate) struct LocalRoute {
     limits: RefCell<Arc<RouteLimits>>,
     snapshot: RefCell<Arc<Snapshot>>,
     links: [Links; 2],
-    pub(crate) hub: Hub,
+    /// Of clients that have not authenticated.
+    pub(crate) hub: Rc<Hub>,
+    /// Of the others, by user; each made when it is first needed.
+    hubs: RefCell<FxHashMap<UserId, Rc<Hub>>>,
+    worker: usize,
     pub(crate) scripts: Scripts,
     besides: [Besides; 2],
+    pub(crate) users: Users,
+    /// What the route itself authenticates with, by side.
+    logins: [Option<Rc<Login>>; 2],
+    /// In whose name the proxy asks and publishes on links that clients share.
+    messenger: OnceCell<Rc<Session>>,
+    /// When users were last looked after.
+    users_checked: Cell<Instant>,
     /// Sessions that wait for a usable master, by id.
     waiting: RefCell<FxHashMap<u64, Rc<Session>>>,
     sessions: RefCell<FxHashMap<u64, Rc<Session>>>,
@@ -90,6 +103,15 @@ impl LocalRoute {
     /// For worker number `worker`.
     pub(crate) fn new(shared: Arc<RouteShared>, snapshot: Arc<Snapshot>, worker: usize) -> Rc<Self> {
         let marks = shared.pubsub.enter(snapshot.epoch);
+        let login = |side| {
+            let endpoint = match side {
+                Side::Old => Some(&shared.config.old),
+                Side::New => shared.config.new.as_ref(),
+            };
+            let credentials = endpoint.and_then(|endpoint| endpoint.node_auth.as_ref());
+            credentials.map(|credentials| Rc::new(Login::from(credentials)))
+        };
+        let logins = Side::BOTH.map(login);
         let route = Self {
             name: shared.config.name.clone(),
             stats: Arc::clone(&shared.stats),
@@ -97,9 +119,15 @@ impl LocalRoute {
             shared,
             snapshot: RefCell::new(Arc::clone(&snapshot)),
             links: Side::BOTH.map(Links::new),
-            hub: Hub::new(marks, &snapshot, worker),
+            hub: Hub::new(marks, &snapshot, worker, UserId::FIRST),
+            hubs: RefCell::default(),
+            worker,
             scripts: Scripts::default(),
             besides: Default::default(),
+            users: Users::default(),
+            logins,
+            messenger: OnceCell::new(),
+            users_checked: Cell::new(Instant::now()),
             waiting: RefCell::default(),
             sessions: RefCell::default(),
             tracking: RefCell::default(),
@@ -113,7 +141,7 @@ impl LocalRoute {
                 .links(side)
                 .follow(snapshot.side(side).and_then(|view| view.master.as_ref()));
         }
-        route.hub.begin(&snapshot, route.subscribe_to());
+        route.hub.begin(&route, &snapshot);
         Rc::new(route)
     }
 
@@ -160,10 +188,142 @@ impl LocalRoute {
         Arc::clone(&self.limits.borrow())
     }
 
-    pub(crate) fn endpoint(&self, side: Side) -> Option<&Endpoint> {
-        match side {
-            Side::Old => Some(&self.shared.config.old),
-            Side::New => self.shared.config.new.as_ref(),
+    /// Whether a client on `side` begins as the server's default user, which may ask for a password.
+    #[inline]
+    pub(crate) fn asks_for_password(&self, side: Side) -> bool {
+        self.logins[side.index()].is_none() || self.shared.config.unauthenticated == Unauthenticated::Default
+    }
+
+    /// How a user is called, as far as the proxy knows.
+    pub(crate) fn name_of(&self, user: UserId) -> Vec<u8> {
+        let of_route = || {
+            self.own_login(Side::Old)
+                .filter(|_| !self.asks_for_password(Side::Old))
+        };
+        let login = match user.has_logged_in() {
+            true => self.users.login(user),
+            false => of_route(),
+        };
+        let name = login.and_then(|login| login.name.clone());
+        name.unwrap_or_else(|| b"default".to_vec())
+    }
+
+    /// What a connection to `side` authenticates with to be this user's; `None`: nobody is that user any more.
+    pub(crate) fn login(&self, side: Side, user: UserId) -> Option<Option<Rc<Login>>> {
+        match user {
+            UserId::ASKING => Some(None),
+            UserId::FIRST if self.asks_for_password(side) => Some(None),
+            UserId::FIRST | UserId::OWN => Some(self.own_login(side)),
+            user => self.users.login(user).map(Some),
+        }
+    }
+
+    fn own_login(&self, side: Side) -> Option<Rc<Login>> {
+        self.logins[side.index()].clone()
+    }
+
+    /// Of links on which the proxy itself asks and publishes.
+    pub(crate) fn own_setting(&self, side: Side) -> Setting {
+        match self.asks_for_password(side) && self.logins[side.index()].is_some() {
+            true => Setting::of(UserId::OWN),
+            false => Setting::of(UserId::FIRST),
+        }
+    }
+
+    /// Whether the servers serve a client that has not authenticated; [`Door::Unknown`]: of this side that is not known yet.
+    pub(crate) fn door(self: &Rc<Self>) -> Result<Door, Side> {
+        let weight = self.snapshot().weight;
+        let asked = self
+            .owning_sides(weight)
+            .filter(|side| self.asks_for_password(*side));
+        let mut all = Door::Open;
+        for side in asked {
+            match self.links(side).door(self) {
+                Door::Open => {}
+                Door::Shut => all = Door::Shut,
+                Door::Unknown => return Err(side),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The sides that own anything at `weight`.
+    pub(crate) fn owning_sides(&self, weight: Weight) -> impl Iterator<Item = Side> + use<> {
+        let owns = move |side: &Side| match side {
+            Side::Old => weight != Weight::FULL,
+            Side::New => weight != Weight::ZERO,
+        };
+        Side::BOTH.into_iter().filter(owns)
+    }
+
+    /// In whose name the proxy asks and publishes on links that clients share.
+    pub(crate) fn messenger(self: &Rc<Self>) -> Rc<Session> {
+        Rc::clone(
+            self.messenger
+                .get_or_init(|| Session::new(0, Rc::clone(self), Ends::NONE)),
+        )
+    }
+
+    /// A user has been deleted: its clients are closed, as by the server.
+    pub(crate) fn end_user(&self, user: UserId) {
+        for session in self.sessions.borrow().values() {
+            session.end_if(user);
+        }
+    }
+
+    /// The hub of a user.
+    pub(crate) fn hub_of(&self, user: UserId) -> Rc<Hub> {
+        if user == UserId::FIRST {
+            return Rc::clone(&self.hub);
+        }
+        let make = || {
+            let snapshot = self.snapshot();
+            let marks = self.shared.pubsub.enter(snapshot.epoch);
+            let hub = Hub::new(marks, &snapshot, self.worker, user);
+            hub.begin(self, &snapshot);
+            hub
+        };
+        Rc::clone(self.hubs.borrow_mut().entry(user).or_insert_with(make))
+    }
+
+    /// Of all users.
+    pub(crate) fn all_hubs(&self) -> Vec<Rc<Hub>> {
+        let hubs = self.hubs.borrow();
+        std::iter::once(&self.hub)
+            .chain(hubs.values())
+            .map(Rc::clone)
+            .collect()
+    }
+
+    /// A node refuses a user: when it had let that one in before, its clients are closed.
+    pub(crate) fn user_refused(&self, side: Side, setting: Setting, text: String) {
+        if self.links(side).refuse_user(self, setting, text) {
+            self.end_user(setting.user);
+        }
+    }
+
+    /// Sees to it that a user's end is noticed, and forgets users that nobody is any more.
+    pub(crate) fn look_after_users(self: &Rc<Self>) {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.users_checked.get()) < USERS_CHECKED {
+            return;
+        }
+        self.users_checked.set(now);
+        let present = self.users.present();
+        let weight = self.snapshot().weight;
+        for side in self.owning_sides(weight) {
+            self.links(side).keep(self, &present);
+        }
+        if self.users.forget_idle(now) {
+            let over = self
+                .hubs
+                .borrow_mut()
+                .extract_if(|user, _| !self.users.is_known(*user))
+                .collect::<Vec<_>>();
+            over.iter().for_each(|(_, hub)| hub.close(self));
+            for side in Side::BOTH {
+                self.links(side).forget_users(|user| self.users.is_known(user));
+            }
         }
     }
 
@@ -205,7 +365,9 @@ impl LocalRoute {
             let tracking: Vec<Rc<Session>> = self.tracking.borrow().values().cloned().collect();
             tracking.iter().for_each(Session::owners_changed);
         }
-        self.hub.apply(self, &before, &snapshot);
+        for hub in self.all_hubs() {
+            hub.apply(self, &before, &snapshot);
+        }
         self.wake_waiting();
     }
 
@@ -215,9 +377,10 @@ impl LocalRoute {
         for side in Side::BOTH {
             let links = self.links(side);
             if links.has_strays(|slots| moved(slots, side, snapshot.weight)) {
-                let by = match links.shared(self, Setting::default()) {
+                let by = match links.shared(self, self.own_setting(side)) {
                     Lease::Ready(link) => Some(link),
-                    Lease::Wait | Lease::Refused(_) => None,
+                    // The user who blocks may be allowed to help itself.
+                    Lease::Wait | Lease::Refused(_) => links.any_shared(),
                 };
                 links.recall_blocked(by.as_ref(), |slots| moved(slots, side, snapshot.weight));
             }

@@ -14,6 +14,7 @@ mod refusal;
 pub(crate) mod scripts;
 pub(crate) mod session;
 pub(crate) mod upstream;
+mod users;
 mod wake;
 mod worker;
 

@@ -26,6 +26,8 @@ pub(crate) enum Refusal {
     MessageOverload(Overload),
     /// Not subscribed: the client would have more subscriptions than it may.
     TooManySubscriptions { limit: usize },
+    /// Not authenticated: clients are so many different users already.
+    TooManyUsers { limit: usize },
     /// The transaction was dropped: its side changed, or its connection was lost before EXEC.
     ExecAbort,
     /// The transaction was dropped because a command of it was refused. Redis's words.
@@ -80,6 +82,9 @@ impl Refusal {
                 format!(
                     "TOOBIG the subscriptions of this client are over the limit of {limit}; not subscribed"
                 )
+            }
+            Self::TooManyUsers { limit } => {
+                format!("TOOBIG the users of clients are over the limit of {limit}; not authenticated")
             }
             Self::ExecAbort => "EXECABORT transaction dropped because its side changed".to_owned(),
             Self::ExecAbortErrors => "EXECABORT Transaction discarded because of previous errors.".to_owned(),

@@ -91,7 +91,7 @@ async fn serve(number: usize, seats: Vec<Seat>, mut shutdown: watch::Receiver<Op
     ticking.abort();
     for route in &routes {
         route.flush_counts();
-        route.hub.end();
+        route.all_hubs().iter().for_each(|hub| hub.end());
     }
 }
 
@@ -110,7 +110,7 @@ async fn follow(route: Rc<LocalRoute>, mut subscription: Subscription) {
 async fn tell_gaps(route: Rc<LocalRoute>, mut gaps: broadcast::Receiver<Arc<Gap>>) {
     loop {
         match gaps.recv().await {
-            Ok(gap) => route.hub.tell_gap(&route, &gap),
+            Ok(gap) => route.all_hubs().iter().for_each(|hub| hub.tell_gap(&route, &gap)),
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 warn!(
                     route = route.name,
@@ -132,7 +132,8 @@ async fn tick(routes: Vec<Rc<LocalRoute>>) {
         for route in &routes {
             route.flush_counts();
             route.move_blocked();
-            route.hub.tick(route);
+            route.look_after_users();
+            route.all_hubs().iter().for_each(|hub| hub.tick(route));
             if ticks.is_multiple_of(RELEASE_TICKS) {
                 route.release_idle();
             }

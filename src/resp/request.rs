@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use super::inline;
 use super::number::{parse_i64, short_line};
-use crate::limits::{INLINE_BYTES_MAX, REQUEST_ARGS_MAX};
+use crate::limits::{INLINE_BYTES_MAX, LOGIN_ARGS_MAX, LOGIN_BYTES_MAX, REQUEST_ARGS_MAX};
 
 /// A request that Redis would answer with `-ERR Protocol error: …` and a closed connection; so do we, in its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,12 @@ pub enum ProtocolError {
     /// An inline command whose quotes do not match.
     #[error("unbalanced quotes in request")]
     Quotes,
+    /// `*N` is too large for a client that has not authenticated.
+    #[error("unauthenticated multibulk length")]
+    UnauthenticatedMultibulkLength,
+    /// `$N` is too large for one.
+    #[error("unauthenticated bulk length")]
+    UnauthenticatedBulkLength,
 }
 
 impl ProtocolError {
@@ -59,6 +65,8 @@ pub struct RequestParser {
     spans: Vec<Span>,
     /// The rewritten form of an inline command; empty for the usual form.
     rewritten: Vec<u8>,
+    /// The client has not authenticated.
+    is_restricted: bool,
 }
 
 impl RequestParser {
@@ -86,6 +94,12 @@ impl RequestParser {
                 return Ok(None);
             };
             match count {
+                Some(count)
+                    if self.is_restricted
+                        && (LOGIN_ARGS_MAX as i64 + 1..=REQUEST_ARGS_MAX as i64).contains(&count) =>
+                {
+                    return Err(ProtocolError::UnauthenticatedMultibulkLength);
+                }
                 Some(count) if count <= 0 => return Ok(Some(self.position)),
                 Some(count) if count <= REQUEST_ARGS_MAX as i64 => self.arguments_left = count as usize,
                 _ => return Err(ProtocolError::MultibulkLength),
@@ -97,6 +111,12 @@ impl RequestParser {
             }
         }
         Ok(Some(self.position))
+    }
+
+    /// Whether requests are only to be as large as Redis allows to a client that has not authenticated.
+    #[inline]
+    pub fn restrict(&mut self, is_restricted: bool) {
+        self.is_restricted = is_restricted;
     }
 
     /// The arguments of the request just completed, or as many as have come: start and length within the request's
@@ -144,6 +164,11 @@ impl RequestParser {
                     return Err(ProtocolError::ExpectedBulk(other));
                 }
                 match length.map(usize::try_from) {
+                    Some(Ok(length))
+                        if self.is_restricted && (LOGIN_BYTES_MAX + 1..=bulk_bytes_max).contains(&length) =>
+                    {
+                        return Err(ProtocolError::UnauthenticatedBulkLength);
+                    }
                     Some(Ok(length)) if length <= bulk_bytes_max => length,
                     _ => return Err(ProtocolError::BulkLength),
                 }

@@ -21,4 +21,5 @@ mod stateful;
 mod tracking;
 mod transactions;
 mod unknown;
+mod users;
 mod waiting;

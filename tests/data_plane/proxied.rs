@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use switchback::cluster::{Discovery, Endpoint, NodeAddr, Side};
-use switchback::config::{GuardConfig, OnUncertain, RampConfig, RouteConfig, RouteLimits, SubscribeTo};
+use switchback::config::{
+    GuardConfig, OnUncertain, RampConfig, RouteConfig, RouteLimits, SubscribeTo, Unauthenticated,
+};
 use switchback::data_plane::{RouteShared, Seat, bind, start};
 use switchback::lab::{Directory, Process, free_port};
 use switchback::resp::ReplyScanner;
@@ -39,7 +41,11 @@ impl Server {
     }
 
     pub(crate) fn start_with(options: &[&str]) -> Self {
-        let server = Self::spawn(free_port().unwrap(), &[&["--save", ""], options].concat());
+        Self::start_on_with(free_port().unwrap(), options)
+    }
+
+    pub(crate) fn start_on_with(port: u16, options: &[&str]) -> Self {
+        let server = Self::spawn(port, &[&["--save", ""], options].concat());
         drop(server.client());
         server
     }
@@ -231,6 +237,7 @@ impl Proxied {
             new: Some(endpoint(&new)),
             weight: Weight::ZERO,
             subscribe_to: SubscribeTo::Master,
+            unauthenticated: Unauthenticated::Route,
             uncertain: OnUncertain::Error,
             uncertain_publish: OnUncertain::Retry,
             allow: Vec::new(),

@@ -103,7 +103,7 @@ fn fragile_master() -> (NodeAddr, Arc<AtomicUsize>) {
                     read => seen.extend_from_slice(&bytes[..read]),
                 }
             }
-            let greeting = b"+OK\r\n:1\r\n+PONG\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
+            let greeting = b"*0\r\n+OK\r\n:1\r\n+PONG\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
             let _ = stream.write_all(greeting);
             if stream.read(&mut bytes).is_ok_and(|read| read > 0) {
                 count.fetch_add(1, Ordering::Relaxed);

@@ -19,16 +19,20 @@ const UNSUPPORTED: &str = "is not supported by switchback";
 
 pub(crate) const DIFFERENCES: &[Difference] = &[
     // Not yet: the rest of the command surface is to come.
-    of(&["AUTH x"], UNSUPPORTED, "authentication of apps is to come"),
     of(
-        &["HELLO 2 AUTH default x"],
+        &["MULTI", "AUTH default x"],
         UNSUPPORTED,
-        "authentication of apps is to come",
+        "it would change the link, and the session not",
     ),
     of(
-        &["ACL WHOAMI"],
+        &["WATCH a", "AUTH default x"],
         UNSUPPORTED,
-        "the user is the proxy's, not the app's",
+        "what is watched is watched on a link of one user",
+    ),
+    of(
+        &["HELLO 3", "SUBSCRIBE a", "AUTH default x"],
+        UNSUPPORTED,
+        "what is listened to is listened to on a link of one user",
     ),
     of(
         &["MULTI", "CLIENT TRACKINGINFO"],

@@ -11,5 +11,5 @@ mod worker;
 pub(crate) use pause::{Pause, Paused, writes_nothing};
 pub use shared::ClientsShared;
 pub(crate) use shared::{Answer, Question};
-pub(crate) use which::{Client, Kind, USER, Which};
+pub(crate) use which::{Client, Kind, Which};
 pub(crate) use worker::serve;

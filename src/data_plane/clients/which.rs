@@ -7,9 +7,6 @@ use std::net::SocketAddr;
 use crate::data_plane::refusal::Refusal;
 use crate::resp::{Args, parse_i64};
 
-/// The only user there is.
-pub(crate) const USER: &str = "default";
-
 /// What Redis takes a client for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -79,8 +76,8 @@ impl Which {
                 b"type" => which.kind = Some(Kind::of(value)?),
                 b"addr" => which.addr = Some(value.to_vec()),
                 b"laddr" => which.laddr = Some(value.to_vec()),
-                b"user" if value == USER.as_bytes() => which.user = Some(value.to_vec()),
-                b"user" => return Err(redis(&[b"ERR No such user '", value, b"'"])),
+                // Whether there is one, the servers know.
+                b"user" => which.user = Some(value.to_vec()),
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => skip_me = true,
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => skip_me = false,
                 _ => return Err(syntax()),
@@ -202,7 +199,6 @@ mod tests {
             ("client kill id 0", "ERR client-id should be greater than 0"),
             ("client kill id x", "ERR client-id should be greater than 0"),
             ("client kill type z", "ERR Unknown client type 'z'"),
-            ("client kill user z", "ERR No such user 'z'"),
             ("client kill skipme maybe", "ERR syntax error"),
             ("client kill id 1 addr", "ERR syntax error"),
             ("client list type", "ERR syntax error"),

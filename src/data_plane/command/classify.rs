@@ -4,7 +4,7 @@
 //! where that is safe, so that the refusal is worded as the server words it.
 
 use super::flags;
-use super::intent::Intent;
+use super::intent::{Intent, MergeKind};
 use super::keys::{KeyPositions, KeyRule, StreamOptions};
 use super::spec::{Spec, command, subcommand};
 use crate::resp::Args;
@@ -84,6 +84,9 @@ fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
             Intent::Forward
         }
         _ if alone => Intent::Forward,
+        Intent::Forward if spec.has(flags::ADMIN) && empties_acl_log(spec, args) => {
+            Intent::Everywhere(MergeKind::First)
+        }
         Intent::Forward
         | Intent::Split(_)
         | Intent::Everywhere(_)
@@ -105,10 +108,16 @@ fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
     }
 }
 
+/// The one form of ACL LOG that does not only tell.
+fn empties_acl_log(spec: &Spec, args: Args<'_>) -> bool {
+    let is_reset = |word: &[u8]| word.eq_ignore_ascii_case(b"reset");
+    spec.name == "acl|log" && args.len() == 3 && args.get(2).is_some_and(is_reset)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data_plane::command::{KeyspaceUse, LocalCommand, MergeKind, SplitKind, TopicKind};
+    use crate::data_plane::command::{KeyspaceUse, LocalCommand, SplitKind, TopicKind};
     use crate::resp::with_args;
     use proptest::prelude::*;
 
@@ -136,6 +145,10 @@ mod tests {
         assert_intent("multi", Intent::Multi);
         assert_intent("blpop a 0", Intent::Blocking);
         assert_intent("wait 1 0", Intent::Wait);
+        assert_intent("auth a b", Intent::Local(LocalCommand::Auth));
+        assert_intent("acl log 5", Intent::Forward);
+        assert_intent("acl Log Reset", Intent::Everywhere(MergeKind::First));
+        assert_intent("acl setuser a on", Intent::Everywhere(MergeKind::First));
         assert_intent("scan 0", Intent::Keyspace(KeyspaceUse::Scan));
         assert_intent("save", Intent::OneSideOnly);
         assert_intent("monitor", Intent::Local(LocalCommand::Monitor));

@@ -131,6 +131,8 @@ pub enum LocalCommand {
     Quit,
     /// RESET: drops transaction, watches, name and database, says `RESET`.
     Reset,
+    /// AUTH.
+    Auth,
     /// SELECT: later commands are for another database.
     Select,
     /// HELLO, with whatever arguments.
@@ -175,7 +177,6 @@ pub enum LocalCommand {
 
 /// Why a command is refused at every weight.
 pub(super) mod reason {
-    pub(in super::super) const AUTHENTICATION: &str = "authentication of clients is not supported yet";
     pub(in super::super) const DEBUGGING: &str = "debugging needs a server of one's own";
     pub(in super::super) const REPLICATION: &str =
         "replication is arranged on the nodes, not through the proxy";

@@ -133,6 +133,15 @@ impl Feed {
         still_heard.is_some()
     }
 
+    /// Ends all its links.
+    pub(super) fn close(&self) {
+        let former = self.former.take().map(|former| Rc::clone(&former.link));
+        let links = [self.present.take(), self.prepared.take(), former];
+        links.iter().flatten().for_each(|link| link.close());
+        self.target.take();
+        self.heir.take();
+    }
+
     /// Whether `link` is the present one.
     pub(super) fn is_present(&self, link: &Rc<SubscriberLink>) -> bool {
         self.present

@@ -10,7 +10,6 @@ use tokio::time::sleep;
 
 use super::feed::Feed;
 use super::hub::Hub;
-use super::marks::uses_marks;
 use super::settling::{Cause, Fence, Ground};
 use super::subscriber_link::SubscriberLink;
 use crate::cluster::Side;
@@ -21,8 +20,11 @@ use crate::routing::{Epoch, SideView, Snapshot, Weight};
 impl Hub {
     /// Goes on with what is unsettled, and keeps at it until nothing is.
     pub(super) fn settle(&self, route: &Rc<LocalRoute>) {
-        if self.step(route) && !self.is_stepping.replace(true) {
-            tokio::task::spawn_local(keep_stepping(Rc::clone(route)));
+        if self.step(route)
+            && !self.is_stepping.replace(true)
+            && let Some(hub) = self.rc()
+        {
+            tokio::task::spawn_local(keep_stepping(hub, Rc::clone(route)));
         }
     }
 
@@ -58,21 +60,21 @@ impl Hub {
         if !present.is_complete.get() {
             let is_cut = former.fence.get().is_some();
             let is_idle = present.behind.get() == 0 && present.marks.borrow().is_empty();
-            if uses_marks(route) && is_idle && !is_cut {
+            if self.uses_marks(route) && is_idle && !is_cut {
                 // The link to the master may not have been ready before.
                 self.mark(route, &present);
             }
             return;
         }
         // What two replicas tell is the same, and one may lag: the former is waited for. A former master may be dead.
-        let patience = if uses_marks(route) {
+        let patience = if self.uses_marks(route) {
             SETTLE_MAX
         } else {
             LEFT_MASTER_WAIT
         };
         let over_for = |since: Instant| now.saturating_duration_since(since) >= patience;
         match former.fence.get() {
-            None if uses_marks(route) => self.mark(route, &present),
+            None if self.uses_marks(route) => self.mark(route, &present),
             None => {
                 let taken_over = present.ready_at.get().unwrap_or(now).max(former.since);
                 let is_drained = all_drained >= former.epoch;
@@ -137,7 +139,7 @@ impl Ground for Here<'_> {
         }
         match cause {
             Cause::Master { .. } if feed.target.borrow().is_none() => Fence::Passed,
-            Cause::Master { .. } if uses_marks(self.route) => {
+            Cause::Master { .. } if self.hub.uses_marks(self.route) => {
                 // The replica may have stayed: it has to hear its next master first.
                 let is_heard = |link: Rc<SubscriberLink>| link.behind.get() == 0;
                 let is_settled = feed.former.borrow().is_none() && feed.ready().is_some_and(is_heard);
@@ -146,7 +148,7 @@ impl Ground for Here<'_> {
             }
             Cause::Master { .. } if feed.is_whole() => Fence::Passed,
             Cause::Master { .. } => Fence::NotYet,
-            Cause::Moved { .. } if uses_marks(self.route) => self.fence_by_mark(feed),
+            Cause::Moved { .. } if self.hub.uses_marks(self.route) => self.fence_by_mark(feed),
             Cause::Moved { .. } => self.fence_by_ping(feed),
         }
     }
@@ -184,7 +186,7 @@ impl Ground for Here<'_> {
             return;
         };
         feed.misses(link.heard_all.get());
-        if uses_marks(self.route) {
+        if self.hub.uses_marks(self.route) {
             link.is_doubtful_before(self.hub.last_number.get() + 1);
         } else {
             let number = self.hub.next_number();
@@ -218,11 +220,11 @@ impl Here<'_> {
     }
 }
 
-async fn keep_stepping(route: Rc<LocalRoute>) {
+async fn keep_stepping(hub: Rc<Hub>, route: Rc<LocalRoute>) {
     loop {
         sleep(SETTLE_STEP).await;
-        if !route.hub.step(&route) {
-            route.hub.is_stepping.set(false);
+        if hub.is_over.get() || !hub.step(&route) {
+            hub.is_stepping.set(false);
             return;
         }
     }

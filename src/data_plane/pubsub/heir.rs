@@ -21,15 +21,14 @@ use tokio::time::{sleep, timeout};
 
 use super::feed::Target;
 use super::hub::Hub;
-use super::large::{answer, ask, dial};
+use super::large::{answer, ask};
 use super::links::live;
-use super::marks::uses_marks;
 use super::proof::Replication;
 use super::subscriber_link::{NodeRole, SubscriberLink};
 use super::topic::{Stage, Topic};
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::upstream::{Dial, Wanted, open};
+use crate::data_plane::upstream::{Dial, HandshakeError, Wanted, open};
 use crate::limits::{CONNECT_TIMEOUT, HEIR_ASKED};
 
 /// Whether a link to an heir has missed nothing.
@@ -71,10 +70,11 @@ impl Hub {
         if present.role == NodeRole::Replica {
             return;
         }
+        let Some(hub) = self.rc() else { return };
         let route = Rc::clone(route);
         tokio::task::spawn_local(async move {
-            let told = replication(&route, &present).await;
-            let feed = route.hub.feed(side);
+            let told = hub.replication(&route, &present).await;
+            let feed = hub.feed(side);
             if feed.heir.borrow().as_ref() == Some(&heir) {
                 *feed.followed.borrow_mut() = told.and_then(Replication::into_stream);
             }
@@ -93,17 +93,18 @@ impl Hub {
             return;
         };
         // A worker that hears a replica stays there.
-        if uses_marks(route) || !self.is_needed() {
+        if self.uses_marks(route) || !self.is_needed() {
             return;
         }
         let link = SubscriberLink::new(side, heir, NodeRole::Master, self.last_number.get());
         link.is_prepared.set(true);
         *feed.prepared.borrow_mut() = Some(Rc::clone(&link));
+        let Some(hub) = self.rc() else { return };
         let route = Rc::clone(route);
         tokio::task::spawn_local(async move {
             sleep(after).await;
-            if is_promoted(&link, &route).await {
-                live(link, route).await;
+            if hub.is_promoted(&link, &route).await {
+                live(link, hub, route).await;
             }
         });
     }
@@ -145,10 +146,11 @@ impl Hub {
             return;
         }
         link.proof.set(Proof::Asked);
+        let Some(hub) = self.rc() else { return };
         let (route, link) = (Rc::clone(route), Rc::clone(link));
         tokio::task::spawn_local(async move {
-            let told = replication(&route, &link).await;
-            let followed = route.hub.feed(link.side).followed.borrow();
+            let told = hub.replication(&route, &link).await;
+            let followed = hub.feed(link.side).followed.borrow();
             let is_untouched = match (told, followed.as_ref()) {
                 (Some(told), Some(followed)) => told.is_untouched(followed),
                 _ => false,
@@ -181,6 +183,11 @@ impl Hub {
             }
         }
         link.is_prepared.set(false);
+        // What it refuses is told to those who listen.
+        let refused = self.all().into_iter();
+        for topic in refused.filter(|topic| topic.stage(link.side) == Stage::Absent) {
+            self.ask(&link, &topic, false, usize::MAX);
+        }
         *self.feed(link.side).present.borrow_mut() = Some(Rc::clone(&link));
         self.allow(route, &link);
         if link.behind.get() == 0 {
@@ -189,28 +196,34 @@ impl Hub {
     }
 }
 
-/// What a link's node says of its replication.
-async fn replication(route: &LocalRoute, link: &SubscriberLink) -> Option<Replication> {
-    let dial = dial(route, link.side, &link.node, link.role);
-    let asked = timeout(CONNECT_TIMEOUT, ask(&dial, &[b"INFO", b"replication"])).await;
-    Replication::read(&asked.ok()??)
-}
-
-/// Waits until a node is a master, by its own word or because it has ended the connection; `false`: it is not waited for
-/// any more, or will not say.
-async fn is_promoted(link: &SubscriberLink, route: &LocalRoute) -> bool {
-    while !link.is_closed() {
-        let dial = Dial {
-            wanted: Wanted::Any,
-            name: "switchback-heir",
-            ..dial(route, link.side, &link.node, link.role)
-        };
-        match timeout(CONNECT_TIMEOUT, open(&dial)).await {
-            Ok(Ok((stream, _))) => return watch(link, stream).await,
-            Ok(Err(_)) | Err(_) => sleep(HEIR_ASKED).await,
-        }
+impl Hub {
+    /// What a link's node says of its replication.
+    async fn replication(&self, route: &LocalRoute, link: &SubscriberLink) -> Option<Replication> {
+        let dial = self.dial_as(route, link.side, &link.node, link.role)?;
+        let asked = timeout(CONNECT_TIMEOUT, ask(&dial, &[b"INFO", b"replication"])).await;
+        Replication::read(&asked.ok()??)
     }
-    false
+
+    /// Waits until a node is a master, by its own word or because it has ended the connection; `false`: it is not waited for
+    /// any more, or will not say.
+    async fn is_promoted(&self, link: &SubscriberLink, route: &LocalRoute) -> bool {
+        while !link.is_closed() {
+            let Some(dial) = self.dial_as(route, link.side, &link.node, link.role) else {
+                return false;
+            };
+            let dial = Dial {
+                wanted: Wanted::Any,
+                name: "switchback-heir",
+                ..dial
+            };
+            match timeout(CONNECT_TIMEOUT, open(&dial)).await {
+                Ok(Ok((stream, _))) => return watch(link, stream).await,
+                Ok(Err(HandshakeError::User(_))) => return false,
+                Ok(Err(_)) | Err(_) => sleep(HEIR_ASKED).await,
+            }
+        }
+        false
+    }
 }
 
 async fn watch(link: &SubscriberLink, mut stream: TcpStream) -> bool {

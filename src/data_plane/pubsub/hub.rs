@@ -6,10 +6,10 @@
 //! held. A topic nobody listens to any more stays for a moment, so that clients which come and go by the thousand do
 //! not make the nodes subscribe and unsubscribe as often.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +19,6 @@ use super::delivery::{Delivery, Head, message};
 use super::feed::Feed;
 use super::gap::Gap;
 use super::heir::Proof;
-use super::marks::uses_marks;
 use super::pending::Pending;
 use super::settling::Settling;
 use super::shared::Marks;
@@ -31,12 +30,13 @@ use crate::data_plane::command::TopicKind;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::session::Session;
+use crate::data_plane::users::UserId;
 use crate::limits::{FORGOTTEN_A_TICK, SUBSCRIPTION_LINGER};
 use crate::routing::{Epoch, Slot, Snapshot, majority_owner};
 
 type Topics = HashMap<Rc<[u8]>, Rc<Topic>>;
 
-/// One worker's hub for one route.
+/// One worker's hub for one route, and one user: the server decides who may hear what.
 pub(crate) struct Hub {
     /// The worker's number.
     pub(super) worker: usize,
@@ -62,8 +62,11 @@ pub(crate) struct Hub {
     pub(super) last_number: Cell<u64>,
     /// Where this worker's marks are published, for links to replicas.
     pub(super) mark_channel: Vec<u8>,
-    /// In whose name they are.
-    pub(super) marker: OnceCell<Rc<Session>>,
+    /// As whom it subscribes.
+    pub(super) user: UserId,
+    /// Nobody is that user any more.
+    pub(super) is_over: Cell<bool>,
+    me: Weak<Self>,
 }
 
 fn at(kind: TopicKind) -> usize {
@@ -75,8 +78,8 @@ fn at(kind: TopicKind) -> usize {
 }
 
 impl Hub {
-    pub(crate) fn new(marks: Arc<Marks>, snapshot: &Snapshot, worker: usize) -> Self {
-        Self {
+    pub(crate) fn new(marks: Arc<Marks>, snapshot: &Snapshot, worker: usize, user: UserId) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self {
             worker,
             topics: Default::default(),
             last_topic: Cell::new(0),
@@ -91,8 +94,15 @@ impl Hub {
             marks,
             last_number: Cell::new(0),
             mark_channel: format!("__switchback:mark:{:016x}", fastrand::u64(..)).into_bytes(),
-            marker: OnceCell::new(),
-        }
+            user,
+            is_over: Cell::new(false),
+            me: Weak::clone(me),
+        })
+    }
+
+    /// For a task that outlives this call; `None` when the hub is just being dropped.
+    pub(super) fn rc(&self) -> Option<Rc<Self>> {
+        self.me.upgrade()
     }
 
     pub(super) fn feed(&self, side: Side) -> &Feed {
@@ -262,7 +272,7 @@ impl Hub {
                     link.heard_all.set(asked);
                 }
                 let is_whole = link.is_complete.get() || link.behind.get() > 0;
-                if !is_whole && !uses_marks(route) && number >= link.whole_from.get() {
+                if !is_whole && !self.uses_marks(route) && number >= link.whole_from.get() {
                     self.complete(route, link);
                 }
             }
@@ -276,7 +286,7 @@ impl Hub {
                     link.proof.set(Proof::Refused);
                     topic.set_stage_on(link, Stage::Absent);
                 } else if is_error {
-                    self.refused(&topic, reply);
+                    self.refused(route, link, &topic, reply);
                 } else if link.is_prepared.get() || self.feed(link.side).is_present(link) {
                     if !link.is_prepared.get() {
                         link.count(&topic);
@@ -317,18 +327,29 @@ impl Hub {
         }
     }
 
-    /// A node refuses a topic, by ACL: those who wait are told so. Others that listen already hear of it no more.
-    fn refused(&self, topic: &Rc<Topic>, reply: &[u8]) {
-        let waiting = topic.take_waiting();
-        if waiting.is_empty() && topic.has_listeners() {
-            let text = String::from_utf8_lossy(reply);
-            tracing::warn!(
-                error = text.trim_end(),
-                "a node refuses a subscription it had accepted"
-            );
-        }
-        for pending in waiting {
+    /// A node refuses a topic, by ACL: those who wait are told so. Others listen already, and may not any more: they are closed,
+    /// as by Redis.
+    fn refused(&self, route: &Rc<LocalRoute>, link: &SubscriberLink, topic: &Rc<Topic>, reply: &[u8]) {
+        topic.set_stage_on(link, Stage::Absent);
+        for pending in topic.take_waiting() {
             pending.refuse(reply);
+        }
+        topic.disown_all();
+        // The next one who asks for it is to hear the node's answer, too.
+        self.forget(route, topic);
+    }
+
+    /// Side `side` refuses the hub's user: those who wait for it are told so.
+    pub(super) fn user_refused(&self, route: &LocalRoute, side: Side, text: &str) {
+        let line = Refusal::Redis(text.as_bytes().to_vec()).line();
+        let weight = Extremes::of(route.snapshot().weight);
+        for topic in self.all() {
+            if topic.has_waiting() && weight.owned(side, topic.slot) {
+                topic
+                    .take_waiting()
+                    .iter()
+                    .for_each(|pending| pending.refuse(&line));
+            }
         }
     }
 
@@ -388,6 +409,21 @@ impl Hub {
     /// The worker ends: others do not wait for it.
     pub(crate) fn end(&self) {
         self.marks.set(Epoch(u64::MAX), Epoch(u64::MAX));
+    }
+
+    /// Nobody is its user any more.
+    pub(crate) fn close(&self, route: &LocalRoute) {
+        self.is_over.set(true);
+        for topic in self.all() {
+            if topic.kind == TopicKind::Pattern {
+                route.pubsub().ceiling.drop_pattern(&topic.name);
+            }
+        }
+        self.topics.iter().for_each(|topics| topics.borrow_mut().clear());
+        self.upstream_topics.set(0);
+        self.feeds.iter().for_each(Feed::close);
+        self.end();
+        route.pubsub().leave(&self.marks);
     }
 
     /// Looks after what time does: topics that have lingered long enough, requests that have waited too long.

@@ -36,6 +36,10 @@ impl Hub {
 
     /// What the link's node has told is what holds.
     pub(super) fn allow(&self, route: &LocalRoute, link: &SubscriberLink) {
+        // A user may not be allowed to ask, and another hub of the worker's have been told.
+        if self.user.has_logged_in() && (link.allowance.get().is_none() || route.hub.is_needed()) {
+            return;
+        }
         let ceiling = &route.pubsub().ceiling;
         ceiling.set(
             self.worker,
@@ -48,15 +52,41 @@ impl Hub {
 
     /// A message was refused because of a node's limit: the next one may not have to be.
     pub(crate) fn ask_again(&self, route: &Rc<LocalRoute>, overload: &Overload) {
-        if route.pubsub().ceiling.is_to_be_asked(overload) {
+        if route.pubsub().ceiling.is_to_be_asked(overload)
+            && let Some(hub) = self.rc()
+        {
             let (route, overload) = (Rc::clone(route), overload.clone());
             tokio::task::spawn_local(async move {
-                let dial = dial(&route, overload.side, &overload.node, overload.role);
+                let Some(dial) = hub.dial_as(&route, overload.side, &overload.node, overload.role) else {
+                    return;
+                };
                 if let Ok(Some(reply)) = timeout(CONNECT_TIMEOUT, ask(&dial, &ASK_ALLOWANCE)).await {
                     route.pubsub().ceiling.change(&overload, hard_limit(&reply));
                 }
             });
         }
+    }
+}
+
+impl Hub {
+    /// A connection that listens, or asks for one that does; `None`: nobody is the hub's user any more.
+    pub(super) fn dial_as<'a>(
+        &self,
+        route: &LocalRoute,
+        side: Side,
+        node: &'a NodeAddr,
+        role: NodeRole,
+    ) -> Option<Dial<'a>> {
+        Some(Dial {
+            node,
+            auth: route.login(side, self.user)?,
+            setting: Setting::default(),
+            name: "switchback-subscriber",
+            wanted: match role {
+                NodeRole::Master => Wanted::Master,
+                NodeRole::Replica => Wanted::Replica,
+            },
+        })
     }
 }
 
@@ -78,19 +108,4 @@ pub(super) async fn answer(stream: &mut TcpStream, question: &[&[u8]]) -> Option
         }
     }
     None
-}
-
-/// A connection that listens, or asks for one that does.
-pub(super) fn dial<'a>(route: &'a LocalRoute, side: Side, node: &'a NodeAddr, role: NodeRole) -> Dial<'a> {
-    let endpoint = route.endpoint(side);
-    Dial {
-        node,
-        auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
-        setting: Setting::default(),
-        name: "switchback-subscriber",
-        wanted: match role {
-            NodeRole::Master => Wanted::Master,
-            NodeRole::Replica => Wanted::Replica,
-        },
-    }
 }

@@ -24,15 +24,12 @@ use super::gap::{Gap, wall_time};
 use super::ground::causes;
 use super::heir::Proof;
 use super::hub::Hub;
-use super::large::dial;
-use super::marks::uses_marks;
 use super::settling::Cause;
 use super::subscriber_link::{self, NodeRole, SubscriberLink};
 use super::topic::Stage;
 use crate::cluster::Side;
-use crate::config::SubscribeTo;
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::upstream;
+use crate::data_plane::upstream::{self, HandshakeError, Setting};
 use crate::limits::{CONNECT_TIMEOUT, FOLLOW_INTERVAL, GAP_CHANNELS_MAX, GAP_TOLD_EVERY};
 use crate::routing::{Epoch, Snapshot};
 
@@ -41,7 +38,8 @@ const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 impl Hub {
     /// The route's first snapshot.
-    pub(crate) fn begin(&self, snapshot: &Snapshot, subscribe_to: SubscribeTo) {
+    pub(crate) fn begin(&self, route: &LocalRoute, snapshot: &Snapshot) {
+        let subscribe_to = self.subscribe_to(route);
         for side in Side::BOTH {
             let feed = self.feed(side);
             let chosen = snapshot
@@ -61,7 +59,7 @@ impl Hub {
         }
         let causes = causes(before, after);
         for cause in &causes {
-            if matches!(cause, Cause::Master { .. }) && uses_marks(route) {
+            if matches!(cause, Cause::Master { .. }) && self.uses_marks(route) {
                 self.suspect_replica(cause.side());
             }
         }
@@ -79,7 +77,7 @@ impl Hub {
 
     /// Replicas that were avoided may be tried again, and others may be needed.
     pub(super) fn retarget(&self, route: &Rc<LocalRoute>, now: Instant) {
-        if route.subscribe_to() == SubscribeTo::Replica {
+        if self.uses_marks(route) {
             let snapshot = route.snapshot();
             for side in route.sides() {
                 self.follow(route, side, &snapshot, now);
@@ -91,7 +89,7 @@ impl Hub {
     fn follow(&self, route: &Rc<LocalRoute>, side: Side, snapshot: &Snapshot, now: Instant) {
         let feed = self.feed(side);
         let Some(view) = snapshot.side(side) else { return };
-        let target = feed.choose(view, route.subscribe_to(), self.worker, now);
+        let target = feed.choose(view, self.subscribe_to(route), self.worker, now);
         if *feed.target.borrow() == target {
             return;
         }
@@ -106,7 +104,7 @@ impl Hub {
                 link.close();
             }
             // What a replica told was told by the other one too; a master's own nobody hears any more.
-            let unheard = left.filter(|link| link.ready_at.get().is_some() && !uses_marks(route));
+            let unheard = left.filter(|link| link.ready_at.get().is_some() && !self.uses_marks(route));
             self.take_up_again(route, &former, unheard.map(|link| link.heard_all.get()));
             return;
         }
@@ -224,19 +222,20 @@ impl Hub {
         {
             return;
         }
-        if uses_marks(route) {
+        if self.uses_marks(route) {
             // Marks are published on it.
-            let _ = route.links(side).shared(route, upstream::Setting::default());
+            let _ = route.links(side).shared(route, route.own_setting(side));
         }
         // A master tells nothing that it published before; a replica may, until its first mark comes through.
-        let passed = if uses_marks(route) {
+        let passed = if self.uses_marks(route) {
             0
         } else {
             self.last_number.get()
         };
+        let Some(hub) = self.rc() else { return };
         let link = SubscriberLink::new(side, node, role, passed);
         *feed.present.borrow_mut() = Some(Rc::clone(&link));
-        tokio::task::spawn_local(live(link, Rc::clone(route)));
+        tokio::task::spawn_local(live(link, hub, Rc::clone(route)));
     }
 
     /// A link can be used: everything that is listened to is subscribed to.
@@ -246,7 +245,7 @@ impl Hub {
         if feed.is_present(link) {
             feed.is_failing.set(false);
         }
-        if uses_marks(route) {
+        if self.uses_marks(route) {
             link.is_muted.set(feed.has_told_more_than(&link.node));
             match link.is_muted.get() {
                 true => link.begins.set(feed.begins(&link.node)),
@@ -258,7 +257,7 @@ impl Hub {
 
     fn subscribe_all(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
         let mut behind = 0;
-        if uses_marks(route) {
+        if self.uses_marks(route) {
             link.subscribe_marks(&self.mark_channel);
             behind += 1;
         }
@@ -284,7 +283,7 @@ impl Hub {
     pub(super) fn caught_up(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) {
         if link.is_prepared.get() {
             self.prove(route, link);
-        } else if uses_marks(route) && !link.is_complete.get() {
+        } else if self.uses_marks(route) && !link.is_complete.get() {
             // Until a mark has come through, nothing says that the replica hears its master.
             self.mark(route, link);
         } else {
@@ -325,10 +324,12 @@ impl Hub {
         }
         route.stats.gaps[side.index()].fetch_add(1, Ordering::Relaxed);
         let names = || concerned.iter().map(|topic| topic.name.to_vec()).collect();
+        // Whoever listens for gaps need not be allowed to know what other users listen to.
+        let is_named = !self.user.has_logged_in() && concerned.len() <= GAP_CHANNELS_MAX;
         route.pubsub().tell(Gap {
             route: route.name.clone(),
             side,
-            channels: (concerned.len() <= GAP_CHANNELS_MAX).then(names),
+            channels: is_named.then(names),
             from: wall_time(since, now),
             to: wall_time(now, now),
         });
@@ -377,32 +378,46 @@ impl Hub {
 }
 
 /// A link from dial to end, and the attempt after it.
-pub(super) async fn live(link: Rc<SubscriberLink>, route: Rc<LocalRoute>) {
+pub(super) async fn live(link: Rc<SubscriberLink>, hub: Rc<Hub>, route: Rc<LocalRoute>) {
     let (side, node) = (link.side, &link.node);
-    let dial = dial(&route, side, node, link.role);
+    let Some(dial) = hub.dial_as(&route, side, node, link.role) else {
+        return link.close();
+    };
     let opened = timeout(CONNECT_TIMEOUT, upstream::open(&dial)).await;
     let opened = opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
     match opened {
         Ok((stream, _)) => {
             let gauge = &route.stats.upstream_connections[side.index()];
             gauge.fetch_add(1, Ordering::Relaxed);
-            if let Err(error) = subscriber_link::drive(&link, &route, stream).await {
+            if let Err(error) = subscriber_link::drive(&link, &hub, &route, stream).await {
                 debug!(route = route.name, %side, %node, %error, "subscriber link ended");
             }
             gauge.fetch_sub(1, Ordering::Relaxed);
         }
+        Err(HandshakeError::User(text)) if hub.user.has_logged_in() || route.asks_for_password(side) => {
+            link.close();
+            if hub.feed(side).is_present(&link) {
+                hub.user_refused(&route, side, &text);
+                route.user_refused(side, Setting::of(hub.user), text);
+            }
+        }
         Err(error) => {
             link.close();
-            let feed = route.hub.feed(side);
+            let feed = hub.feed(side);
             if feed.is_present(&link) && !feed.is_failing.get() {
                 info!(route = route.name, %side, %node, %error, "node cannot be subscribed to");
             }
         }
     }
-    let wait = route.hub.link_ended(&route, &link);
-    route.hub.look_at_all(&route);
+    if hub.is_over.get() {
+        return;
+    }
+    let wait = hub.link_ended(&route, &link);
+    hub.look_at_all(&route);
     if !wait.is_zero() {
         sleep(wait).await;
     }
-    route.hub.dial(&route, side);
+    if !hub.is_over.get() {
+        hub.dial(&route, side);
+    }
 }

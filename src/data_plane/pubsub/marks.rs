@@ -21,20 +21,27 @@ use super::subscriber_link::{SubscriberLink, garbage};
 use crate::cluster::Side;
 use crate::config::SubscribeTo;
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::session::{Ends, Session};
-use crate::data_plane::upstream::{Lease, Setting};
+use crate::data_plane::upstream::Lease;
 use crate::limits::SUBSCRIBER_SILENT_CHECKS;
 use crate::resp::write_command;
 
-/// Whether links may be to replicas: what was published on the master is then told by marks.
-pub(super) fn uses_marks(route: &LocalRoute) -> bool {
-    route.subscribe_to() == SubscribeTo::Replica
-}
-
 impl Hub {
+    /// Whether links may be to replicas: what was published on the master is then told by marks.
+    pub(super) fn uses_marks(&self, route: &LocalRoute) -> bool {
+        self.subscribe_to(route) == SubscribeTo::Replica
+    }
+
+    /// Where topics are placed. Users who have authenticated need not be allowed to publish marks: theirs are on the master.
+    pub(super) fn subscribe_to(&self, route: &LocalRoute) -> SubscribeTo {
+        match self.user.has_logged_in() {
+            true => SubscribeTo::Master,
+            false => route.subscribe_to(),
+        }
+    }
+
     /// Whether the link's replica still hears its master.
     pub(super) fn check(&self, route: &Rc<LocalRoute>, link: &Rc<SubscriberLink>) -> io::Result<()> {
-        if !uses_marks(route) || link.behind.get() > 0 || !self.feed(link.side).is_present(link) {
+        if !self.uses_marks(route) || link.behind.get() > 0 || !self.feed(link.side).is_present(link) {
             return Ok(());
         }
         let looks = link.marks.borrow().iter().filter(|mark| mark.is_look).count();
@@ -77,7 +84,7 @@ impl Hub {
     }
 
     fn publish_mark(&self, route: &Rc<LocalRoute>, side: Side) -> Option<u64> {
-        let Lease::Ready(master) = route.links(side).shared(route, Setting::default()) else {
+        let Lease::Ready(master) = route.links(side).shared(route, route.own_setting(side)) else {
             return None;
         };
         let number = self.next_number();
@@ -87,10 +94,7 @@ impl Hub {
             &mut request,
             &[b"PUBLISH", &self.mark_channel, digits.format(number).as_bytes()],
         );
-        let marker = self
-            .marker
-            .get_or_init(|| Session::new(0, Rc::clone(route), Ends::NONE));
-        marker.send_own(&master, &request);
+        route.messenger().send_own(&master, &request);
         Some(number)
     }
 

@@ -57,7 +57,7 @@ impl fmt::Debug for PubSubShared {
 }
 
 impl PubSubShared {
-    /// A worker that routes by `epoch` takes part.
+    /// A hub of a worker that routes by `epoch` takes part.
     pub(crate) fn enter(&self, epoch: Epoch) -> Arc<Marks> {
         let marks = Arc::new(Marks {
             drained: AtomicU64::new(epoch.0),
@@ -66,6 +66,12 @@ impl PubSubShared {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.push(Arc::clone(&marks));
         marks
+    }
+
+    /// A hub takes part no more.
+    pub(super) fn leave(&self, marks: &Arc<Marks>) {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|other| !Arc::ptr_eq(other, marks));
     }
 
     /// Up to which epoch every worker has drained, and up to which every hub has passed.

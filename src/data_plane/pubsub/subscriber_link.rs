@@ -25,6 +25,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::audience::Counted;
 use super::delivery::{Delivery, head};
 use super::heir::Proof;
+use super::hub::Hub;
 use super::large::ASK_ALLOWANCE;
 use super::patterns::Wishes;
 use super::topic::Topic;
@@ -287,6 +288,7 @@ impl SubscriberLink {
 /// A link's life once it is connected.
 pub(super) async fn drive(
     link: &Rc<SubscriberLink>,
+    hub: &Hub,
     route: &Rc<LocalRoute>,
     stream: TcpStream,
 ) -> io::Result<()> {
@@ -297,7 +299,7 @@ pub(super) async fn drive(
     link.phase.set(Phase::Ready);
     link.ready_at.set(Some(now));
     link.heard_all.set(now);
-    route.hub.link_ready(route, link);
+    hub.link_ready(route, link);
     let mut checks = interval(SUBSCRIBER_CHECK);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut io = LinkIo {
@@ -311,7 +313,7 @@ pub(super) async fn drive(
     };
     let result = std::future::poll_fn(|cx| {
         link.wake.polled(cx);
-        io.poll(link, route, cx)
+        io.poll(link, hub, route, cx)
     })
     .await;
     link.close();
@@ -334,6 +336,7 @@ impl LinkIo {
     fn poll(
         &mut self,
         link: &Rc<SubscriberLink>,
+        hub: &Hub,
         route: &Rc<LocalRoute>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
@@ -342,15 +345,15 @@ impl LinkIo {
             if link.phase.get() == Phase::Closed {
                 return Poll::Ready(Ok(()));
             }
-            self.take(link, route)?;
+            self.take(link, hub, route)?;
             // After it: what was read may have been answered.
             self.poll_write(link, cx)?;
             if link.is_paused.get() {
                 self.silent_checks = 0;
-                return self.poll_checks(link, route, cx);
+                return self.poll_checks(link, hub, route, cx);
             }
             if self.poll_read(cx)?.is_pending() {
-                return self.poll_checks(link, route, cx);
+                return self.poll_checks(link, hub, route, cx);
             }
             self.silent_checks = 0;
         }
@@ -399,12 +402,12 @@ impl LinkIo {
         }
     }
 
-    fn take(&mut self, link: &Rc<SubscriberLink>, route: &Rc<LocalRoute>) -> io::Result<()> {
+    fn take(&mut self, link: &Rc<SubscriberLink>, hub: &Hub, route: &Rc<LocalRoute>) -> io::Result<()> {
         while !self.buffer.is_empty() && !link.is_paused.get() {
             let scanned = self.scanner.scan(&self.buffer);
             let scanned = scanned.map_err(|error| garbage(&error.to_string()))?;
             let Some(length) = scanned else {
-                self.skip_if_too_large(route)?;
+                self.skip_if_too_large(hub, route)?;
                 return Ok(());
             };
             if std::mem::take(&mut self.skips) {
@@ -414,15 +417,15 @@ impl LinkIo {
             if length >= SHARED_MESSAGE_BYTES {
                 let bytes = self.buffer.split_to(length).freeze();
                 match head(&bytes) {
-                    Some(head) => route.hub.deliver(route, link, head, &Delivery::Shared(&bytes)),
-                    None => route.hub.answered(route, link, &bytes)?,
+                    Some(head) => hub.deliver(route, link, head, &Delivery::Shared(&bytes)),
+                    None => hub.answered(route, link, &bytes)?,
                 }
                 continue;
             }
             let bytes = self.buffer.get(..length).unwrap_or_default();
             match head(bytes) {
-                Some(head) => route.hub.deliver(route, link, head, &Delivery::Copied(bytes)),
-                None => route.hub.answered(route, link, bytes)?,
+                Some(head) => hub.deliver(route, link, head, &Delivery::Copied(bytes)),
+                None => hub.answered(route, link, bytes)?,
             }
             self.buffer.advance(length);
         }
@@ -430,7 +433,7 @@ impl LinkIo {
     }
 
     /// The buffer ends within a value: when it is larger than any client may hold, it is not waited for.
-    fn skip_if_too_large(&mut self, route: &Rc<LocalRoute>) -> io::Result<()> {
+    fn skip_if_too_large(&mut self, hub: &Hub, route: &Rc<LocalRoute>) -> io::Result<()> {
         let hard_bytes = route.limits().pubsub_output.hard_bytes;
         let most = if hard_bytes == 0 {
             BULK_BYTES_MAX
@@ -440,7 +443,7 @@ impl LinkIo {
         if !self.skips && self.scanner.bulk_left() > most as u64 {
             let head = head(self.buffer.get(..self.scanner.scanned()).unwrap_or_default());
             let head = head.ok_or_else(|| garbage("an answer that is too large"))?;
-            route.hub.too_large(head);
+            hub.too_large(head);
             self.skips = true;
         }
         if self.skips {
@@ -455,6 +458,7 @@ impl LinkIo {
     fn poll_checks(
         &mut self,
         link: &Rc<SubscriberLink>,
+        hub: &Hub,
         route: &Rc<LocalRoute>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
@@ -466,7 +470,7 @@ impl LinkIo {
             if self.silent_checks == 1 {
                 link.ping(0);
             }
-            route.hub.check(route, link)?;
+            hub.check(route, link)?;
             self.poll_write(link, cx)?;
         }
         Poll::Pending

@@ -172,6 +172,13 @@ impl Topic {
         }
     }
 
+    /// Closes every listener: none of them may listen any more.
+    pub(super) fn disown_all(&self) {
+        for listener in self.listeners.borrow().iter() {
+            listener.session.may_not_listen();
+        }
+    }
+
     /// A request that waits for this topic's confirmation.
     pub(super) fn wait(&self, pending: &Rc<Pending>) {
         self.waiting.borrow_mut().push(Rc::clone(pending));

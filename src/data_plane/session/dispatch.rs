@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::exec::{STAND_IN, drop_link};
 use super::lane::Lane;
+use super::login::Standing;
 use super::state::{Blocked, Session, State};
 use super::ticket::{Role, Ticket};
 use super::{local, split};
@@ -19,7 +20,7 @@ use crate::cluster::Side;
 use crate::config::{OnUncertain, RouteLimits};
 use crate::data_plane::command::{Classified, Intent, Spec, classify, flags};
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::{Lease, Link, LinkKind, Setting};
+use crate::data_plane::upstream::{Lease, Link, LinkKind};
 use crate::limits::OWN_LINK_BYTES;
 use crate::resp::{Args, Protocol};
 use crate::routing::{Owners, Slot, Snapshot, Weight, majority_owner, owner};
@@ -210,6 +211,13 @@ pub(super) struct Sending<'a> {
 impl Sending<'_> {
     #[inline]
     fn place(&mut self, state: &mut State) -> Result<(), Stop> {
+        if state.standing != Standing::Admitted
+            && self.request.again.is_none()
+            && let Some(reply) = self.at_the_door(state)?
+        {
+            answer(state, None, &reply);
+            return Ok(());
+        }
         if state.setting.protocol == Protocol::Resp2
             && !state.subscriptions.is_empty()
             && state.entry.is_none()
@@ -563,11 +571,8 @@ impl Sending<'_> {
     fn block(&self, state: &mut State, link: &Link) {
         let side = link.side;
         // Moving it away later takes a second link to the same node: one that is not blocked.
-        let _ = self
-            .session
-            .route
-            .links(side)
-            .shared(&self.session.route, Setting::default());
+        let route = &self.session.route;
+        let _ = route.links(side).shared(route, route.own_setting(side));
         self.enqueue(state, link, Role::Blocking, self.request.bytes);
         let number = state.replies.last_number();
         let slots = self.slots().collect();

@@ -114,6 +114,11 @@ impl Client {
         if state.killed {
             return Err(io::Error::other("killed by CLIENT KILL"));
         }
+        if state.disowned {
+            return Err(io::Error::other(
+                "its user has been deleted, or may not listen to this any more",
+            ));
+        }
         if state.evicted {
             return Err(io::Error::other("output buffer limit for subscribers reached"));
         }

@@ -68,7 +68,7 @@ impl Sending<'_> {
 
     fn begin_entry(&self, state: &mut State) {
         let queued = std::mem::take(&mut state.transaction.own);
-        let (hub, route) = (&self.session.route.hub, &self.session.route);
+        let (hub, route) = (self.session.hub(state), &self.session.route);
         let number = state.replies.next_number();
         let (mut before, mut joined, mut missing) = (Listening::default(), Vec::new(), Vec::new());
         if queued.listens() || !state.subscriptions.is_empty() {

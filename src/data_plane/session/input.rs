@@ -9,12 +9,13 @@ use bytes::Bytes;
 
 use super::blocking;
 use super::dispatch::{Again, Request, Stall, Turn, answer, count_refused, dispatch};
+use super::login::{Standing, ask_standing};
 use super::replay::Returned;
 use super::state::{Session, State};
 use super::ticket::Role;
 use crate::data_plane::refusal::Refusal;
 use crate::limits::{BULK_BYTES_MAX, OWN_LINK_BYTES, READ_BYTES};
-use crate::resp::{Args, RequestParser};
+use crate::resp::{Args, ProtocolError, RequestParser};
 
 /// How far the input got.
 #[derive(Clone, Copy)]
@@ -175,6 +176,7 @@ impl Input {
         if state.transaction.open {
             state.transaction.refused = true;
         }
+        state.hello_at = 0;
         self.parser.reset();
         self.start += length;
         self.compact();
@@ -193,6 +195,7 @@ impl Input {
         let mut used = 0;
         while !state.closing {
             let rest = bytes.get(used..).unwrap_or_default();
+            self.parser.restrict(state.standing != Standing::Admitted);
             let length = match self.parsed.take() {
                 Some(length) => length,
                 None => match self.parser.parse(rest, bulk_bytes_max) {
@@ -209,6 +212,17 @@ impl Input {
                         break;
                     }
                     Ok(None) => return (used, None),
+                    Err(
+                        ProtocolError::UnauthenticatedMultibulkLength
+                        | ProtocolError::UnauthenticatedBulkLength,
+                    ) if !is_outside(session, state) => {
+                        // It may be served without a password: that is to be known first.
+                        self.parser.reset();
+                        match state.standing {
+                            Standing::Admitted => continue,
+                            _ => return (used, Some(Halt::Stall(Stall::Room))),
+                        }
+                    }
                     Err(error) => {
                         refuse_and_close(state, &Refusal::Protocol(error));
                         break;
@@ -254,6 +268,17 @@ impl Input {
         } else if self.start > READ_BYTES && self.start > self.pending.len() / 2 {
             self.pending.drain(..self.start);
             self.start = 0;
+        }
+    }
+}
+
+/// Whether the client has to authenticate. `false`: it need not, or that is not known yet, and it is woken when it is.
+fn is_outside(session: &Rc<Session>, state: &mut State) -> bool {
+    match ask_standing(session, state) {
+        Ok(standing) => standing == Standing::Outside,
+        Err(_) => {
+            session.route.wait(session);
+            false
         }
     }
 }

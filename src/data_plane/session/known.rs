@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::state::{Session, State};
 use super::tracking::Tracking;
-use crate::data_plane::clients::{Client, Kind, USER, Which};
+use crate::data_plane::clients::{Client, Kind, Which};
 use crate::data_plane::command::TopicKind;
 use crate::resp::Protocol;
 
@@ -25,7 +25,7 @@ impl Session {
             },
             addr: self.ends.addr,
             laddr: self.ends.laddr,
-            user: USER.as_bytes(),
+            user: &self.route.name_of(state.setting.user),
         })
     }
 
@@ -48,7 +48,7 @@ impl Session {
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={multi} \
              qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={waiting} tot-mem={} events={} cmd={} \
-             user={USER} redir={} resp={}",
+             user={} redir={} resp={}",
             self.id,
             self.ends.addr,
             self.ends.laddr,
@@ -65,6 +65,7 @@ impl Session {
             size_of::<Self>() + self.queued_bytes.get() + waiting,
             if waiting == 0 { "r" } else { "rw" },
             state.last.map_or("NULL", |spec| spec.name),
+            String::from_utf8_lossy(&self.route.name_of(state.setting.user)),
             state.redirection(),
             match state.setting.protocol {
                 Protocol::Resp2 => 2,

@@ -2,23 +2,27 @@
 //!
 //! Shell: what concerns the app's connection and not the data: its name, its database, its protocol.
 
-use std::rc::Rc;
-
 use super::dispatch::{Sending, Stall, Stop, answer as reply};
 use super::exec::STAND_IN;
+use super::login::{Standing, ask_standing};
 use super::queued::Change;
 use super::replies::Muting;
 use super::state::{Session, State};
 use super::ticket::Role;
-use crate::data_plane::command::LocalCommand;
+use crate::data_plane::command::{LocalCommand, flags};
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::{Lease, Link, Setting};
+use crate::data_plane::upstream::{Lease, Setting};
+use crate::data_plane::users::Login;
 use crate::resp::{Args, Protocol, parse_i64, write_command};
 use crate::routing::majority_owner;
 
 /// Answers a command without a server, or (SELECT, HELLO 2) with a server's knowledge.
 pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCommand) -> Result<(), Stop> {
     let argument = |at: usize| sending.request.args.get(at).unwrap_or_default();
+    let is_for_all = sending.class.spec.is_none_or(|spec| !spec.has(flags::ADMIN));
+    if !is_for_all || state.setting.user.has_logged_in() {
+        ask_whether_allowed(sending, state, command)?;
+    }
     let line = match command {
         LocalCommand::Quit => {
             state.closing = true;
@@ -31,6 +35,7 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             sending.abandon(state);
             sending.session.unsubscribe_all(state);
             state.name.clear();
+            sending.session.route.users.leave(state.setting.user);
             state.setting = Setting::default();
             state.replies.muting = Muting::None;
             state.monitor = None;
@@ -38,8 +43,10 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
             state.unknown.clear();
             state.refresh_setup();
             sending.session.route.tracks(sending.session, false);
+            state.standing = Standing::first(&sending.session.route);
             b"+RESET\r\n".to_vec()
         }
+        LocalCommand::Auth => return sending.auth(state),
         LocalCommand::Select => return select(sending, state, argument(1)),
         LocalCommand::Hello => return hello(sending, state),
         LocalCommand::ClientSetInfo => return Err(unknown_subcommand(argument(1)).into()),
@@ -96,6 +103,7 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
             answer(sending, state, command)
         }
         LocalCommand::Monitor
+        | LocalCommand::Auth
         | LocalCommand::ClientInfo
         | LocalCommand::ClientList
         | LocalCommand::ClientKill
@@ -160,7 +168,7 @@ fn options(args: Args<'_>) -> (Option<&[u8]>, Option<Refusal>) {
         } else if option.eq_ignore_ascii_case(b"auth") && args.len() > at + 2 {
             let refusal = Refusal::Unsupported {
                 name: "HELLO AUTH".to_owned(),
-                why: "authentication of clients is not supported yet",
+                why: "in a transaction it is not supported yet",
             };
             return (name, Some(refusal));
         } else {
@@ -171,6 +179,53 @@ fn options(args: Args<'_>) -> (Option<&[u8]>, Option<Refusal>) {
         }
     }
     (name, None)
+}
+
+/// Nobody has this number.
+const NOBODY: &[u8] = b"9223372036854775807";
+
+/// What the proxy does in a server's place, the server may forbid.
+fn ask_whether_allowed(sending: &Sending<'_>, state: &mut State, command: LocalCommand) -> Result<(), Stop> {
+    let args = sending.request.args;
+    let is_user = |at: &usize| {
+        args.get(*at)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"user"))
+    };
+    let user = (2..args.len())
+        .step_by(2)
+        .find(is_user)
+        .and_then(|at| args.get(at + 1));
+    let harmless: &[&[u8]] = match command {
+        LocalCommand::ClientKill => match user.filter(|_| args.len() > 3) {
+            Some(user) => &[b"CLIENT", b"KILL", b"USER", user, b"ID", NOBODY],
+            None => &[b"CLIENT", b"KILL", b"ID", NOBODY],
+        },
+        LocalCommand::ClientList => &[b"CLIENT", b"LIST", b"ID", NOBODY],
+        LocalCommand::ClientUnblock => &[b"CLIENT", b"UNBLOCK", NOBODY],
+        // Refused as a syntax error by who allows it.
+        LocalCommand::ClientNoEvict => &[b"CLIENT", b"NO-EVICT", b"?"],
+        LocalCommand::ClientReply => &[b"CLIENT", b"REPLY", b"?"],
+        // UNPAUSE has no harmless form: who may pause may end it.
+        LocalCommand::ClientPause | LocalCommand::ClientUnpause => &[b"CLIENT", b"PAUSE", b"?"],
+        LocalCommand::ClientTracking => &[b"CLIENT", b"TRACKING", b"?"],
+        LocalCommand::ClientCaching => &[b"CLIENT", b"CACHING", b"?"],
+        LocalCommand::ClientTrackingInfo => &[b"CLIENT", b"TRACKINGINFO"],
+        LocalCommand::ClientGetRedir => &[b"CLIENT", b"GETREDIR"],
+        LocalCommand::ClientInfo => &[b"CLIENT", b"INFO"],
+        LocalCommand::ClientId => &[b"CLIENT", b"ID"],
+        LocalCommand::ClientGetName => &[b"CLIENT", b"GETNAME"],
+        // The name that the link has.
+        LocalCommand::ClientSetName => &[b"CLIENT", b"SETNAME", b"switchback"],
+        LocalCommand::Quit
+        | LocalCommand::Reset
+        | LocalCommand::Auth
+        | LocalCommand::Hello
+        | LocalCommand::Select
+        | LocalCommand::Monitor
+        | LocalCommand::ClientSetInfo
+        | LocalCommand::ClientUnknown => return Ok(()),
+    };
+    sending.may(state, harmless)
 }
 
 /// What Redis 7.0 says to CLIENT SETINFO, which came with 7.2; libraries send it and ignore the answer.
@@ -270,11 +325,19 @@ fn ask(sending: &Sending<'_>, state: &State, setting: Setting) -> Result<(), Sto
     }
 }
 
-/// `HELLO`, also with SETNAME, is answered by a server, whose version it tells, on a link of the protocol that is asked for.
+/// `HELLO`, also with AUTH and SETNAME, is answered by a server, whose version it tells, on a link of the protocol that is asked for.
 fn hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
-    let before = state.setting;
+    let agreed = agree(sending, state);
+    if !matches!(agreed, Err(Stop::Stall(_))) {
+        state.hello_at = 0;
+    }
+    agreed
+}
+
+fn agree(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
+    let before = state.setting.protocol;
     let protocol = match sending.request.args.get(1).map(parse_i64) {
-        None => before.protocol,
+        None => before,
         Some(Some(version)) => {
             Protocol::of_version(version).ok_or_else(|| redis(&[b"NOPROTO unsupported protocol version"]))?
         }
@@ -282,38 +345,69 @@ fn hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
             return Err(redis(&[b"ERR Protocol version is not an integer or out of range"]).into());
         }
     };
-    if protocol != before.protocol {
+    if let Some(refusal) = hello_options(sending, state)? {
+        reply(state, sending.request.again, &refusal);
+        return Ok(());
+    }
+    if state.standing != Standing::Admitted && ask_standing(sending.session, state)? != Standing::Admitted {
+        return Err(redis(&[HELLO_NOAUTH]).into());
+    }
+    if protocol != before {
         settle(state)?;
     }
     let watching = sending.watching_link(state);
     state.setting.protocol = protocol;
     state.refresh_setup();
-    let agreed = agree(sending, state, watching);
-    if agreed.is_err() {
-        state.setting = before;
-        state.refresh_setup();
-    } else if protocol != before.protocol {
-        sending.session.can_be_told(state);
+    let link = match watching {
+        Some(link) => ask(sending, state, state.setting).map(|()| link),
+        None => sending.link(state, majority_owner(sending.turn.snapshot.weight)),
+    };
+    match link {
+        Ok(link) => {
+            link.setting.set(state.setting);
+            sending.enqueue(state, &link, Role::Whole, protocol.hello());
+            if protocol != before {
+                sending.session.can_be_told(state);
+            }
+            Ok(())
+        }
+        Err(stop) => {
+            state.setting.protocol = before;
+            state.refresh_setup();
+            Err(stop)
+        }
     }
-    agreed
 }
 
-fn agree(sending: &Sending<'_>, state: &mut State, watching: Option<Rc<Link>>) -> Result<(), Stop> {
-    let link = match watching {
-        Some(link) => {
-            ask(sending, state, state.setting)?;
-            link
+/// What Redis says to HELLO of a client that has not authenticated.
+const HELLO_NOAUTH: &[u8] = b"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
+
+/// As there, what an option does holds even when a later one is refused. Returns the refusal of an AUTH.
+fn hello_options(sending: &Sending<'_>, state: &mut State) -> Result<Option<Vec<u8>>, Stop> {
+    let args = sending.request.args;
+    // Those before are done with: this one has waited.
+    let mut at = state.hello_at.max(2);
+    while let Some(option) = args.get(at) {
+        let argument = |after: usize| args.get(at + after).unwrap_or_default().to_vec();
+        if option.eq_ignore_ascii_case(b"setname") && args.len() > at + 1 {
+            set_name(state, &argument(1))?;
+            at += 2;
+        } else if option.eq_ignore_ascii_case(b"auth") && args.len() > at + 2 {
+            let login = Login {
+                name: Some(argument(1)),
+                password: argument(2),
+            };
+            let said = sending.log_in(state, login)?;
+            if said.first() == Some(&b'-') {
+                return Ok(Some(said));
+            }
+            at += 3;
+        } else {
+            // There the option is a C string.
+            let option = option.split(|byte| *byte == 0).next().unwrap_or_default();
+            return Err(redis(&[b"ERR Syntax error in HELLO option '", option, b"'"]).into());
         }
-        None => sending.link(state, majority_owner(sending.turn.snapshot.weight))?,
-    };
-    let (name, refusal) = options(sending.request.args);
-    if let Some(name) = name {
-        state.name = name.to_vec();
+        state.hello_at = at;
     }
-    if let Some(refusal) = refusal {
-        return Err(refusal.into());
-    }
-    link.setting.set(state.setting);
-    sending.enqueue(state, &link, Role::Whole, state.setting.protocol.hello());
-    Ok(())
+    Ok(None)
 }

@@ -16,6 +16,7 @@ mod known;
 mod lane;
 mod learn;
 mod local;
+mod login;
 mod merge;
 mod monitor;
 mod output;

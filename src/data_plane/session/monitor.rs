@@ -19,6 +19,7 @@ use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::pubsub::Delivery;
 use crate::data_plane::refusal::Refusal;
+use crate::data_plane::users::UserId;
 use crate::limits::{CONNECT_TIMEOUT, REDIAL_FIRST, SUBSCRIBER_CHECK};
 use crate::resp::Protocol;
 
@@ -71,13 +72,13 @@ enum Failure {
 }
 
 async fn open(session: &Session, deadline: Instant) -> Result<Vec<(Side, Option<Connected>)>, Failure> {
-    let route = &session.route;
+    let (route, user) = (&session.route, session.user());
     let mut sides = Vec::new();
     for side in route.sides() {
         let connected = match owns(route, side) {
             false => None,
             true => loop {
-                match connect(route, side).await {
+                match connect(route, side, user).await {
                     Some(Ok(connected)) => break Some(connected),
                     Some(Err(text)) => return Err(Failure::Refused(text)),
                     None if Instant::now() >= deadline => return Err(Failure::Nobody(side)),
@@ -95,8 +96,8 @@ fn owns(route: &LocalRoute, side: Side) -> bool {
 }
 
 /// A connection on which the master of `side` says what it does; `None`: not now. An error is the node's.
-async fn connect(route: &LocalRoute, side: Side) -> Option<Result<Connected, String>> {
-    let (node, mut stream) = route.links(side).open_beside(route).await?;
+async fn connect(route: &LocalRoute, side: Side, user: UserId) -> Option<Result<Connected, String>> {
+    let (node, mut stream) = route.links(side).open_beside(route, user).await?;
     timeout(CONNECT_TIMEOUT, async {
         stream.write_all(b"*1\r\n$7\r\nMONITOR\r\n").await.ok()?;
         let mut line = Vec::new();
@@ -120,7 +121,7 @@ async fn follow(session: Rc<Session>, side: Side, mut connected: Option<Connecte
         }
         tokio::time::sleep(SUBSCRIBER_CHECK).await;
         if owns(&session.route, side)
-            && let Some(Ok(again)) = connect(&session.route, side).await
+            && let Some(Ok(again)) = connect(&session.route, side, session.user()).await
         {
             connected = Some(again);
         }
@@ -150,6 +151,10 @@ async fn pass_on(session: &Session, side: Side, node: &Arc<NodeAddr>, mut stream
 }
 
 impl Session {
+    fn user(&self) -> UserId {
+        self.state.borrow().setting.user
+    }
+
     fn monitors(self: &Rc<Self>, number: u64, sides: Vec<(Side, Option<Connected>)>) {
         self.told(number, |state| {
             let follow = |(side, connected)| {

@@ -64,7 +64,7 @@ impl Sending<'_> {
         let is_told = snapshot.side(other).is_some_and(|view| !view.abandoned)
             && !route.stats.latched.load(Ordering::Relaxed);
         if is_told && self.request.again.is_none() {
-            route.tell_besides(other, self.session, self.request.bytes);
+            route.tell_besides(other, self.session, state.setting.user, self.request.bytes);
         }
         Ok(())
     }

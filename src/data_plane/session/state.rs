@@ -14,6 +14,7 @@ use super::client_tracking::Found;
 use super::entry::Entry;
 use super::lane::Lane;
 use super::learn::Learning;
+use super::login::{Check, Standing};
 use super::monitor::Monitor;
 use super::replay::{Replay, Returned};
 use super::replies::Replies;
@@ -120,6 +121,13 @@ pub(crate) struct State {
     pub(super) dying: bool,
     /// CLIENT KILL: its connection is closed.
     pub(crate) killed: bool,
+    pub(crate) standing: Standing,
+    /// The servers are being asked whether it may be who it says.
+    pub(crate) check: Option<Check>,
+    /// How many of HELLO's arguments have been dealt with.
+    pub(super) hello_at: usize,
+    /// Its user has been deleted, or may not listen any more to what it listens to: its connection is closed.
+    pub(crate) disowned: bool,
     /// The snapshot the session last sent by.
     pub(crate) seen: (Epoch, Weight),
     pub(crate) subscriptions: Subscriptions,
@@ -140,6 +148,7 @@ impl Session {
         let snapshot = route.snapshot();
         let state = State {
             seen: (snapshot.epoch, snapshot.weight),
+            standing: Standing::first(&route),
             ..State::default()
         };
         Rc::new(Self {
@@ -178,6 +187,7 @@ impl Session {
             }
         }
         state.monitor = None;
+        self.route.users.leave(state.setting.user);
         state.replies = Replies::default();
         state.replay = Replay::default();
     }
@@ -272,12 +282,17 @@ impl Session {
 
     /// Sends something in the proxy's own name; its reply is not looked at.
     pub(crate) fn send_own(self: &Rc<Self>, link: &Link, request: &[u8]) {
+        self.send_as(link, Role::Aside, 0, request);
+    }
+
+    /// Sends something in the proxy's own name.
+    pub(super) fn send_as(self: &Rc<Self>, link: &Link, role: Role, number: u64, request: &[u8]) {
         let ticket = Ticket {
             session: Rc::clone(self),
             side: link.side,
             sequence: self.state.borrow_mut().lanes[link.side.index()].sent_one(),
-            number: 0,
-            role: Role::Aside,
+            number,
+            role,
             is_publish: false,
             surplus: 0,
             reads: false,
@@ -303,7 +318,7 @@ impl Session {
             }
             Role::Part(index) => state.replies.part_piece(ticket.number, index, bytes),
             Role::Learn => state.learning.piece(bytes),
-            Role::Own | Role::Aside | Role::Script | Role::Unblock => {}
+            Role::Own | Role::Aside | Role::Script | Role::Unblock | Role::Check | Role::Knock => {}
         }
         drop(state);
         self.wake.wake();
@@ -355,6 +370,8 @@ impl Session {
                 }
                 state.unblock_over(ticket.number, bytes == b":0\r\n");
             }
+            Role::Check => state.checked(ticket, bytes),
+            Role::Knock => self.knocked(ticket, Some(!bytes.starts_with(b"-NOAUTH"))),
         }
         drop(state);
         self.wake.wake();
@@ -380,7 +397,11 @@ impl Session {
         let mut state = self.state.borrow_mut();
         state.lanes[ticket.side.index()].done_one(ticket.sequence);
         self.leave_entry_with(&mut state, &ticket);
-        state.take_back(ticket, bytes);
+        match ticket.role {
+            Role::Knock => self.knocked(&ticket, None),
+            Role::Check => state.unchecked(&ticket),
+            _ => state.take_back(ticket, bytes),
+        }
         drop(state);
         self.wake.wake();
     }
@@ -395,6 +416,8 @@ impl Session {
         state.lanes[side.index()].done_one(ticket.sequence);
         self.leave_entry_with(&mut state, &ticket);
         match ticket.role {
+            Role::Knock => self.knocked(&ticket, None),
+            Role::Check => state.unchecked(&ticket),
             Role::Unblock => state.unblock_over(ticket.number, true),
             Role::Own => state.transaction.connection_lost(),
             Role::Aside => {}
@@ -455,6 +478,7 @@ impl State {
             Role::Learn => self.learning.forget(),
             Role::Script => self.transaction.loading = false,
             Role::Unblock => self.unblock_over(number, true),
+            Role::Check | Role::Knock => {}
             // The transaction cannot go on elsewhere; EXEC will say so.
             Role::Queued => {
                 self.transaction.connection_lost();

@@ -28,6 +28,7 @@ impl Sending<'_> {
         self.has_room_for(state, names())?;
         let of = self.request.args.len() - 1;
         let (session, route) = (self.session, &self.session.route);
+        let hub = session.hub(state);
         let protocol = state.setting.protocol;
         let number = state.replies.open_seen();
         let (mut reply, mut joined, mut missing) = (Vec::new(), Vec::new(), Vec::new());
@@ -38,7 +39,7 @@ impl Sending<'_> {
             }
             let count = state.subscriptions.count(kind);
             confirmation(&mut reply, protocol, kind, true, Some(name), count);
-            if !route.hub.confirm_if_ready(route, &topic) {
+            if !hub.confirm_if_ready(route, &topic) {
                 missing.push(topic);
             }
         }
@@ -47,7 +48,7 @@ impl Sending<'_> {
         } else {
             let deadline = Instant::now() + self.turn.limits.hold.time;
             let pending = Pending::new(session, number, reply, joined, deadline);
-            route.hub.wait(&pending, &missing);
+            hub.wait(&pending, &missing);
         }
         Ok(())
     }
@@ -62,10 +63,11 @@ impl Sending<'_> {
         of: usize,
     ) -> (Rc<Topic>, bool) {
         let route = &self.session.route;
-        let topic = route.hub.topic(route, kind, name, of);
+        let hub = self.session.hub(state);
+        let topic = hub.topic(route, kind, name, of);
         let is_new = !state.subscriptions.contains(&topic);
         if is_new {
-            let place = route.hub.join(&topic, self.session, number);
+            let place = hub.join(&topic, self.session, number);
             state.subscriptions.add(&topic, place);
             route.stats.subscriptions.fetch_add(1, Ordering::Relaxed);
         }
@@ -106,7 +108,7 @@ impl Sending<'_> {
 
     /// UNSUBSCRIBE and its like: at once. Without names, everything of that kind.
     pub(super) fn unsubscribe(&self, state: &mut State, kind: TopicKind) -> Result<(), Stop> {
-        let (session, hub) = (self.session, &self.session.route.hub);
+        let (session, hub) = (self.session, self.session.hub(state));
         let protocol = state.setting.protocol;
         let mut reply = Vec::new();
         for name in self.request.args.iter().skip(1) {
@@ -200,16 +202,11 @@ impl Sending<'_> {
     /// order of checks of Redis 7.0.
     pub(super) fn in_subscribed_mode(&self) -> Option<Vec<u8>> {
         let args = self.request.args;
-        let Some(spec) = self.class.spec else {
-            return Some(error(&self.unknown_command()));
-        };
-        if spec.has(flags::CONTAINER) && args.len() > 1 {
-            return Some(error(&self.unknown_subcommand()));
+        if let Some(misfit) = self.misfit() {
+            return Some(misfit);
         }
-        if !spec.accepts(args.len()) {
-            return Some(error(&self.wrong_arity()));
-        }
-        match (self.class.intent, spec.name) {
+        let name = self.class.spec.map_or("", |spec| spec.name);
+        match (self.class.intent, name) {
             (Intent::Subscribe(_) | Intent::Unsubscribe(_), _) => None,
             (Intent::Local(LocalCommand::Quit | LocalCommand::Reset), _) => None,
             (_, "ping") if args.len() > 2 => Some(error(&self.wrong_arity())),
@@ -224,6 +221,18 @@ impl Sending<'_> {
                 ).as_bytes()))
             }
         }
+    }
+
+    /// What Redis says to a request that it would look no further at: it knows no such command, or not with so many arguments.
+    pub(super) fn misfit(&self) -> Option<Vec<u8>> {
+        let count = self.request.args.len();
+        let text = match self.class.spec {
+            None => self.unknown_command(),
+            Some(spec) if spec.has(flags::CONTAINER) && count > 1 => self.unknown_subcommand(),
+            Some(spec) if !spec.accepts(count) => self.wrong_arity(),
+            Some(_) => return None,
+        };
+        Some(error(&text))
     }
 
     pub(super) fn wrong_arity(&self) -> Vec<u8> {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::state::{Session, State};
 use crate::config::PubSubOutput;
-use crate::data_plane::pubsub::{Delivery, Topic};
+use crate::data_plane::pubsub::{Delivery, Hub, Topic};
 
 impl Session {
     /// A message for the subscription that request number `since` made. Cost: a copy or a reference, and a flag.
@@ -84,6 +84,11 @@ impl Session {
         self.wake.wake();
     }
 
+    /// Where it listens: as its user.
+    pub(super) fn hub(&self, state: &State) -> Rc<Hub> {
+        self.route.hub_of(state.setting.user)
+    }
+
     /// Its place among a topic's listeners is another one now.
     pub(crate) fn has_moved(&self, topic: &Rc<Topic>, place: usize) {
         self.state.borrow_mut().subscriptions.has_moved(topic, place);
@@ -94,7 +99,7 @@ impl Session {
         let Some(place) = state.subscriptions.remove(topic) else {
             return false;
         };
-        self.route.hub.leave(topic, place);
+        self.hub(state).leave(topic, place);
         self.route.stats.subscriptions.fetch_sub(1, Ordering::Relaxed);
         true
     }

@@ -32,6 +32,10 @@ pub(crate) enum Role {
     Script,
     /// The reply to a CLIENT UNBLOCK for the session's blocking command.
     Unblock,
+    /// The reply to the AUTH of a client: whether it may be who it says.
+    Check,
+    /// The reply to the question whether a client needs a password at all.
+    Knock,
 }
 
 impl Role {
@@ -39,7 +43,14 @@ impl Role {
     pub(crate) fn is_timed(self) -> bool {
         !matches!(
             self,
-            Self::Blocking | Self::Own | Self::Aside | Self::Learn | Self::Script | Self::Unblock
+            Self::Blocking
+                | Self::Own
+                | Self::Aside
+                | Self::Learn
+                | Self::Script
+                | Self::Unblock
+                | Self::Check
+                | Self::Knock
         )
     }
 }

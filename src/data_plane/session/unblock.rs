@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::replay::Returned;
 use super::state::{Session, State};
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::{Lease, Link, Setting};
+use crate::data_plane::upstream::{Lease, Link};
 
 /// How far that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +75,12 @@ impl Session {
     /// One to the same node that is not blocked.
     fn other_link(&self, link: &Link) -> Option<Rc<Link>> {
         let links = self.route.links(link.side);
-        let by = links
-            .any_shared()
-            .or_else(|| match links.shared(&self.route, Setting::default()) {
+        let by = links.any_shared().or_else(|| {
+            match links.shared(&self.route, self.route.own_setting(link.side)) {
                 Lease::Ready(link) => Some(link),
                 Lease::Wait | Lease::Refused(_) => None,
-            });
+            }
+        });
         by.filter(|by| by.node == link.node)
     }
 

@@ -1,13 +1,17 @@
 //! Is the node at the other end one that this side's commands may go to?
 //!
 //! Shell: connects, authenticates, agrees on protocol and database, asks PING and ROLE. A node that is loading, or is not a master,
-//! never becomes a link: commands stay held instead of being refused by it.
+//! never becomes a link: commands stay held instead of being refused by it. A user may be allowed neither of the two: HELLO is
+//! allowed to everybody, and tells the role as well.
+
+use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::setup::Setup;
-use crate::cluster::{Credentials, NodeAddr};
+use crate::cluster::NodeAddr;
+use crate::data_plane::users::{Login, UserId};
 use crate::net;
 use crate::resp::{Protocol, ReplyScanner, write_command};
 
@@ -32,11 +36,15 @@ pub(crate) enum HandshakeError {
     /// The node's own error to what one session's link is to be told.
     #[error("{0}")]
     Setup(String),
+    /// The node's own error, which is about the user: the node is as usable as ever.
+    #[error("{0}")]
+    User(String),
     /// ROLE says something else than what is wanted.
     #[error("its ROLE is not {}", match .0 {
         Wanted::Master => "master",
         Wanted::Replica => "that of a connected replica",
         Wanted::Any => "one",
+        Wanted::Unasked => "master",
     })]
     Role(Wanted),
     /// It does not speak RESP.
@@ -49,6 +57,21 @@ pub(crate) enum HandshakeError {
 pub(crate) struct Setting {
     pub(crate) database: u32,
     pub(crate) protocol: Protocol,
+    pub(crate) user: UserId,
+}
+
+impl Setting {
+    /// Of connections on which passwords are asked about.
+    pub(crate) const ASKING: Self = Self::of(UserId::ASKING);
+
+    /// The first of this user.
+    pub(crate) const fn of(user: UserId) -> Self {
+        Self {
+            database: 0,
+            protocol: Protocol::Resp2,
+            user,
+        }
+    }
 }
 
 /// What a node's ROLE must say.
@@ -60,47 +83,69 @@ pub(crate) enum Wanted {
     Replica,
     /// Either: it is only to be asked.
     Any,
+    /// It is a master, as far as it says so to somebody who has not authenticated.
+    Unasked,
 }
 
 /// What a link needs to be opened.
 #[derive(Debug)]
 pub(crate) struct Dial<'a> {
     pub(crate) node: &'a NodeAddr,
-    pub(crate) auth: Option<&'a Credentials>,
+    pub(crate) auth: Option<Rc<Login>>,
     pub(crate) setting: Setting,
     /// `CLIENT SETNAME`, so that an operator sees in CLIENT LIST who this is. No spaces.
     pub(crate) name: &'a str,
     pub(crate) wanted: Wanted,
 }
 
-/// An authenticated connection to a node of the wanted role, and its CLIENT ID there.
-pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeError> {
+/// What a node that can be used has said of the connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    /// Its CLIENT ID; 0 when the node would not tell.
+    pub(crate) client_id: i64,
+    /// It wants a password before it says anything.
+    pub(crate) wants_password: bool,
+}
+
+/// An authenticated connection to a node of the wanted role.
+pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), HandshakeError> {
     let mut stream = net::connect(dial.node).await?;
     let (request, count) = questions(dial);
     stream.write_all(&request).await?;
     let replies = read(&mut stream, count).await?;
     let mut replies = replies.iter();
     if dial.auth.is_some() {
-        refused(replies.next())?;
+        match error(replies.next()) {
+            Some(text) if is_about_user(&text) => return Err(HandshakeError::User(text)),
+            Some(text) => return Err(HandshakeError::Refused(text)),
+            None => {}
+        }
     }
-    if dial.setting.protocol != Protocol::Resp2
-        && let Some(text) = error(replies.next())
-    {
-        return Err(match text.starts_with("NOAUTH ") {
-            true => HandshakeError::Refused(text),
-            false => HandshakeError::Protocol(text),
-        });
+    let hello = replies.next();
+    match error(hello) {
+        Some(text) if text.starts_with("NOAUTH ") && dial.wanted == Wanted::Unasked => {
+            let said = Said {
+                wants_password: true,
+                ..Said::default()
+            };
+            return Ok((stream, said));
+        }
+        Some(text) if text.starts_with("NOAUTH ") => return Err(HandshakeError::User(NOAUTH.to_owned())),
+        Some(text) if dial.setting.protocol != Protocol::Resp2 => return Err(HandshakeError::Protocol(text)),
+        // A node that does not know HELLO knows no users either, and will say its role.
+        _ => {}
     }
     if dial.setting.database != 0 {
         match error(replies.next()) {
             Some(text) if text.starts_with("ERR DB index") => return Err(HandshakeError::Database(text)),
+            Some(text) if is_about_user(&text) => return Err(HandshakeError::User(text)),
             Some(text) => return Err(HandshakeError::Refused(text)),
             None => {}
         }
     }
     // Neither the name nor the id is worth a link: an ACL may forbid CLIENT.
     let _ = replies.next();
-    let id = replies.next().and_then(|reply| integer(reply)).unwrap_or(0);
+    let client_id = replies.next().and_then(|reply| integer(reply)).unwrap_or(0);
     match error(replies.next()) {
         Some(text) if text.starts_with("LOADING ") || text.starts_with("MASTERDOWN ") => {
             return Err(HandshakeError::Refused(text));
@@ -108,10 +153,18 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, i64), HandshakeE
         // An ACL forbids PING, or a script keeps the node busy: it is there either way.
         _ => {}
     }
+    let said = Said {
+        client_id,
+        wants_password: false,
+    };
     match replies.next().map(Vec::as_slice) {
-        Some(role) if is_wanted(role, dial.wanted) => Ok((stream, id)),
-        // An ACL that forbids ROLE: trust the topology, which has asked with its own credentials.
-        Some(role) if role.starts_with(b"-NOPERM") => Ok((stream, id)),
+        Some(role) if is_wanted(role, dial.wanted) => Ok((stream, said)),
+        Some(role) if role.starts_with(b"-NOPERM") => match hello {
+            Some(hello) if says_role(hello, dial.wanted) => Ok((stream, said)),
+            _ => Err(HandshakeError::Role(dial.wanted)),
+        },
+        // A password is asked for since 2.0, HELLO is known since 6.0.
+        Some(role) if role.starts_with(b"-NOAUTH") => Err(HandshakeError::User(NOAUTH.to_owned())),
         Some(role) if role.starts_with(b"-") => Err(HandshakeError::Refused(
             error(Some(&role.to_vec())).unwrap_or_default(),
         )),
@@ -132,9 +185,34 @@ pub(super) async fn set_up(
     refusal.map_or(Ok(()), |text| Err(HandshakeError::Setup(text)))
 }
 
+/// What Redis says to a client that has not authenticated.
+pub(crate) const NOAUTH: &str = "NOAUTH Authentication required.";
+
+/// Whether a refusal is about who asks, and none of the node's.
+fn is_about_user(text: &str) -> bool {
+    const WORDS: [&str; 5] = [
+        "WRONGPASS ",
+        "NOPERM ",
+        "NOAUTH ",
+        "ERR invalid password",
+        "ERR AUTH <password> called without any password configured",
+    ];
+    WORDS.iter().any(|words| text.starts_with(words))
+}
+
+/// The same as [`is_wanted`], of HELLO's reply.
+fn says_role(hello: &[u8], wanted: Wanted) -> bool {
+    let says = |role: &[u8]| memchr::memmem::find(hello, &[b"$4\r\nrole\r\n", role].concat()).is_some();
+    match wanted {
+        Wanted::Master | Wanted::Unasked => says(b"$6\r\nmaster\r\n"),
+        Wanted::Replica => says(b"$7\r\nreplica\r\n"),
+        Wanted::Any => true,
+    }
+}
+
 fn is_wanted(role: &[u8], wanted: Wanted) -> bool {
     match wanted {
-        Wanted::Master => role.starts_with(b"*3\r\n$6\r\nmaster\r\n"),
+        Wanted::Master | Wanted::Unasked => role.starts_with(b"*3\r\n$6\r\nmaster\r\n"),
         Wanted::Replica => {
             let connected = memchr::memmem::find(role, b"\r\n$9\r\nconnected\r\n:").is_some();
             role.starts_with(b"*5\r\n$5\r\nslave\r\n") && connected
@@ -146,17 +224,13 @@ fn is_wanted(role: &[u8], wanted: Wanted) -> bool {
 /// What a node is asked first, in one write, and how many replies there will be.
 fn questions(dial: &Dial<'_>) -> (Vec<u8>, usize) {
     let mut request = Vec::new();
-    if let Some(auth) = dial.auth {
-        match &auth.user {
-            Some(user) => write_command(
-                &mut request,
-                &[b"AUTH", user.as_bytes(), auth.password.expose().as_bytes()],
-            ),
-            None => write_command(&mut request, &[b"AUTH", auth.password.expose().as_bytes()]),
-        }
+    if let Some(auth) = &dial.auth {
+        auth.write(&mut request);
     }
-    if dial.setting.protocol != Protocol::Resp2 {
-        request.extend_from_slice(dial.setting.protocol.hello());
+    match dial.setting.protocol {
+        // Without a version the connection stays as it is.
+        Protocol::Resp2 => write_command(&mut request, &[b"HELLO"]),
+        protocol @ Protocol::Resp3 => request.extend_from_slice(protocol.hello()),
     }
     if dial.setting.database != 0 {
         let database = dial.setting.database.to_string();
@@ -167,12 +241,7 @@ fn questions(dial: &Dial<'_>) -> (Vec<u8>, usize) {
     // ROLE is answered by a node that is still loading, PING is not.
     write_command(&mut request, &[b"PING"]);
     write_command(&mut request, &[b"ROLE"]);
-    let settings = [
-        dial.auth.is_some(),
-        dial.setting.protocol != Protocol::Resp2,
-        dial.setting.database != 0,
-    ];
-    let count = 4 + settings.iter().filter(|is_asked| **is_asked).count();
+    let count = 5 + usize::from(dial.auth.is_some()) + usize::from(dial.setting.database != 0);
     (request, count)
 }
 
@@ -197,10 +266,6 @@ async fn read(stream: &mut TcpStream, count: usize) -> Result<Vec<Vec<u8>>, Hand
 fn error(reply: Option<&Vec<u8>>) -> Option<String> {
     let text = reply?.strip_prefix(b"-")?;
     Some(String::from_utf8_lossy(text).trim_end().to_owned())
-}
-
-fn refused(reply: Option<&Vec<u8>>) -> Result<(), HandshakeError> {
-    error(reply).map_or(Ok(()), |text| Err(HandshakeError::Refused(text)))
 }
 
 fn integer(reply: &[u8]) -> Option<i64> {

@@ -9,20 +9,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
 use super::ear;
-use super::handshake::{self, Dial, HandshakeError, Setting, Wanted};
+use super::handshake::{self, Dial, HandshakeError, Said, Setting, Wanted};
 use super::link::{self, Link, LinkKind};
 use super::setup::Setup;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::session::{Learnt, Ticket};
-use crate::limits::{CONNECT_TIMEOUT, IDLE_PRIVATE_LINKS_MAX, LEARNT_NAMES_MAX, SHARED_LINKS_MAX};
+use crate::data_plane::users::UserId;
+use crate::limits::{
+    CONNECT_TIMEOUT, DOOR_LIFETIME, IDLE_PRIVATE_LINKS_MAX, LEARNT_NAMES_MAX, SHARED_LINKS_MAX, USER_REFUSAL,
+    USERS_MAX,
+};
 use crate::resp::Protocol;
 use crate::routing::Slot;
 
@@ -32,8 +36,18 @@ pub(crate) enum Lease {
     Ready(Rc<Link>),
     /// None is ready; whoever waits on the route is woken when that may have changed.
     Wait,
-    /// The node refuses this database or this protocol, in these words.
+    /// The node refuses this database, this protocol or this user, in these words.
     Refused(String),
+}
+
+/// Whether a node serves who connects to it without a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Open,
+    /// It asks for one.
+    Shut,
+    /// It has been asked; whoever waits on the route is woken when it has answered.
+    Unknown,
 }
 
 /// The links of one worker to one side.
@@ -51,6 +65,15 @@ pub(crate) struct Links {
     refused_resp3: RefCell<Option<String>>,
     /// Commands that the node has and the table has not, by name.
     learnt: RefCell<FxHashMap<Vec<u8>, Learnt>>,
+    /// What the node has just refused because of the user, in its words.
+    refused_users: RefCell<FxHashMap<Setting, (String, Instant)>>,
+    /// Users this node has let in.
+    accepted: RefCell<FxHashSet<UserId>>,
+    /// Whether the door was open, and when.
+    door: Cell<Option<(bool, Instant)>>,
+    /// The node is being asked that, and for the how manieth time.
+    knocking_since: Cell<Option<Instant>>,
+    knocks: Cell<u64>,
     backoff: RefCell<Backoff>,
     /// The last dial failed: told once, not at every attempt.
     failing: Cell<bool>,
@@ -67,6 +90,11 @@ impl Links {
             refused_database: RefCell::default(),
             refused_resp3: RefCell::default(),
             learnt: RefCell::default(),
+            refused_users: RefCell::default(),
+            accepted: RefCell::default(),
+            door: Cell::new(None),
+            knocking_since: Cell::new(None),
+            knocks: Cell::new(0),
             backoff: RefCell::default(),
             failing: Cell::new(false),
         }
@@ -81,6 +109,11 @@ impl Links {
         self.shared.borrow_mut().clear();
         self.idle.borrow_mut().clear();
         self.forget_refusals();
+        self.refused_users.take();
+        self.accepted.take();
+        self.door.set(None);
+        self.knocking_since.set(None);
+        self.knocks.set(self.knocks.get() + 1);
         self.backoff.borrow_mut().reset();
         self.failing.set(false);
         for link in self.snapshot_of_all() {
@@ -110,13 +143,16 @@ impl Links {
     /// A shared link for stateless commands in `setting`.
     #[inline]
     pub(crate) fn shared(&self, route: &Rc<LocalRoute>, setting: Setting) -> Lease {
-        if let Some(text) = self.refusal(setting) {
-            return Lease::Refused(text);
-        }
         let mut pools = self.shared.borrow_mut();
         let pool = pools.entry(setting).or_default();
         if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_occupied()) {
             return Lease::Ready(Rc::clone(link));
+        }
+        // Of a user who has another password by now, there may be one that is occupied.
+        if let Some(text) = self.refusal(setting)
+            && !pool.iter().any(|link| link.is_ready())
+        {
+            return Lease::Refused(text);
         }
         pool.retain(|link| link.is_ready() || link.is_dialling());
         let dialling = pool.iter().any(|link| link.is_dialling());
@@ -163,10 +199,16 @@ impl Links {
             .as_ref()
             .filter(|(lowest, _)| setting.database >= *lowest)
             .map(|(_, text)| text.clone());
-        of_database.or_else(|| match setting.protocol {
+        let of_protocol = || match setting.protocol {
             Protocol::Resp2 => None,
             Protocol::Resp3 => self.refused_resp3.borrow().clone(),
-        })
+        };
+        let of_user = || {
+            let refused = self.refused_users.borrow();
+            let (text, at) = refused.get(&setting)?;
+            (at.elapsed() < USER_REFUSAL).then(|| text.clone())
+        };
+        of_database.or_else(of_protocol).or_else(of_user)
     }
 
     /// What the node has said of a command.
@@ -213,22 +255,28 @@ impl Links {
         self.all.borrow().iter().any(stray)
     }
 
-    /// A shared link that is ready, whatever its setting.
+    /// A shared link that is ready: of one that clients begin as or the proxy's own, if there is one.
     pub(crate) fn any_shared(&self) -> Option<Rc<Link>> {
         let shared = self.shared.borrow();
-        shared
-            .values()
-            .flatten()
-            .find(|link| link.is_ready())
-            .map(Rc::clone)
+        let links = || shared.values().flatten().filter(|link| link.is_ready());
+        let of_proxy = links().find(|link| matches!(link.setting.get().user, UserId::FIRST | UserId::OWN));
+        let of_anybody = || links().find(|link| link.setting.get().user.has_logged_in());
+        of_proxy.or_else(of_anybody).map(Rc::clone)
     }
 
     /// Takes back a private link without state on it.
     pub(crate) fn give_back(&self, link: Rc<Link>) {
         link.set_reader(None);
         let mut idle = self.idle.borrow_mut();
-        let pool = idle.entry(link.setting.get()).or_default();
-        if link.setup.is_none() && link.is_ready() && link.is_idle() && pool.len() < IDLE_PRIVATE_LINKS_MAX {
+        let setting = link.setting.get();
+        let is_in_use = || setting.user == UserId::FIRST || self.accepted.borrow().contains(&setting.user);
+        let pool = idle.entry(setting).or_default();
+        if link.setup.is_none()
+            && link.is_ready()
+            && link.is_idle()
+            && pool.len() < IDLE_PRIVATE_LINKS_MAX
+            && is_in_use()
+        {
             pool.push(link);
         } else {
             link.close();
@@ -267,14 +315,17 @@ impl Links {
         Some(link)
     }
 
-    /// A connection to the present master beside the links; `None`: not now.
-    pub(crate) async fn open_beside(&self, route: &LocalRoute) -> Option<(Arc<NodeAddr>, TcpStream)> {
+    /// A user's connection to the present master beside the links; `None`: not now.
+    pub(crate) async fn open_beside(
+        &self,
+        route: &LocalRoute,
+        user: UserId,
+    ) -> Option<(Arc<NodeAddr>, TcpStream)> {
         let node = self.node.borrow().clone()?;
-        let endpoint = route.endpoint(self.side);
         let dial = Dial {
             node: &node,
-            auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
-            setting: Setting::default(),
+            auth: route.login(self.side, user)?,
+            setting: Setting::of(user),
             name: "switchback",
             wanted: Wanted::Master,
         };
@@ -288,10 +339,16 @@ impl Links {
         self.node.borrow().as_deref() == Some(node)
     }
 
-    fn dialled(&self, link: &Link) {
+    fn dialled(&self, route: &LocalRoute, link: &Link, said: Said) {
         if self.is_present(&link.node) {
             self.backoff.borrow_mut().reset();
             self.failing.set(false);
+            let user = link.setting.get().user;
+            if user == UserId::ASKING || (user == UserId::FIRST && route.asks_for_password(self.side)) {
+                self.knocked(Some(!said.wants_password));
+            } else {
+                self.accepts(user);
+            }
         }
     }
 
@@ -311,6 +368,127 @@ impl Links {
         self.shared.borrow_mut().remove(&setting);
     }
 
+    /// The node refuses a user. Returns whether it had let that one in before, and has no connection of it any more: then the user
+    /// has been deleted, or has another password.
+    pub(crate) fn refuse_user(&self, route: &LocalRoute, setting: Setting, text: String) -> bool {
+        let now = Instant::now();
+        if setting.user == UserId::FIRST && route.asks_for_password(self.side) && text.starts_with("NOAUTH ")
+        {
+            self.knocked(Some(false));
+        }
+        let mut refused = self.refused_users.borrow_mut();
+        if refused.len() >= USERS_MAX {
+            refused.retain(|_, (_, at)| at.elapsed() < USER_REFUSAL);
+        }
+        let is_of_password = !text.starts_with("NOPERM ");
+        refused.insert(setting, (text, now));
+        drop(refused);
+        let is_there = |link: &Rc<Link>| link.setting.get().user == setting.user && link.is_ready();
+        let has_links = self.all.borrow().iter().any(is_there);
+        is_of_password
+            && setting.user.has_logged_in()
+            && !has_links
+            && self.accepted.borrow_mut().remove(&setting.user)
+    }
+
+    /// The present node has let this user in.
+    pub(crate) fn accepts(&self, user: UserId) {
+        self.accepted.borrow_mut().insert(user);
+        self.refused_users
+            .borrow_mut()
+            .retain(|setting, _| setting.user != user);
+    }
+
+    /// Whether the node serves a client that has not authenticated: asked of it now, or a moment ago.
+    pub(crate) fn door(&self, route: &Rc<LocalRoute>) -> Door {
+        if let Some((is_open, at)) = self.door.get()
+            && at.elapsed() < DOOR_LIFETIME
+        {
+            return if is_open { Door::Open } else { Door::Shut };
+        }
+        let first = Setting::default();
+        let is_ready = |link: &Rc<Link>| link.is_ready();
+        let has_link = self
+            .shared
+            .borrow()
+            .get(&first)
+            .is_some_and(|pool| pool.iter().any(is_ready));
+        if !has_link {
+            // It is needed anyway, if the door is open.
+            let _ = self.shared(route, first);
+        } else if let Lease::Ready(link) = self.shared(route, Setting::ASKING)
+            && self.knocking_since.get().is_none()
+        {
+            self.knocking_since.set(Some(Instant::now()));
+            self.knocks.set(self.knocks.get() + 1);
+            let waiting = Rc::clone(route);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(DOOR_LIFETIME).await;
+                waiting.wake_waiting();
+            });
+            route.messenger().knock(&link, self.knocks.get());
+        }
+        Door::Unknown
+    }
+
+    /// Whether the question of [`Self::door`] is under way.
+    pub(crate) fn is_being_asked(&self) -> bool {
+        let shared = self.shared.borrow();
+        let links = |setting| shared.get(&setting).into_iter().flatten();
+        // A frozen node does not answer.
+        let is_new = |since: Instant| since.elapsed() < DOOR_LIFETIME;
+        let is_dialled = |setting| links(setting).any(|link: &Rc<Link>| link.is_dialling());
+        self.knocking_since.get().is_some_and(is_new)
+            || is_dialled(Setting::default())
+            || is_dialled(Setting::ASKING)
+    }
+
+    /// Question number `number` is answered, which another node may have been asked.
+    pub(crate) fn answered_knock(&self, number: u64, is_open: Option<bool>) {
+        if number == self.knocks.get() {
+            self.knocked(is_open);
+        }
+    }
+
+    /// The node has answered whether its door is open; `None`: it has not.
+    fn knocked(&self, is_open: Option<bool>) {
+        self.knocking_since.set(None);
+        if let Some(is_open) = is_open {
+            self.door.set(Some((is_open, Instant::now())));
+        }
+    }
+
+    /// Sees to it that each of these users has a link here: the node ends it with the user.
+    pub(crate) fn keep(&self, route: &Rc<LocalRoute>, users: &[UserId]) {
+        let with_link: FxHashSet<UserId> = self
+            .all
+            .borrow()
+            .iter()
+            .filter(|link| link.kind == LinkKind::Shared && (link.is_ready() || link.is_dialling()))
+            .map(|link| link.setting.get().user)
+            .collect();
+        for user in users.iter().filter(|user| !with_link.contains(user)) {
+            let _ = self.shared(route, Setting::of(*user));
+        }
+    }
+
+    /// Ends the links of users that nobody is any more.
+    pub(crate) fn forget_users(&self, is_known: impl Fn(UserId) -> bool) {
+        self.accepted.borrow_mut().retain(|user| is_known(*user));
+        self.refused_users
+            .borrow_mut()
+            .retain(|setting, _| is_known(setting.user));
+        for pools in [&self.shared, &self.idle] {
+            pools.borrow_mut().retain(|setting, pool| {
+                let stays = is_known(setting.user);
+                if !stays {
+                    pool.iter().for_each(|link| link.finish());
+                }
+                stays
+            });
+        }
+    }
+
     /// The node does not speak RESP3.
     fn refuse_resp3(&self, text: String) {
         *self.refused_resp3.borrow_mut() = Some(text);
@@ -324,22 +502,30 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
     let (side, node) = (link.side, &link.node);
     let links = route.links(side);
     let gauge = &route.stats.upstream_connections[side.index()];
-    let endpoint = route.endpoint(side);
+    let user = link.setting.get().user;
+    let Some(login) = route.login(side, user) else {
+        // Nobody is this user any more.
+        link.close();
+        return links.ended(&link);
+    };
     let dial = Dial {
         node,
-        auth: endpoint.and_then(|endpoint| endpoint.node_auth.as_ref()),
+        auth: login,
         setting: link.setting.get(),
         name: "switchback",
-        wanted: Wanted::Master,
+        wanted: match user {
+            UserId::ASKING => Wanted::Unasked,
+            _ => Wanted::Master,
+        },
     };
     let opened = timeout(CONNECT_TIMEOUT, open(&dial, link.setup.as_deref())).await;
     let opened = opened.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
     match opened {
-        Ok((stream, client_id, ear)) => {
-            links.dialled(&link);
+        Ok((stream, said, ear)) => {
+            links.dialled(&route, &link, said);
             let ear = ear.map(|stream| tokio::task::spawn_local(ear::listen(stream, Rc::clone(&link))));
             gauge.fetch_add(1, Ordering::Relaxed);
-            let over = link::drive(&link, &route, stream, client_id);
+            let over = link::drive(&link, &route, stream, said.client_id);
             route.wake_waiting();
             if let Err(error) = over.await {
                 debug!(route = route.name, %side, %node, %error, "link ended");
@@ -365,10 +551,10 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
 async fn open(
     dial: &Dial<'_>,
     setup: Option<&Setup>,
-) -> Result<(TcpStream, i64, Option<TcpStream>), HandshakeError> {
+) -> Result<(TcpStream, Said, Option<TcpStream>), HandshakeError> {
     let Some(setup) = setup else {
-        let (stream, id) = handshake::open(dial).await?;
-        return Ok((stream, id, None));
+        let (stream, said) = handshake::open(dial).await?;
+        return Ok((stream, said, None));
     };
     let ear = match setup.has_ear {
         true => {
@@ -376,13 +562,21 @@ async fn open(
                 protocol: Protocol::Resp3,
                 ..dial.setting
             };
-            Some(handshake::open(&Dial { setting, ..*dial }).await?)
+            let auth = dial.auth.clone();
+            Some(
+                handshake::open(&Dial {
+                    setting,
+                    auth,
+                    ..*dial
+                })
+                .await?,
+            )
         }
         false => None,
     };
-    let (mut stream, id) = handshake::open(dial).await?;
-    handshake::set_up(&mut stream, setup, ear.as_ref().map(|(_, id)| *id)).await?;
-    Ok((stream, id, ear.map(|(stream, _)| stream)))
+    let (mut stream, said) = handshake::open(dial).await?;
+    handshake::set_up(&mut stream, setup, ear.as_ref().map(|(_, said)| said.client_id)).await?;
+    Ok((stream, said, ear.map(|(stream, _)| stream)))
 }
 
 /// Waits out the node's backoff, so that whoever waits on the route dials again after it.
@@ -395,6 +589,14 @@ async fn failed(route: &Rc<LocalRoute>, link: &Link, error: HandshakeError) {
         HandshakeError::Database(text) => return links.refuse_database(link.setting.get(), text),
         HandshakeError::Protocol(text) => return links.refuse_resp3(text),
         HandshakeError::Setup(text) => return link.refuse(text),
+        // What the proxy itself was configured with may be right in a moment: commands are held as for a node that is not there.
+        HandshakeError::User(text)
+            if link.setting.get().user.has_logged_in()
+                || route.asks_for_password(link.side)
+                || text.starts_with("NOPERM ") =>
+        {
+            return route.user_refused(link.side, link.setting.get(), text);
+        }
         _ => {}
     }
     if !links.failing.replace(true) {

@@ -9,7 +9,7 @@ mod pipeline;
 mod setup;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use handshake::{Dial, Setting, Wanted, open};
+pub(crate) use handshake::{Dial, HandshakeError, NOAUTH, Setting, Wanted, open};
 pub(crate) use link::{Link, LinkKind};
-pub(crate) use links::{Lease, Links};
+pub(crate) use links::{Door, Lease, Links};
 pub(crate) use setup::Setup;
