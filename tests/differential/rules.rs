@@ -161,7 +161,12 @@ pub(crate) const SKIPPED: &[(&str, &str)] = &[
 
 pub(crate) fn rule(command: &Command) -> Rule {
     let (name, sub) = (command.word(0), command.word(1));
-    let unsorted = name.starts_with("SORT") && command.words.iter().any(|word| word == b"nosort");
+    // BY without a `*` is no order either.
+    let words = || command.words.iter();
+    let unsorted = name.starts_with("SORT")
+        && words()
+            .zip(words().skip(1))
+            .any(|(word, by)| word.eq_ignore_ascii_case(b"by") && !by.contains(&b'*'));
     let container = || match unsorted {
         true => "SORT BY nosort".to_owned(),
         false => format!("{name} {sub}"),

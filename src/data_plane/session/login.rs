@@ -52,7 +52,6 @@ impl Standing {
 #[derive(Debug)]
 pub(crate) struct Check {
     number: u64,
-    since: Instant,
     /// By side: whether it is asked, and what it has answered.
     asked: [bool; 2],
     replies: [Option<Vec<u8>>; 2],
@@ -145,14 +144,19 @@ impl Sending<'_> {
         }
         // Also of one that was outside: the default user may not ask for a password any more.
         match ask_standing(self.session, state) {
-            Ok(Standing::Admitted) => return Ok(None),
-            Ok(_) => {}
+            Ok(Standing::Admitted) => {
+                state.unheard_since = None;
+                return Ok(None);
+            }
+            Ok(_) => state.unheard_since = None,
             // Nobody can be asked, nor has it said anything else: whatever needs a server waits for one.
             Err(Stall::Hold(side)) if state.standing == Standing::Unasked && !self.needs_server() => {
-                return match self.session.route.links(side).is_being_asked() {
-                    true => Err(Stall::Hold(side).into()),
-                    false => Ok(None),
-                };
+                let is_asked = self.session.route.links(side).is_being_asked();
+                if is_asked && !self.has_waited(state) {
+                    return Err(Stall::Hold(side).into());
+                }
+                state.unheard_since = None;
+                return Ok(None);
             }
             Err(stall) => return Err(stall.into()),
         }
@@ -247,10 +251,12 @@ impl Sending<'_> {
             // A client that nobody has to know is not kept from ending others because a server is frozen or gone.
             Err(Stop::Stall(_)) if !user.has_logged_in() && self.cannot_be_asked(state) => {
                 state.check = None;
+                state.unheard_since = None;
                 return Ok(());
             }
             asked => asked?,
         };
+        state.unheard_since = None;
         let refuses = [&b"-NOPERM "[..], b"-NOAUTH ", b"-ERR No such user "];
         match refuses.iter().any(|words| reply.starts_with(words)) {
             true => Err(Refusal::Redis(
@@ -266,25 +272,27 @@ impl Sending<'_> {
     }
 
     /// No server answers. What has been asked is waited for a moment.
-    fn cannot_be_asked(&self, state: &State) -> bool {
+    fn cannot_be_asked(&self, state: &mut State) -> bool {
         let route = &self.session.route;
-        match &state.check {
-            Some(check) => {
-                let left = MAY_WAIT.saturating_sub(check.since.elapsed());
-                let session = Rc::clone(self.session);
-                if !left.is_zero() {
-                    tokio::task::spawn_local(async move {
-                        tokio::time::sleep(left).await;
-                        session.wake.wake();
-                    });
-                }
-                left.is_zero()
-            }
-            None => {
-                let mut sides = route.owning_sides(self.turn.snapshot.weight);
-                state.replies.open_count() == 0 && !sides.any(|side| route.links(side).is_being_asked())
-            }
+        if state.check.is_none() && state.replies.open_count() > 0 {
+            return false;
         }
+        let mut sides = route.owning_sides(self.turn.snapshot.weight);
+        let is_asked = state.check.is_some() || sides.any(|side| route.links(side).is_being_asked());
+        !is_asked || self.has_waited(state)
+    }
+
+    /// Whether the client has been kept waiting for long by servers that do not answer: a frozen one takes connections all the same.
+    fn has_waited(&self, state: &mut State) -> bool {
+        let since = *state.unheard_since.get_or_insert_with(|| {
+            let session = Rc::clone(self.session);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(MAY_WAIT).await;
+                session.wake.wake();
+            });
+            Instant::now()
+        });
+        since.elapsed() >= MAY_WAIT
     }
 
     /// What the servers of all sides that own anything say to this. What is under way was meant for who the client was, and comes first.
@@ -306,7 +314,6 @@ impl Sending<'_> {
         }
         let mut check = Check {
             number: state.replies.next_number(),
-            since: Instant::now(),
             asked: [false; 2],
             replies: [None, None],
             is_lost: false,

@@ -122,6 +122,8 @@ pub(crate) struct State {
     /// CLIENT KILL: its connection is closed.
     pub(crate) killed: bool,
     pub(crate) standing: Standing,
+    /// Since when it waits for servers to say what it may do.
+    pub(super) unheard_since: Option<Instant>,
     /// The servers are being asked whether it may be who it says.
     pub(crate) check: Option<Check>,
     /// How many of HELLO's arguments have been dealt with.
@@ -149,6 +151,7 @@ impl Session {
         let state = State {
             seen: (snapshot.epoch, snapshot.weight),
             standing: Standing::first(&route),
+            unheard_since: None,
             ..State::default()
         };
         Rc::new(Self {
