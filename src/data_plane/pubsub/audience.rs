@@ -63,6 +63,14 @@ impl Heard {
         self.clients_on(side) - self.links_on(side)
     }
 
+    fn on(&self, side: Side) -> Hearers {
+        let count = |count: i64| u32::try_from(count).unwrap_or(0);
+        Hearers {
+            links: count(self.links_on(side)),
+            clients: count(self.clients_on(side)),
+        }
+    }
+
     fn clients(&self) -> i64 {
         Side::BOTH
             .map(|side| self.clients_on(side))
@@ -78,6 +86,21 @@ pub(crate) struct Correction {
     /// By side.
     pub(crate) links: [i64; 2],
     pub(crate) clients: i64,
+}
+
+/// Who of this process hears a message: how many links its node counts, and how many clients they have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hearers {
+    pub(crate) links: u32,
+    pub(crate) clients: u32,
+}
+
+impl Hearers {
+    /// What the node's count would be without a proxy. A link may be counted here a moment longer than its node does: those
+    /// who certainly hear it are never subtracted.
+    pub(crate) fn correct(self, count: i64) -> i64 {
+        count.saturating_sub(i64::from(self.links)).max(0) + i64::from(self.clients)
+    }
 }
 
 /// What is to be left out of the sides' lists of channels, and added.
@@ -144,15 +167,14 @@ impl Audience {
         self.uneven_count.store(uneven.len(), Ordering::Release);
     }
 
-    /// How many more clients of this process than of its links hear what is published to a channel on `side`. Cost: a look-up,
-    /// and a comparison with each uneven pattern.
+    /// Who of this process hears what is published to a channel on `side`; of patterns only the uneven ones. Cost: a look-up, and
+    /// a comparison with each of those.
     #[inline]
-    pub(crate) fn surplus(&self, side: Side, kind: TopicKind, channel: &[u8]) -> i64 {
-        let of_channel = self
-            .names(kind)
-            .pin()
+    pub(crate) fn of_message(&self, side: Side, kind: TopicKind, channel: &[u8]) -> Hearers {
+        let names = self.names(kind).pin();
+        let mut of_channel = names
             .get(channel)
-            .map_or(0, |heard| heard.surplus(side));
+            .map_or_else(Hearers::default, |heard| heard.on(side));
         if kind == TopicKind::Shard || self.uneven_count.load(Ordering::Acquire) == 0 {
             return of_channel;
         }
@@ -161,7 +183,12 @@ impl Audience {
         let matching = uneven
             .values()
             .filter(|heard| matches(&heard.name, channel, &mut steps));
-        of_channel + matching.map(|heard| heard.surplus(side)).sum::<i64>()
+        for heard in matching {
+            let of_pattern = heard.on(side);
+            of_channel.links += of_pattern.links;
+            of_channel.clients += of_pattern.clients;
+        }
+        of_channel
     }
 
     /// For PUBSUB NUMSUB and SHARDNUMSUB.
@@ -298,7 +325,8 @@ mod tests {
     }
 
     fn surplus(audience: &Audience, channel: &[u8]) -> i64 {
-        audience.surplus(Side::Old, TopicKind::Channel, channel)
+        let hearers = audience.of_message(Side::Old, TopicKind::Channel, channel);
+        i64::from(hearers.clients) - i64::from(hearers.links)
     }
 
     #[test]
@@ -329,6 +357,8 @@ mod tests {
         assert_eq!(surplus(&audience, b"news"), 0);
         drop(second);
         assert!(audience.names(TopicKind::Channel).pin().is_empty());
+        let hearers = Hearers { links: 2, clients: 5 };
+        assert_eq!([3, 2, 1].map(|count| hearers.correct(count)), [6, 5, 5]);
     }
 
     #[test]

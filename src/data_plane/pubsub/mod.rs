@@ -25,7 +25,7 @@ pub(crate) mod subscriber_link;
 mod topic;
 mod weights;
 
-pub(crate) use audience::{Correction, Listing, is_own};
+pub(crate) use audience::{Correction, Hearers, Listing, is_own};
 pub(crate) use ceiling::Overload;
 pub(crate) use delivery::{Delivery, confirmation, pong};
 pub use gap::Gap;

@@ -19,6 +19,7 @@ use super::{local, split};
 use crate::cluster::Side;
 use crate::config::{OnUncertain, RouteLimits};
 use crate::data_plane::command::{Classified, Intent, Spec, classify, flags};
+use crate::data_plane::pubsub::Hearers;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Lease, Link, LinkKind};
 use crate::limits::OWN_LINK_BYTES;
@@ -402,7 +403,10 @@ impl Sending<'_> {
             role,
             reads,
             is_publish,
-            surplus: if is_publish { self.surplus(link.side) } else { 0 },
+            hearers: match is_publish {
+                true => self.hearers(link.side),
+                false => Hearers::default(),
+            },
             retry: reads || (!private && policy()),
             refusals: self.request.again.map_or(0, |again| again.refusals),
             at_micros: self.turn.now_micros,

@@ -230,6 +230,16 @@ impl Replies {
         }
     }
 
+    /// The same, of a number.
+    pub(crate) fn finish_integer(&mut self, number: u64, value: i64) {
+        let mut digits = itoa::Buffer::new();
+        let parts = [&b":"[..], digits.format(value).as_bytes(), b"\r\n"];
+        let mut line = [0; 32];
+        let bytes = parts.iter().flat_map(|part| part.iter());
+        let length = line.iter_mut().zip(bytes).map(|(to, byte)| *to = *byte).count();
+        self.finish(number, line.get(..length).unwrap_or_default());
+    }
+
     /// A piece of the reply to `number`; more will come.
     pub(crate) fn piece(&mut self, number: u64, bytes: &[u8]) {
         if self.is_muted(number) {

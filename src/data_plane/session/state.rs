@@ -25,6 +25,7 @@ use super::transaction::Transaction;
 use crate::cluster::Side;
 use crate::data_plane::command::Spec;
 use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::pubsub::Hearers;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, Setting, Setup};
 use crate::data_plane::wake::Wake;
@@ -256,7 +257,7 @@ impl Session {
             number,
             role: Role::Unblock,
             is_publish: false,
-            surplus: 0,
+            hearers: Hearers::default(),
             reads: false,
             retry: false,
             refusals: 0,
@@ -297,7 +298,7 @@ impl Session {
             number,
             role,
             is_publish: false,
-            surplus: 0,
+            hearers: Hearers::default(),
             reads: false,
             retry: false,
             refusals: 0,
@@ -341,11 +342,10 @@ impl Session {
             self.route.stats.publish_failed[ticket.side.index()].fetch_add(1, Ordering::Relaxed);
         }
         match ticket.role {
-            Role::Whole if ticket.surplus != 0 => {
-                state
-                    .replies
-                    .finish(ticket.number, &corrected(bytes, ticket.surplus));
-            }
+            Role::Whole if ticket.hearers != Hearers::default() => match corrected(bytes, ticket.hearers) {
+                Some(count) => state.replies.finish_integer(ticket.number, count),
+                None => state.replies.finish(ticket.number, bytes),
+            },
             Role::Whole => state.replies.finish(ticket.number, bytes),
             Role::Part(index) => state.replies.part_finish(ticket.number, index, bytes),
             Role::Blocking => {
@@ -533,13 +533,8 @@ impl State {
     }
 }
 
-/// The reply to a PUBLISH, as a number of clients; an error stays as it is.
-fn corrected(reply: &[u8], surplus: i32) -> Vec<u8> {
-    let digits = reply
-        .strip_prefix(b":")
-        .and_then(|rest| rest.strip_suffix(b"\r\n"));
-    match digits.and_then(parse_i64) {
-        Some(count) => format!(":{}\r\n", count.saturating_add(i64::from(surplus)).max(0)).into_bytes(),
-        None => reply.to_vec(),
-    }
+/// The reply to a PUBLISH, as a number of clients; `None`: it stays as it is.
+fn corrected(reply: &[u8], hearers: Hearers) -> Option<i64> {
+    let digits = reply.strip_prefix(b":")?.strip_suffix(b"\r\n")?;
+    parse_i64(digits).map(|count| hearers.correct(count))
 }

@@ -11,7 +11,7 @@ use super::dispatch::{Sending, Stall, Stop};
 use super::state::State;
 use crate::cluster::Side;
 use crate::data_plane::command::{Intent, LocalCommand, TopicKind, flags};
-use crate::data_plane::pubsub::{Pending, Topic, confirmation, pong};
+use crate::data_plane::pubsub::{Hearers, Pending, Topic, confirmation, pong};
 use crate::data_plane::refusal::Refusal;
 use crate::limits::{SUBSCRIBED_BYTES_MAX, TOPIC_BYTES_MAX};
 
@@ -161,16 +161,19 @@ impl Sending<'_> {
         }
     }
 
-    /// How many more clients hear the PUBLISH than its node counts.
+    /// Who of this process hears the PUBLISH.
     #[inline]
-    pub(super) fn surplus(&self, side: Side) -> i32 {
+    pub(super) fn hearers(&self, side: Side) -> Hearers {
         let channel = self.request.args.get(1).unwrap_or_default();
         let kind = match self.is_shard() {
             true => TopicKind::Shard,
             false => TopicKind::Channel,
         };
-        let surplus = self.session.route.pubsub().audience.surplus(side, kind, channel);
-        i32::try_from(surplus).unwrap_or(0)
+        self.session
+            .route
+            .pubsub()
+            .audience
+            .of_message(side, kind, channel)
     }
 
     fn is_shard(&self) -> bool {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::state::Session;
 use crate::cluster::Side;
+use crate::data_plane::pubsub::Hearers;
 
 /// What a reply is to its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +67,8 @@ pub(crate) struct Ticket {
     pub(crate) role: Role,
     /// It is a PUBLISH or SPUBLISH outside a transaction.
     pub(crate) is_publish: bool,
-    /// For a PUBLISH: how many more clients hear it than its node counts.
-    pub(crate) surplus: i32,
+    /// For a PUBLISH: who hears it, as its node counts only links.
+    pub(crate) hearers: Hearers,
     /// It only reads: sending it again does no harm.
     pub(crate) reads: bool,
     /// Policy allows a second send of a command that was sent and never answered.
