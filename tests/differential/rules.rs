@@ -24,6 +24,7 @@ pub(crate) enum Rule {
 }
 
 const HASHED: &str = "a hash table's order is decided by a seed that each server draws";
+const LEVELS: &str = "by name where scores differ, what is found in a large sorted set is decided by a level drawn for each member";
 const CHANCE: &str = "picked by chance";
 const CLOCK: &str = "told by the clock, in milliseconds or seconds: each server takes its own time";
 const OWN: &str = "tells of a server or a connection itself";
@@ -46,6 +47,9 @@ pub(crate) const RULES: &[(&str, Rule, &str)] = &[
     ("HGETALL", Rule::Unordered, HASHED),
     ("HKEYS", Rule::Unordered, HASHED),
     ("HVALS", Rule::Unordered, HASHED),
+    ("ZLEXCOUNT", Rule::Numbers, LEVELS),
+    ("ZRANGEBYLEX", Rule::Type, LEVELS),
+    ("ZREVRANGEBYLEX", Rule::Type, LEVELS),
     ("SORT BY nosort", Rule::Shape, HASHED),
     ("CONFIG GET", Rule::Unordered, HASHED),
     ("COMMAND ", Rule::Unordered, HASHED),
