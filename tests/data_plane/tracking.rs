@@ -203,6 +203,28 @@ fn a_client_of_either_protocol_and_worker_can_be_told_for_another() {
 }
 
 #[test]
+fn prefixes_are_added_to_a_broadcast_that_is_heard_already() {
+    let proxied = Proxied::start();
+    let mut client = tracking(&proxied, " BCAST PREFIX a:");
+    // Its links are replaced, and what happened between the two was not heard.
+    let mut reply = client.text("CLIENT TRACKING ON BCAST PREFIX b:");
+    assert_eq!(reply, ALL);
+    while reply == ALL {
+        reply = next(&mut client);
+    }
+    assert_eq!(reply, "+OK\\r\\n");
+    let mut writer = proxied.client();
+    for key in ["a:1", "b:1"] {
+        writer.text(&format!("SET {key} v"));
+        let mut told = next(&mut client);
+        while told == ALL {
+            told = next(&mut client);
+        }
+        assert_eq!(told, stale(key));
+    }
+}
+
+#[test]
 fn every_change_of_owner_says_that_all_is_stale() {
     let proxied = Proxied::start();
     let successor = Server::start();

@@ -35,16 +35,13 @@ impl Sending<'_> {
             _ => return Err(syntax().into()),
         };
         settle(state)?;
-        let setup = state.setup_with(next.as_ref()).map(Rc::new);
-        if setup != state.setup {
-            let before = std::mem::replace(&mut state.setup, setup);
-            if next.is_some()
-                && state.setup.is_some()
-                && let Err(stop) = self.own_links(state)
-            {
-                state.setup = before;
-                return Err(stop);
-            }
+        state.setup = state.setup_with(next.as_ref()).map(Rc::new);
+        if next.is_some()
+            && state.setup.is_some()
+            && let Err(stop) = self.own_links(state)
+        {
+            undo_if_refused(state, &stop);
+            return Err(stop);
         }
         state.tracking = next.map(Box::new);
         self.session.route.tracks(self.session, state.tracking.is_some());
@@ -207,7 +204,7 @@ impl Sending<'_> {
             .into());
         }
         settle(state)?;
-        let before = (state.unknown.clone(), state.setup.clone());
+        let before = state.unknown.clone();
         let is_other = |other: &Vec<Vec<u8>>| {
             !other
                 .first()
@@ -218,7 +215,8 @@ impl Sending<'_> {
         state.unknown.push(words);
         state.setup = state.setup_with(state.tracking.as_deref()).map(Rc::new);
         if let Err(stop) = self.own_links(state) {
-            (state.unknown, state.setup) = before;
+            state.unknown = before;
+            undo_if_refused(state, &stop);
             return Err(stop);
         }
         answer(state, None, b"+OK\r\n");
@@ -263,6 +261,14 @@ impl State {
     pub(super) fn redirection(&self) -> i64 {
         let redirect = self.tracking.as_ref().map(|tracking| tracking.redirect);
         redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX))
+    }
+}
+
+/// While links with a new set-up are dialled, that is what the session's links are: a client that hears broadcasts would
+/// otherwise have links of the former kind dialled in their place. Only a refusal goes back to it.
+fn undo_if_refused(state: &mut State, stop: &Stop) {
+    if matches!(stop, Stop::Refuse(_)) {
+        state.refresh_setup();
     }
 }
 

@@ -135,6 +135,8 @@ impl Input {
     pub(super) fn refuse_first(&mut self, session: &Session, refusal: &Refusal) {
         let mut state = session.state.borrow_mut();
         state.learning.forget();
+        // It may have been waiting for links with another set-up.
+        state.refresh_setup();
         if let Some(Returned {
             number,
             role,
