@@ -102,21 +102,7 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
         LocalCommand::Quit | LocalCommand::Reset | LocalCommand::ClientSetInfo => {
             answer(sending, state, command)
         }
-        LocalCommand::Monitor
-        | LocalCommand::Auth
-        | LocalCommand::ClientInfo
-        | LocalCommand::ClientList
-        | LocalCommand::ClientKill
-        | LocalCommand::ClientUnblock
-        | LocalCommand::ClientNoEvict
-        | LocalCommand::ClientPause
-        | LocalCommand::ClientUnpause
-        | LocalCommand::ClientTracking
-        | LocalCommand::ClientCaching
-        | LocalCommand::ClientGetRedir
-        | LocalCommand::ClientTrackingInfo
-        | LocalCommand::ClientUnknown
-        | LocalCommand::ClientReply => Err(Refusal::Unsupported {
+        _ => Err(Refusal::Unsupported {
             name: sending.name(),
             why: "in a transaction it is not supported yet",
         }
