@@ -1,5 +1,6 @@
 """What does a run stand on? Real servers, and the proxy before two of them, on loopback; ended with the run, by pid."""
 
+import json
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ listen = ["127.0.0.1:{port}"]
 old = "redis://127.0.0.1:{old}"
 new = "redis://127.0.0.1:{new}"
 weight = {weight}
+allow = {allow}
 """
 QUIET_RULES = [
     "unreachable",
@@ -42,8 +44,8 @@ QUIET_RULES = [
 ]
 
 
-def config_of(folder, port, old, new, weight):
-    config = CONFIG.format(folder=folder, port=port, old=old, new=new, weight=float(weight))
+def config_of(folder, port, old, new, weight, allow=()):
+    config = CONFIG.format(folder=folder, port=port, old=old, new=new, weight=float(weight), allow=json.dumps(list(allow)))
     return config + "".join(f'[route.guard.{rule}]\naction = "off"\n' for rule in QUIET_RULES)
 
 
@@ -135,7 +137,7 @@ class Place:
 
 
 @contextmanager
-def scene(way, folder, server_options=()):
+def scene(way, folder, server_options=(), allow=()):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     children = []
@@ -160,7 +162,7 @@ def scene(way, folder, server_options=()):
         else:
             server("old", old)
             server("new", new)
-            (folder / "config.toml").write_text(config_of(folder, port, old, new, way))
+            (folder / "config.toml").write_text(config_of(folder, port, old, new, way, allow))
             start("proxy", [proxy_binary(), "run", "--config", folder / "config.toml"])
             wait_until(lambda: ask(port, "PING") == "+PONG", "the proxy")
             nodes = [old, new]

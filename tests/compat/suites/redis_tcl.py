@@ -1,0 +1,66 @@
+"""Redis's own test suite, from Debian's source package: what of it runs against an external server, unit by unit."""
+
+import re
+import shutil
+from collections import Counter
+
+from fetch import debian, debian_source, run
+
+title = "Redis, its own suite (against an external server)"
+UNPACKED = "redis-7.0.15"
+
+# What the suite does to its server beyond what the proxy lets a client do unasked.
+allow = ["debug", "replconf", "replicaof", "slaveof"]
+
+
+def prepare():
+    debian("tcl")
+    debian_source("redis", UNPACKED)
+    return UNPACKED.partition("-")[2]
+
+
+def parts():
+    """Each unit has servers and a proxy of its own: one that hangs, or leaves something behind, costs the others nothing."""
+    listed = run("tclsh", "tests/test_helper.tcl", "--list-tests", cwd=debian_source("redis", UNPACKED))
+    return listed.split()
+
+
+def cases(place, unit):
+    # A copy, as the suite cleans up in its own folder; the programs that it runs are those installed.
+    source = place.folder / "suite"
+    shutil.copytree(debian_source("redis", UNPACKED) / "tests", source / "tests")
+    (source / "src").mkdir()
+    for program in ("redis-server", "redis-cli", "redis-benchmark", "redis-check-aof", "redis-check-rdb"):
+        (source / "src" / program).symlink_to(shutil.which(program))
+    # Ports of its own, below those that the system gives out, so that several runs do not meet.
+    ports = 20_000 + place.port % 200 * 50
+    _, output = place.run(
+        ["tclsh", "tests/test_helper.tcl", "--host", place.host, "--port", place.port, "--single", unit, "--tags", "-slow", "--verbose",
+         "--durable", "--timeout", "60", "--baseport", ports, "--portcount", 18], 300, cwd=source)
+    shutil.rmtree(source)
+    return told(output, unit)
+
+
+def told(output, unit):
+    """name → None or why it failed. Several cases of one name are told apart by a number."""
+    results, seen = {}, Counter()
+
+    def tell(name, why):
+        seen[name] += 1
+        results[f"{unit}: {name}" + (f" ({seen[name]})" if seen[name] > 1 else "")] = why
+
+    # A verdict goes on until the next line that begins with a word in brackets.
+    for verdict, said in re.findall(r"^\[(ok|err|exception|TIMEOUT)\](?:: ?)?(.*?)(?=^\[[\w/]+|^\s+The End|\Z)", plain(output), re.M | re.S):
+        if verdict == "ok":
+            tell(re.sub(r" \(\d+ ms\)\s*$", "", said).strip(), None)
+        elif verdict == "err" and (case := re.match(r"(.*?) in tests/\S+\.tcl\n?(.*)", said, re.S)):
+            tell(case[1], case[2].strip() or "failed")
+        else:
+            tell("(the unit ends well)", f"{verdict}: {said.strip()}"[:2000])
+    if "The End" not in output and f"{unit}: (the unit ends well)" not in results:
+        tell("(the unit ends well)", f"it does not end: {output[-500:]}")
+    return results
+
+
+def plain(output):
+    return re.sub(r"\x1b\[[0-9;]*m", "", output)
