@@ -501,6 +501,15 @@ impl LocalRoute {
         }
     }
 
+    /// A command that was counted as sent has come back without a byte of it having left.
+    pub(crate) fn unsent(&self, side: Side, is_publish: bool) {
+        let counts = &self.counts;
+        take_one(&counts.commands[side.index()]);
+        if is_publish {
+            take_one(&counts.published[side.index()]);
+        }
+    }
+
     /// A message has been handed to this many clients.
     #[inline]
     pub(crate) fn delivered(&self, count: u64) {
@@ -521,17 +530,29 @@ impl LocalRoute {
 
     /// Moves what was counted here to the counters everyone reads. Called many times a second by the worker.
     pub(crate) fn flush_counts(&self) {
-        let move_over = |from: &Cell<u64>, to: &AtomicU64| {
-            let count = from.take();
+        let move_but = |kept: u64, from: &Cell<u64>, to: &AtomicU64| {
+            let count = from.get().saturating_sub(kept);
             if count > 0 {
+                from.set(from.get() - count);
                 to.fetch_add(count, Ordering::Relaxed);
             }
         };
+        let move_over = |from: &Cell<u64>, to: &AtomicU64| move_but(0, from, to);
         move_over(&self.counts.delivered, &self.stats.delivered);
-        for side in 0..2 {
-            move_over(&self.counts.commands[side], &self.stats.commands[side]);
+        for side in Side::BOTH {
+            // What may still come back is not told yet: the counters everyone reads never go down.
+            let (commands, publishes) = match self.counts.commands[side.index()].get() {
+                0 => (0, 0),
+                _ => self.links(side).unsent(),
+            };
+            let side = side.index();
+            move_but(commands, &self.counts.commands[side], &self.stats.commands[side]);
+            move_but(
+                publishes,
+                &self.counts.published[side],
+                &self.stats.published[side],
+            );
             move_over(&self.counts.errors[side], &self.stats.errors[side]);
-            move_over(&self.counts.published[side], &self.stats.published[side]);
             move_over(
                 &self.counts.latency_micros[side],
                 &self.stats.latency[side].micros,
@@ -561,4 +582,8 @@ fn moved(slots: &[Slot], side: Side, weight: Weight) -> bool {
 #[inline]
 fn bump(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
+}
+
+fn take_one(counter: &Cell<u64>) {
+    counter.set(counter.get().saturating_sub(1));
 }

@@ -598,6 +598,50 @@ fn what_becomes_of_publishes_is_counted() {
 }
 
 #[test]
+fn publishes_that_come_back_before_they_were_sent_are_counted_once_and_where_they_went() {
+    const MESSAGES: u64 = 200;
+    let proxied = Proxied::start();
+    proxied.weight(100);
+    let published = || {
+        let counters = proxied.stats.published.each_ref();
+        counters.map(|counter| counter.load(Ordering::Relaxed))
+    };
+    let mut client = proxied.client();
+    assert_eq!(client.text("PUBLISH news first"), ":0\\r\\n");
+    proxied.new.signal(Signal::SIGSTOP);
+    let message = vec![b'x'; 200 * 1024];
+    let mut writer = client.stream.try_clone().unwrap();
+    let publishing = std::thread::spawn(move || {
+        let request = encode(&[b"PUBLISH", b"news", &message]);
+        (0..MESSAGES).for_each(|_| writer.write_all(&request).unwrap());
+    });
+    // More than all the sockets between take.
+    let mut taken = proxied.sent_nanos(Side::New);
+    wait_for("the frozen master's socket to be full", || {
+        std::thread::sleep(Duration::from_millis(200));
+        let before = std::mem::replace(&mut taken, proxied.sent_nanos(Side::New));
+        taken == before && published()[1] > 1
+    });
+    proxied.weight(0);
+    proxied.new.signal(Signal::SIGCONT);
+    for _ in 0..MESSAGES {
+        assert_eq!(client.reply(), b":0\r\n");
+    }
+    publishing.join().unwrap();
+    wait_for("each to be counted", || {
+        published().iter().sum::<u64>() > MESSAGES
+    });
+    let [old, new] = published();
+    assert_eq!(old + new, MESSAGES + 1);
+    let info = proxied.new.client().text("INFO commandstats");
+    assert!(
+        info.contains(&format!("cmdstat_publish:calls={new},")),
+        "{new}: {info}"
+    );
+    assert!(old > 0, "nothing came back");
+}
+
+#[test]
 fn a_refusal_by_the_node_is_told_and_leaves_nothing_behind() {
     let proxied = Proxied::start();
     for server in [&proxied.old, &proxied.new] {

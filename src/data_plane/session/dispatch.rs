@@ -394,7 +394,7 @@ impl Sending<'_> {
             self.tell_caching(state, link);
         }
         let policy = || route.on_uncertain(self.class.is_publish) == OnUncertain::Retry;
-        let is_publish = self.class.is_publish && matches!(role, Role::Whole);
+        let is_publish = self.class.is_publish;
         let ticket = Ticket {
             session: Rc::clone(self.session),
             side: link.side,
@@ -403,7 +403,7 @@ impl Sending<'_> {
             role,
             reads,
             is_publish,
-            hearers: match is_publish {
+            hearers: match is_publish && role == Role::Whole {
                 true => self.hearers(link.side),
                 false => Hearers::default(),
             },
@@ -411,8 +411,8 @@ impl Sending<'_> {
             refusals: self.request.again.map_or(0, |again| again.refusals),
             at_micros: self.turn.now_micros,
         };
-        if !matches!(role, Role::Own | Role::Aside) {
-            route.sent(link.side, self.class.is_publish);
+        if role.is_counted() {
+            route.sent(link.side, is_publish);
         }
         ticket
     }

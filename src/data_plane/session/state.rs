@@ -338,7 +338,7 @@ impl Session {
         let lane = &mut state.lanes[ticket.side.index()];
         lane.done_one(ticket.sequence);
         lane.has_answered(ticket.number);
-        if ticket.is_publish && bytes.first() == Some(&b'-') {
+        if ticket.publishes() && bytes.first() == Some(&b'-') {
             self.route.stats.publish_failed[ticket.side.index()].fetch_add(1, Ordering::Relaxed);
         }
         match ticket.role {
@@ -400,6 +400,9 @@ impl Session {
         let mut state = self.state.borrow_mut();
         state.lanes[ticket.side.index()].done_one(ticket.sequence);
         self.leave_entry_with(&mut state, &ticket);
+        if ticket.role.is_counted() {
+            self.route.unsent(ticket.side, ticket.is_publish);
+        }
         match ticket.role {
             Role::Knock => self.knocked(&ticket, None),
             Role::Check => state.unchecked(&ticket),

@@ -42,16 +42,14 @@ pub(crate) enum Role {
 impl Role {
     /// Whether its reply tells how fast the node is: not when it waits for an element, nor when no app asked.
     pub(crate) fn is_timed(self) -> bool {
+        self.is_counted() && self != Self::Blocking
+    }
+
+    /// Whether it is a command of an app's, and not the proxy's own.
+    pub(crate) fn is_counted(self) -> bool {
         !matches!(
             self,
-            Self::Blocking
-                | Self::Own
-                | Self::Aside
-                | Self::Learn
-                | Self::Script
-                | Self::Unblock
-                | Self::Check
-                | Self::Knock
+            Self::Own | Self::Aside | Self::Learn | Self::Script | Self::Unblock | Self::Check | Self::Knock
         )
     }
 }
@@ -65,7 +63,7 @@ pub(crate) struct Ticket {
     /// The request's slot in [`super::replies::Replies`].
     pub(crate) number: u64,
     pub(crate) role: Role,
-    /// It is a PUBLISH or SPUBLISH outside a transaction.
+    /// It is a PUBLISH or SPUBLISH, maybe one queued in a transaction.
     pub(crate) is_publish: bool,
     /// For a PUBLISH: who hears it, as its node counts only links.
     pub(crate) hearers: Hearers,
@@ -83,6 +81,13 @@ impl Ticket {
     /// Whether a reply from a node that has lost its mastership may be thrown away and the command sent again.
     pub(crate) fn repeatable(&self) -> bool {
         self.reads && matches!(self.role, Role::Whole | Role::Part(_))
+    }
+}
+
+impl Ticket {
+    /// It is a PUBLISH or SPUBLISH outside a transaction.
+    pub(crate) fn publishes(&self) -> bool {
+        self.is_publish && self.role == Role::Whole
     }
 }
 

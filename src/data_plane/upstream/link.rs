@@ -140,6 +140,15 @@ impl Link {
         pipeline.tickets().take_while(is_older).any(is_it)
     }
 
+    /// How many commands of apps, and how many PUBLISHes among them, the socket has not taken yet.
+    pub(super) fn unsent(&self) -> (u64, u64) {
+        let pipeline = self.pipeline.borrow();
+        let counted = pipeline.unsent().filter(|ticket| ticket.role.is_counted());
+        counted.fold((0, 0), |(commands, publishes), ticket| {
+            (commands + 1, publishes + u64::from(ticket.is_publish))
+        })
+    }
+
     /// Whose output a private link paces itself by.
     pub(crate) fn set_reader(&self, session: Option<Rc<Session>>) {
         *self.reader.borrow_mut() = session;

@@ -285,13 +285,22 @@ impl Links {
 
     /// Whether a PUBLISH enqueued before this moment of the worker's clock is not answered yet.
     pub(crate) fn has_publish_before(&self, at_micros: u32) -> bool {
-        self.has_before(at_micros, |ticket| ticket.is_publish)
+        self.has_before(at_micros, Ticket::publishes)
     }
 
     /// Whether a command like this, enqueued before this moment of the worker's clock, is not answered yet.
     pub(crate) fn has_before(&self, at_micros: u32, is_it: impl Fn(&Ticket) -> bool) -> bool {
         let links = self.all.borrow();
         links.iter().any(|link| link.has_before(at_micros, &is_it))
+    }
+
+    /// How many commands of apps, and how many PUBLISHes among them, no socket has taken yet.
+    pub(crate) fn unsent(&self) -> (u64, u64) {
+        let links = self.all.borrow();
+        links.iter().fold((0, 0), |(commands, publishes), link| {
+            let of_link = link.unsent();
+            (commands + of_link.0, publishes + of_link.1)
+        })
     }
 
     fn snapshot_of_all(&self) -> Vec<Rc<Link>> {

@@ -188,6 +188,18 @@ impl<T> Pipeline<T> {
         self.entries.iter().map(|(ticket, _)| ticket)
     }
 
+    /// Those of which the socket has not taken the last byte yet, newest first.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = &T> {
+        let mut end = self.large.len() + self.bytes.len();
+        let written = self.written;
+        let unsent = self.entries.iter().rev().take_while(move |(_, length)| {
+            let is_unsent = end > written;
+            end -= length;
+            is_unsent
+        });
+        unsent.map(|(ticket, _)| ticket)
+    }
+
     /// Commands under way.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -224,6 +236,7 @@ mod tests {
             pipeline.push(ticket, request.as_bytes());
         }
         pipeline.wrote(3);
+        assert!(pipeline.unsent().eq(&[4, 3, 2]));
         let recalled: Vec<_> = pipeline
             .recall_unsent()
             .into_iter()
