@@ -8,6 +8,7 @@ from scene import CACHE
 title = "redis-py, its own suite (RESP3, sync and asyncio)"
 VERSION = "8.1.0"
 PROTOCOL = 3
+SECONDS_A_CASE = 60
 
 # What needs no server, or another than a plain one: clusters, Sentinels, modules, several databases, TLS.
 LEFT_OUT = [
@@ -43,7 +44,7 @@ def cases(place, protocol=PROTOCOL):
     for number, part in enumerate(parts):
         results = place.folder / f"junit-{number}.xml"
         place.run(
-            [python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", "--redis-url", url, "--redis-mod-url", url,
+            [python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", "--timeout", SECONDS_A_CASE, "--redis-url", url, "--redis-mod-url", url,
              "--protocol", protocol, *(f"--ignore=tests/{what}" for what in LEFT_OUT), "-m", MARKS, "--junitxml", results, *part],
             1500, cwd=source)
         found |= junit(results)
