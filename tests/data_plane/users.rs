@@ -597,3 +597,42 @@ fn what_the_proxy_answers_in_a_servers_place_the_server_may_forbid() {
         "-ERR No such user 'nobody'\\r\\n"
     );
 }
+
+#[test]
+fn a_client_keeps_its_database_as_a_user_who_may_not_choose_one() {
+    let proxied = Proxied::start();
+    on_both(
+        &proxied,
+        "ACL SETUSER bob on >secret ~* +get +set +acl|whoami +multi +exec +auth",
+    );
+    let denied = "-NOPERM this user has no permissions to run the 'select' command\\r\\n";
+    for weight in [0, 50, 100] {
+        proxied.weight(weight);
+        let mut client = proxied.client();
+        assert_eq!(client.text("SELECT 3"), OK);
+        assert_eq!(client.text("AUTH bob secret"), OK);
+        for side in [Side::Old, Side::New] {
+            let key = key_of(side, 0);
+            assert_eq!(client.text(&format!("SET {key} {weight}")), OK);
+            assert_eq!(client.text("MULTI"), OK);
+            assert_eq!(client.text(&format!("GET {key}")), "+QUEUED\\r\\n");
+            let value = weight.to_string();
+            let executed = format!("*1\\r\\n${}\\r\\n{value}\\r\\n", value.len());
+            assert_eq!(client.text("EXEC"), executed);
+            let mut third = proxied.client();
+            assert_eq!(third.text("SELECT 3"), OK);
+            assert!(
+                third
+                    .text(&format!("GET {key}"))
+                    .ends_with(&format!("{value}\\r\\n"))
+            );
+        }
+        // Also where others of its name have links to that database.
+        let mut other = logged_in(&proxied, "AUTH bob secret");
+        for line in ["SELECT 3", "SELECT 0", "SELECT x"] {
+            assert_eq!(said(&mut client, line), denied);
+            assert_eq!(said(&mut other, line), denied);
+        }
+        assert_eq!(other.text(&format!("GET {}", key_of(Side::Old, 0))), "$-1\\r\\n");
+    }
+}

@@ -202,11 +202,12 @@ fn ask_whether_allowed(sending: &Sending<'_>, state: &mut State, command: LocalC
         LocalCommand::ClientGetName => &[b"CLIENT", b"GETNAME"],
         // The name that the link has.
         LocalCommand::ClientSetName => &[b"CLIENT", b"SETNAME", b"switchback"],
+        // A link to a database does not tell: it may be that of one who was somebody else when he chose it.
+        LocalCommand::Select => &[b"SELECT", b"0"],
         LocalCommand::Quit
         | LocalCommand::Reset
         | LocalCommand::Auth
         | LocalCommand::Hello
-        | LocalCommand::Select
         | LocalCommand::Monitor
         | LocalCommand::ClientSetInfo
         | LocalCommand::ClientUnknown => return Ok(()),

@@ -110,7 +110,8 @@ pub(crate) struct Said {
 /// An authenticated connection to a node of the wanted role.
 pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), HandshakeError> {
     let mut stream = net::connect(dial.node).await?;
-    let (request, count) = questions(dial);
+    let is_selected = inherits_database(&mut stream, dial).await?;
+    let (request, count) = questions(dial, is_selected);
     stream.write_all(&request).await?;
     let replies = read(&mut stream, count).await?;
     let mut replies = replies.iter();
@@ -135,7 +136,7 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), Handshake
         // A node that does not know HELLO knows no users either, and will say its role.
         _ => {}
     }
-    if dial.setting.database != 0 {
+    if dial.setting.database != 0 && !is_selected {
         match error(replies.next()) {
             Some(text) if text.starts_with("ERR DB index") => return Err(HandshakeError::Database(text)),
             Some(text) if is_about_user(&text) => return Err(HandshakeError::User(text)),
@@ -169,6 +170,23 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), Handshake
             error(Some(&role.to_vec())).unwrap_or_default(),
         )),
         _ => Err(HandshakeError::Role(dial.wanted)),
+    }
+}
+
+/// A client keeps its database when it becomes another user, one that may not choose a database included. So it is chosen before that,
+/// if the node lets anybody; whether a user may choose one itself it is asked when it does. Returns whether it has been chosen.
+async fn inherits_database(stream: &mut TcpStream, dial: &Dial<'_>) -> Result<bool, HandshakeError> {
+    if dial.setting.database == 0 || !dial.setting.user.has_logged_in() {
+        return Ok(false);
+    }
+    let mut request = Vec::new();
+    select(&mut request, dial.setting.database);
+    stream.write_all(&request).await?;
+    let replies = read(stream, 1).await?;
+    match error(replies.first()) {
+        None => Ok(true),
+        Some(text) if text.starts_with("ERR DB index") => Err(HandshakeError::Database(text)),
+        Some(_) => Ok(false),
     }
 }
 
@@ -222,7 +240,7 @@ fn is_wanted(role: &[u8], wanted: Wanted) -> bool {
 }
 
 /// What a node is asked first, in one write, and how many replies there will be.
-fn questions(dial: &Dial<'_>) -> (Vec<u8>, usize) {
+fn questions(dial: &Dial<'_>, is_selected: bool) -> (Vec<u8>, usize) {
     let mut request = Vec::new();
     if let Some(auth) = &dial.auth {
         auth.write(&mut request);
@@ -232,17 +250,21 @@ fn questions(dial: &Dial<'_>) -> (Vec<u8>, usize) {
         Protocol::Resp2 => write_command(&mut request, &[b"HELLO"]),
         protocol @ Protocol::Resp3 => request.extend_from_slice(protocol.hello()),
     }
-    if dial.setting.database != 0 {
-        let database = dial.setting.database.to_string();
-        write_command(&mut request, &[b"SELECT", database.as_bytes()]);
+    let selects = dial.setting.database != 0 && !is_selected;
+    if selects {
+        select(&mut request, dial.setting.database);
     }
     write_command(&mut request, &[b"CLIENT", b"SETNAME", dial.name.as_bytes()]);
     write_command(&mut request, &[b"CLIENT", b"ID"]);
     // ROLE is answered by a node that is still loading, PING is not.
     write_command(&mut request, &[b"PING"]);
     write_command(&mut request, &[b"ROLE"]);
-    let count = 5 + usize::from(dial.auth.is_some()) + usize::from(dial.setting.database != 0);
+    let count = 5 + usize::from(dial.auth.is_some()) + usize::from(selects);
     (request, count)
+}
+
+fn select(request: &mut Vec<u8>, database: u32) {
+    write_command(request, &[b"SELECT", database.to_string().as_bytes()]);
 }
 
 async fn read(stream: &mut TcpStream, count: usize) -> Result<Vec<Vec<u8>>, HandshakeError> {
