@@ -43,6 +43,9 @@ impl Sending<'_> {
             undo_if_refused(state, &stop);
             return Err(stop);
         }
+        if next.is_none() {
+            state.leave_former();
+        }
         state.tracking = next.map(Box::new);
         self.session.route.tracks(self.session, state.tracking.is_some());
         answer(state, None, b"+OK\r\n");

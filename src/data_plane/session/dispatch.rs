@@ -495,6 +495,7 @@ impl Sending<'_> {
                 return Err(Refusal::Redis(text.into_bytes()).into());
             }
         }
+        state.keep_hearing(side);
         self.leave_link(state, side)?;
         let links = self.session.route.links(side);
         let link = match links.private(&self.session.route, setting, setup) {

@@ -179,6 +179,7 @@ impl Input {
             state.transaction.refused = true;
         }
         state.hello_at = 0;
+        state.switches_links = false;
         self.parser.reset();
         self.start += length;
         self.compact();

@@ -315,7 +315,8 @@ fn ask(sending: &Sending<'_>, state: &State, setting: Setting) -> Result<(), Sto
 /// `HELLO`, also with AUTH and SETNAME, is answered by a server, whose version it tells, on a link of the protocol that is asked for.
 fn hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
     let agreed = agree(sending, state);
-    if !matches!(agreed, Err(Stop::Stall(_))) {
+    state.switches_links = matches!(agreed, Err(Stop::Stall(_)));
+    if !state.switches_links {
         state.hello_at = 0;
     }
     agreed

@@ -95,6 +95,8 @@ pub(crate) struct State {
     pub(super) unknown: Vec<Vec<Vec<u8>>>,
     /// With it, all its commands go on links of its own, which were told this.
     pub(super) setup: Option<Rc<Setup>>,
+    /// By side: a link that hears a broadcast until one that hears more is there.
+    pub(super) former: [Option<Rc<Link>>; 2],
     pub(super) found: Option<Found>,
     /// MONITOR.
     pub(super) monitor: Option<Monitor>,
@@ -127,6 +129,8 @@ pub(crate) struct State {
     pub(super) unheard_since: Option<Instant>,
     /// The servers are being asked whether it may be who it says.
     pub(crate) check: Option<Check>,
+    /// HELLO waits for links of its protocol: none of the former one is to be dialled in their place.
+    pub(super) switches_links: bool,
     /// How many of HELLO's arguments have been dealt with.
     pub(super) hello_at: usize,
     /// Its user has been deleted, or may not listen any more to what it listens to: its connection is closed.
@@ -190,6 +194,7 @@ impl Session {
                 }
             }
         }
+        state.leave_former();
         state.monitor = None;
         self.route.users.leave(state.setting.user);
         state.replies = Replies::default();

@@ -99,6 +99,28 @@ impl State {
         (!setup.is_empty()).then_some(setup)
     }
 
+    /// When prefixes are added to a broadcast, the link that hears the others is kept until another hears them all: nothing is missed.
+    pub(super) fn keep_hearing(&mut self, side: Side) {
+        let lane = &mut self.lanes[side.index()];
+        let adds = |link: &Rc<Link>| {
+            let setups = self.setup.as_deref().zip(link.setup.as_deref());
+            link.is_ready()
+                && link.setting.get() == self.setting
+                && setups.is_some_and(|(setup, of_link)| setup.hears_more_than(of_link))
+        };
+        if lane.in_flight() == 0 && lane.link.as_ref().is_some_and(adds) {
+            self.former[side.index()] = lane.link.take();
+        }
+    }
+
+    /// Lets go of such links.
+    pub(super) fn leave_former(&mut self) {
+        for link in self.former.iter_mut().filter_map(Option::take) {
+            link.set_reader(None);
+            link.close();
+        }
+    }
+
     /// Whether what this link says is for the client.
     fn is_tracked_by(&self, link: &Link) -> bool {
         self.tracking.is_some() && link.setup.as_ref().is_some_and(|setup| setup.tracking.is_some())
@@ -151,6 +173,14 @@ impl Session {
             return;
         }
         let mut state = self.state.borrow_mut();
+        if let Some(former) = state.former[link.side.index()].take() {
+            let has_heard = former.is_ready();
+            former.set_reader(None);
+            former.close();
+            if has_heard {
+                return;
+            }
+        }
         let is_broadcast = state.tracking.as_ref().is_some_and(|tracking| tracking.bcast);
         if is_broadcast && state.is_tracked_by(link) && state.setup == link.setup {
             self.all_is_stale(&mut state);
@@ -255,7 +285,7 @@ impl Session {
             let null = state.setting.protocol.null();
             self.invalidate(&mut state, 0, null);
         }
-        if is_broadcast && state.setup.is_some() {
+        if is_broadcast && state.setup.is_some() && !state.switches_links {
             let args = Args::new(&[], &[]);
             let sending = Sending {
                 session: self,

@@ -21,6 +21,18 @@ impl Setup {
         self.tracking.is_none() && self.unknown.is_empty()
     }
 
+    /// Whether it is a broadcast of all that `other` is one of, and of more.
+    pub(crate) fn hears_more_than(&self, other: &Self) -> bool {
+        let (Some(words), Some(others)) = (&self.tracking, &other.tracking) else {
+            return false;
+        };
+        self.has_ear == other.has_ear
+            && self.unknown == other.unknown
+            && others.first().is_some_and(|word| word == b"BCAST")
+            && words.len() > others.len()
+            && others.iter().all(|word| words.contains(word))
+    }
+
     /// The requests, and how many; `ear` is the number of the second connection.
     pub(super) fn requests(&self, ear: Option<i64>) -> (Vec<u8>, usize) {
         let mut request = Vec::new();
