@@ -38,6 +38,8 @@ pub struct RouteStats {
     pub origin: Instant,
     /// Client connections open now.
     pub clients: AtomicUsize,
+    /// Of these, those whose next command waits for CLIENT PAUSE to be over.
+    pub paused: AtomicUsize,
     /// The control plane's word, for clients that ask: the route stays at 0 until an operator arms it.
     pub latched: AtomicBool,
     /// Clients with a command waiting for a usable master.
@@ -81,6 +83,7 @@ impl Default for RouteStats {
         Self {
             origin: Instant::now(),
             clients: AtomicUsize::default(),
+            paused: AtomicUsize::default(),
             latched: AtomicBool::default(),
             held: AtomicUsize::default(),
             holds: Latencies::default(),

@@ -19,7 +19,9 @@ impl Sending<'_> {
     pub(super) fn client(&self, state: &mut State, command: LocalCommand) -> Result<(), Stop> {
         match command {
             LocalCommand::ClientInfo => {
+                state.question_bytes = self.request.bytes.len();
                 let line = self.session.line_as(state) + "\n";
+                state.question_bytes = 0;
                 answer(state, None, &text(&line, state.setting.protocol));
                 Ok(())
             }
@@ -140,6 +142,7 @@ impl Sending<'_> {
         settle(state)?;
         let number = state.replies.open();
         state.asking = true;
+        state.question_bytes = self.request.bytes.len();
         let session = Rc::clone(self.session);
         tokio::task::spawn_local(async move {
             let told = session.route.clients().ask(question).await;
@@ -162,6 +165,7 @@ impl Session {
         }
         let mut state = self.state.borrow_mut();
         state.asking = false;
+        state.question_bytes = 0;
         let reply = reply(&mut state);
         state.replies.finish(number, &reply);
         drop(state);

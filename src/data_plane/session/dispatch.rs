@@ -122,11 +122,12 @@ pub(super) fn dispatch(
         class,
         told: Vec::new(),
     };
-    state.postponed = session
+    let is_paused = session
         .route
         .pause()
         .is_some_and(|pause| sending.is_paused(state, pause));
-    if state.postponed {
+    session.postpone(state, is_paused);
+    if is_paused {
         session.route.wait(session);
         return Err(Stall::Paused);
     }

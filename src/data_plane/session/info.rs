@@ -1,18 +1,21 @@
 //! What does INFO say of the proxy?
 //!
-//! Shell: the majority owner's reply, and behind it a section of the proxy's own where all sections are told, or this one.
+//! Shell: the majority owner's reply, with the proxy's clients where it counts clients, and behind it a section of the proxy's own
+//! where all sections are told, or this one.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use super::dispatch::{Again, Sending, Stop};
-use super::merge::{Merge, MergeKind};
+use super::merge::{Besides, Merge, MergeKind};
 use super::state::State;
 use super::ticket::Role;
 use crate::routing::majority_owner;
 
 /// The words that ask for it. Without any word INFO tells what `default` tells.
 const SECTIONS: [&[u8]; 4] = [b"default", b"all", b"everything", b"switchback"];
+/// The word that asks for what is said of clients, and for nothing else.
+const CLIENTS: &[u8] = b"clients";
 
 impl Sending<'_> {
     pub(super) fn info(&self, state: &mut State) -> Result<(), Stop> {
@@ -20,6 +23,7 @@ impl Sending<'_> {
         let args = self.request.args;
         let is_asked = |word: &[u8]| SECTIONS.iter().any(|section| word.eq_ignore_ascii_case(section));
         let is_ours = args.len() < 2 || args.iter().skip(1).any(is_asked);
+        let is_of_clients = is_ours || args.iter().skip(1).any(|word| word.eq_ignore_ascii_case(CLIENTS));
         let is_part = matches!(
             self.request.again,
             Some(Again {
@@ -27,11 +31,17 @@ impl Sending<'_> {
                 ..
             })
         );
-        if is_part || !is_ours {
+        if is_part || !is_of_clients {
             return self.forward(state, side);
         }
         let link = self.link_by_size(state, side)?;
-        let merge = Merge::new(MergeKind::Info(self.section()), [Vec::new()]);
+        let stats = &self.session.route.stats;
+        let besides = Besides {
+            section: if is_ours { self.section() } else { String::new() },
+            connected: stats.clients.load(Ordering::Relaxed),
+            paused: stats.paused.load(Ordering::Relaxed),
+        };
+        let merge = Merge::new(MergeKind::Info(besides), [Vec::new()]);
         let number = self.open_merge(state, merge);
         self.enqueue_as(state, &link, number, Role::Part(0), self.request.bytes);
         Ok(())

@@ -60,7 +60,7 @@ impl Session {
             count(TopicKind::Channel),
             count(TopicKind::Pattern),
             count(TopicKind::Shard),
-            self.queued_bytes.get(),
+            self.queued_bytes.get() + state.question_bytes,
             state.replies.output.chunks(),
             size_of::<Self>() + self.queued_bytes.get() + waiting,
             if waiting == 0 { "r" } else { "rw" },

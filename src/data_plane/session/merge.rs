@@ -32,14 +32,25 @@ pub(crate) enum MergeKind {
     Scan(Cursor),
     /// Arrays of keys one after another, of each side those that it owned: KEYS.
     Keys { weight: Weight },
-    /// One part, a text behind which another section is told: INFO.
-    Info(String),
+    /// One part, a text in which clients are counted, and behind which another section may be told: INFO.
+    Info(Besides),
     /// One key of those that their sides own, of `first` if there is one, or null: RANDOMKEY.
     Random {
         weight: Weight,
         first: Side,
         null: &'static [u8],
     },
+}
+
+/// What INFO says that its server does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Besides {
+    /// May be empty.
+    pub(crate) section: String,
+    /// Clients: the server counts links.
+    pub(crate) connected: usize,
+    /// Those of them that are paused, whose commands the server has not seen.
+    pub(crate) paused: usize,
 }
 
 #[derive(Debug, Default)]
@@ -149,7 +160,7 @@ impl Merge {
             MergeKind::Subscribers(corrections) => subscribers(&replies, corrections),
             MergeKind::Patterns(correction) => patterns(&replies, correction),
             MergeKind::Places => self.place(&replies),
-            MergeKind::Info(section) => replies.first().and_then(|reply| told_besides(reply, section)),
+            MergeKind::Info(besides) => replies.first().and_then(|reply| told_besides(reply, besides)),
             MergeKind::Scan(cursor) => replies.first().and_then(|reply| scanned(*cursor, reply)),
             MergeKind::Keys { weight } => self.keys(&replies, *weight),
             MergeKind::Random { weight, first, null } => Some(self.random(&replies, *weight, *first, null)),
@@ -230,8 +241,9 @@ pub(super) fn scanned(cursor: Cursor, reply: &[u8]) -> Option<Vec<u8>> {
     Some([head, array(&told)].concat())
 }
 
-/// INFO's reply, a bulk string or in RESP3 a verbatim one, with one more section.
-fn told_besides(reply: &[u8], section: &str) -> Option<Vec<u8>> {
+/// INFO's reply, a bulk string or in RESP3 a verbatim one, put right.
+fn told_besides(reply: &[u8], besides: &Besides) -> Option<Vec<u8>> {
+    let section = &besides.section;
     let start = memchr::memchr(b'\n', reply)? + 1;
     let (kind, text) = (*reply.first()?, reply.get(start..)?.strip_suffix(b"\r\n")?);
     let is_empty = match kind {
@@ -239,10 +251,29 @@ fn told_besides(reply: &[u8], section: &str) -> Option<Vec<u8>> {
         b'=' => text == b"txt:",
         _ => return None,
     };
-    let gap: &[u8] = if is_empty { b"" } else { b"\r\n" };
+    let text = with_field(text, b"\r\nconnected_clients:", |_| besides.connected);
+    let text = with_field(&text, b"\r\nblocked_clients:", |blocked| blocked + besides.paused);
+    let gap: &[u8] = if is_empty || section.is_empty() {
+        b""
+    } else {
+        b"\r\n"
+    };
     let length = text.len() + gap.len() + section.len();
     let head = [&[kind], length.to_string().as_bytes(), b"\r\n"].concat();
-    Some([&head, text, gap, section.as_bytes(), b"\r\n"].concat())
+    Some([&head, &text[..], gap, section.as_bytes(), b"\r\n"].concat())
+}
+
+/// A text of INFO with another number in one of its fields, if it has that.
+fn with_field(text: &[u8], field: &[u8], change: impl FnOnce(usize) -> usize) -> Vec<u8> {
+    let changed = || {
+        let start = memchr::memmem::find(text, field)? + field.len();
+        let (before, rest) = text.split_at_checked(start)?;
+        let end = memchr::memchr(b'\r', rest)?;
+        let (number, after) = rest.split_at_checked(end)?;
+        let number = std::str::from_utf8(number).ok()?.parse().ok()?;
+        Some([before, change(number).to_string().as_bytes(), after].concat())
+    };
+    changed().unwrap_or_else(|| text.to_vec())
 }
 
 /// Those of a side's keys, as bulk strings, that it owned.
@@ -512,7 +543,12 @@ mod tests {
     #[test]
     fn a_section_more_is_told_in_either_protocol() {
         let info = |reply: &str| {
-            let mut merge = Merge::new(MergeKind::Info("# S\r\n".to_owned()), [Vec::new()]);
+            let besides = Besides {
+                section: "# S\r\n".to_owned(),
+                connected: 12,
+                paused: 3,
+            };
+            let mut merge = Merge::new(MergeKind::Info(besides), [Vec::new()]);
             merge.finish(0, reply.as_bytes());
             String::from_utf8(merge.complete().unwrap()).unwrap()
         };
@@ -520,6 +556,12 @@ mod tests {
         assert_eq!(info("$0\r\n\r\n"), "$5\r\n# S\r\n\r\n");
         assert_eq!(info("=4\r\ntxt:\r\n"), "=9\r\ntxt:# S\r\n\r\n");
         assert_eq!(info("-NOPERM x\r\n"), "-NOPERM x\r\n");
+        let clients = "# C\r\nconnected_clients:1\r\nmaxclients:9\r\nblocked_clients:0\r\n";
+        let told = "# C\r\nconnected_clients:12\r\nmaxclients:9\r\nblocked_clients:3\r\n\r\n# S\r\n";
+        assert_eq!(
+            info(&format!("${}\r\n{clients}\r\n", clients.len())),
+            format!("${}\r\n{told}\r\n", told.len())
+        );
     }
 
     #[test]

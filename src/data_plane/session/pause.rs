@@ -2,16 +2,32 @@
 //!
 //! Shell: CLIENT PAUSE and UNPAUSE. What a server refuses at once is refused during a pause too.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::clients::wrong_subcommand;
 use super::dispatch::{Sending, Stop};
 use super::local::settle;
-use super::state::State;
+use super::state::{Session, State};
 use crate::data_plane::clients::{Pause, Paused, Question, writes_nothing};
 use crate::data_plane::command::{Intent, LocalCommand, flags};
 use crate::data_plane::scripts;
 use crate::resp::Protocol;
+
+impl Session {
+    /// Its next request waits, or does not any more.
+    #[inline]
+    pub(super) fn postpone(&self, state: &mut State, is_paused: bool) {
+        if std::mem::replace(&mut state.postponed, is_paused) == is_paused {
+            return;
+        }
+        let paused = &self.route.stats.paused;
+        match is_paused {
+            true => paused.fetch_add(1, Ordering::Relaxed),
+            false => paused.fetch_sub(1, Ordering::Relaxed),
+        };
+    }
+}
 
 impl Sending<'_> {
     /// OK once no worker sends anything of that kind, and what had been sent is answered.

@@ -116,6 +116,8 @@ pub(crate) struct State {
     pub(crate) no_evict: bool,
     /// The workers have been asked something about their clients: nothing else goes before the answer.
     pub(crate) asking: bool,
+    /// Bytes of a question about clients that it is being answered: to a server they are still in its buffer then.
+    pub(super) question_bytes: usize,
     /// Its next request waits for CLIENT PAUSE to be over.
     pub(crate) postponed: bool,
     /// The request whose blocking a CLIENT UNBLOCK of an app has ended.
@@ -177,6 +179,7 @@ impl Session {
     pub(crate) fn close(&self) {
         self.closed.set(true);
         let mut state = self.state.borrow_mut();
+        self.postpone(&mut state, false);
         self.unsubscribe_all(&mut state);
         for (lane, side) in state.lanes.iter_mut().zip(Side::BOTH) {
             let private = lane.is_private();

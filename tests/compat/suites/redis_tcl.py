@@ -49,8 +49,10 @@ def told(output, unit):
         seen[name] += 1
         results[f"{unit}: {name}" + (f" ({seen[name]})" if seen[name] > 1 else "")] = why
 
-    # A verdict goes on until the next line that begins with a word in brackets.
-    for verdict, said in re.findall(r"^\[(ok|err|exception|TIMEOUT)\](?:: ?)?(.*?)(?=^\[[\w/]+|^\s+The End|\Z)", plain(output), re.M | re.S):
+    # What the suite prints besides may stand before a verdict on its line; what a failure says goes on below it.
+    verdicts = re.split(r"\[(ok|err|exception|TIMEOUT)\](?:: ?)?", plain(output).partition("The End")[0])
+    for verdict, said in zip(verdicts[1::2], verdicts[2::2]):
+        name, _, why = said.partition("\n")
         if verdict == "ok":
             tell(re.sub(r" \(\d+ ms\)\s*$", "", said).strip(), None)
         elif verdict == "err" and (case := re.match(r"(.*?) in tests/\S+\.tcl\n?(.*)", said, re.S)):
