@@ -4,7 +4,7 @@ use std::io::Write;
 
 use switchback::cluster::Side;
 
-use crate::proxied::{Client, Proxied, Server, encode, key_of};
+use crate::proxied::{Client, Proxied, Server, encode, key_of, wait_for};
 
 const SET: &str = "return redis.call('SET', KEYS[1], ARGV[1])";
 
@@ -138,6 +138,47 @@ fn a_script_is_given_to_the_node_that_a_transaction_names_it_on() {
             };
             let got = client.reply().escape_ascii().to_string();
             assert_eq!(got, expected, "at {weight}, first: {is_first}");
+        }
+    }
+}
+
+#[test]
+fn a_script_that_takes_long_keeps_nobody_from_ending_it() {
+    let proxied = Proxied::start();
+    for server in [&proxied.old, &proxied.new] {
+        assert_eq!(
+            server.client().text("CONFIG SET busy-reply-threshold 10"),
+            "+OK\\r\\n"
+        );
+    }
+    for (weight, server) in [(0, &proxied.old), (100, &proxied.new)] {
+        proxied.weight(weight);
+        for database in ["0", "3"] {
+            // Some of each worker.
+            let mut others: Vec<Client> = (0..12).map(|_| proxied.client()).collect();
+            let mut busy = proxied.client();
+            for client in others.iter_mut().chain([&mut busy]) {
+                assert_eq!(client.text(&format!("SELECT {database}")), "+OK\\r\\n");
+                assert_eq!(client.text("SET a 1"), "+OK\\r\\n");
+            }
+            busy.send(&[b"EVAL", b"while true do end", b"0"]);
+            let mut direct = server.client();
+            wait_for("the script to take long", || {
+                direct.text("PING").starts_with("-BUSY ")
+            });
+            for client in &mut others {
+                let told = client.text("GET a");
+                assert!(
+                    told.starts_with("-BUSY Redis is busy running a script."),
+                    "{told}"
+                );
+            }
+            assert_eq!(others[0].text("SCRIPT KILL"), "+OK\\r\\n");
+            let ended = busy.reply().escape_ascii().to_string();
+            assert!(ended.contains("Script killed by user"), "{ended}");
+            for client in others.iter_mut().chain([&mut busy]) {
+                assert_eq!(client.text("GET a"), "$1\\r\\n1\\r\\n");
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Classified {
     pub is_write: bool,
     /// It is a PUBLISH or SPUBLISH.
     pub is_publish: bool,
+    /// It runs a script or a function.
+    pub is_script: bool,
     /// Sent but unanswered, it may be sent again: it has no effect.
     pub may_retry: bool,
 }
@@ -36,6 +38,7 @@ pub fn classify(args: Args<'_>) -> Classified {
             keys: KeyPositions::NONE,
             is_write: true,
             is_publish: false,
+            is_script: false,
             may_retry: false,
         };
     };
@@ -58,6 +61,7 @@ fn classified(spec: &'static Spec, args: Args<'_>) -> Classified {
         keys: keys.unwrap_or(KeyPositions::NONE),
         is_write: spec.may_write() || matches!(spec.intent, Intent::Unknown),
         is_publish: spec.is_publish(),
+        is_script: spec.has(flags::NO_MANDATORY_KEYS),
         may_retry: spec.is_repeatable(),
     }
 }

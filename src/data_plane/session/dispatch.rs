@@ -351,6 +351,7 @@ impl Sending<'_> {
     #[inline]
     pub(super) fn forward(&self, state: &mut State, side: Side) -> Result<(), Stop> {
         let link = self.link_by_size(state, side)?;
+        self.has_reserve(&link)?;
         let role = match self.request.again {
             Some(Again {
                 role: Role::Part(index),
@@ -403,6 +404,7 @@ impl Sending<'_> {
             number,
             role,
             reads,
+            is_script: self.class.is_script,
             is_publish,
             hearers: match is_publish && role == Role::Whole {
                 true => self.hearers(link.side),
@@ -430,6 +432,16 @@ impl Sending<'_> {
         Ok(link)
     }
 
+    /// A script waits for a link beside its own: what may end it has to get past it.
+    #[inline]
+    pub(super) fn has_reserve(&self, link: &Link) -> Result<(), Stall> {
+        let route = &self.session.route;
+        match self.class.is_script && !route.links(link.side).has_reserve(route, link) {
+            true => Err(Stall::Hold(link.side)),
+            false => Ok(()),
+        }
+    }
+
     /// Only a command that came back asks for a link while a transaction is open: it must not become a part of it.
     #[inline]
     fn keep_out(&self, state: &mut State, side: Side) {
@@ -455,7 +467,7 @@ impl Sending<'_> {
                 && link.setup.is_none()
                 && match link.kind {
                     LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
-                    LinkKind::Shared => !link.is_occupied() || lane.in_flight() > 0,
+                    LinkKind::Shared => lane.in_flight() > 0 || !link.is_occupied(self.turn.now_micros),
                 };
             if usable {
                 return with_room(link, self.session);

@@ -63,6 +63,8 @@ pub(crate) struct Ticket {
     /// The request's slot in [`super::replies::Replies`].
     pub(crate) number: u64,
     pub(crate) role: Role,
+    /// It runs a script or a function.
+    pub(crate) is_script: bool,
     /// It is a PUBLISH or SPUBLISH, maybe one queued in a transaction.
     pub(crate) is_publish: bool,
     /// For a PUBLISH: who hears it, as its node counts only links.

@@ -160,7 +160,8 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), Handshake
     };
     match replies.next().map(Vec::as_slice) {
         Some(role) if is_wanted(role, dial.wanted) => Ok((stream, said)),
-        Some(role) if role.starts_with(b"-NOPERM") => match hello {
+        // A node that is kept busy by a script says neither to anybody; what may end that has to get there.
+        Some(role) if role.starts_with(b"-NOPERM") || role.starts_with(b"-BUSY ") => match hello {
             Some(hello) if says_role(hello, dial.wanted) => Ok((stream, said)),
             _ => Err(HandshakeError::Role(dial.wanted)),
         },

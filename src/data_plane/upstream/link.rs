@@ -26,7 +26,7 @@ use crate::data_plane::scripts::LoadedScripts;
 use crate::data_plane::session::{Session, Ticket};
 use crate::data_plane::wake::Wake;
 use crate::limits::{
-    LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, WRITE_BYTES, WRITES_A_TURN,
+    LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, SCRIPT_LONG, WRITE_BYTES, WRITES_A_TURN,
 };
 use crate::resp::ReplyScanner;
 
@@ -66,6 +66,10 @@ pub(crate) struct Link {
     phase: Cell<Phase>,
     /// A large reply is passing.
     occupied: Cell<bool>,
+    /// Another link beside it has been asked for, for when a script occupies it.
+    pub(super) wants_reserve: Cell<bool>,
+    /// What came of that is known.
+    pub(super) has_reserve: Cell<bool>,
     /// A reply said that the node is no longer the master: what else comes from it is not to be trusted.
     demoted: Cell<bool>,
     client_id: Cell<i64>,
@@ -96,6 +100,8 @@ impl Link {
             wake: Wake::default(),
             phase: Cell::new(Phase::Dialling),
             occupied: Cell::new(false),
+            wants_reserve: Cell::new(false),
+            has_reserve: Cell::new(false),
             demoted: Cell::new(false),
             client_id: Cell::new(0),
             pipeline: RefCell::default(),
@@ -116,10 +122,16 @@ impl Link {
         self.phase.get() == Phase::Dialling
     }
 
-    /// Whether a session with nothing in flight had better take another link.
+    /// Whether a session with nothing in flight had better take another link, at this moment of the worker's clock.
     #[inline]
-    pub(crate) fn is_occupied(&self) -> bool {
-        self.occupied.get()
+    pub(crate) fn is_occupied(&self, now_micros: u32) -> bool {
+        const LONG: i32 = SCRIPT_LONG.as_micros() as i32;
+        let pipeline = self.pipeline.borrow();
+        let is_long = |ticket: &Ticket| {
+            // The clock wraps.
+            ticket.is_script && now_micros.wrapping_sub(ticket.at_micros) as i32 > LONG
+        };
+        self.occupied.get() || pipeline.tickets().next().is_some_and(is_long)
     }
 
     /// CLIENT ID on the node; 0 when the node would not tell.

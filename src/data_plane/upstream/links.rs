@@ -145,7 +145,8 @@ impl Links {
     pub(crate) fn shared(&self, route: &Rc<LocalRoute>, setting: Setting) -> Lease {
         let mut pools = self.shared.borrow_mut();
         let pool = pools.entry(setting).or_default();
-        if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_occupied()) {
+        let now = route.clock_micros();
+        if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_occupied(now)) {
             return Lease::Ready(Rc::clone(link));
         }
         // Of a user who has another password by now, there may be one that is occupied.
@@ -167,6 +168,32 @@ impl Links {
             Some(link) => Lease::Ready(Rc::clone(link)),
             None => Lease::Wait,
         }
+    }
+
+    /// Whether a script may be sent on `link`: another one is there for when it takes long, or cannot be had. While it does, a node
+    /// does not let anybody choose a database, so that none could be opened then. Told once for each link, by its first script.
+    #[inline]
+    pub(crate) fn has_reserve(&self, route: &Rc<LocalRoute>, link: &Link) -> bool {
+        if link.kind == LinkKind::Private || link.has_reserve.get() {
+            return true;
+        }
+        let setting = link.setting.get();
+        let mut pools = self.shared.borrow_mut();
+        let pool = pools.entry(setting).or_default();
+        pool.retain(|link| link.is_ready() || link.is_dialling());
+        if pool.iter().any(|link| link.is_dialling()) {
+            return false;
+        }
+        // One dial: a node may have no room for more.
+        if pool.len() > 1 || link.wants_reserve.replace(true) {
+            link.has_reserve.set(true);
+            return true;
+        }
+        match self.dial(route, setting, LinkKind::Shared, None) {
+            Some(link) => pool.push(link),
+            None => link.has_reserve.set(true),
+        }
+        link.has_reserve.get()
     }
 
     /// A link for one session's own use, from those that lie idle or a new one.
