@@ -142,6 +142,10 @@ fn ways(spec: &Spec) -> [String; 2] {
             ),
             format!("refused: {why}"),
         ],
+        Intent::Restricted(why) if matches!(spec.name, "psync" | "sync") => [
+            format!("refused: {why}; with `allow`: a connection of the client's own to the owner, for good"),
+            format!("refused: {why}"),
+        ],
         Intent::Restricted(why) => [
             format!("refused: {why}; with `allow`: owner, on a link of the client's own"),
             format!("refused: {why}"),

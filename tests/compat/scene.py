@@ -1,6 +1,5 @@
 """What does a run stand on? Real servers, and the proxy before two of them, on loopback; ended with the run, by pid."""
 
-import json
 import os
 import shutil
 import signal
@@ -30,7 +29,6 @@ listen = ["127.0.0.1:{port}"]
 old = "redis://127.0.0.1:{old}"
 new = "redis://127.0.0.1:{new}"
 weight = {weight}
-allow = {allow}
 """
 QUIET_RULES = [
     "unreachable",
@@ -44,9 +42,9 @@ QUIET_RULES = [
 ]
 
 
-def config_of(folder, port, old, new, weight, allow=()):
-    config = CONFIG.format(folder=folder, port=port, old=old, new=new, weight=float(weight), allow=json.dumps(list(allow)))
-    return config + "".join(f'[route.guard.{rule}]\naction = "off"\n' for rule in QUIET_RULES)
+def config_of(folder, port, old, new, weight, more=""):
+    config = CONFIG.format(folder=folder, port=port, old=old, new=new, weight=float(weight))
+    return config + more + "".join(f'[route.guard.{rule}]\naction = "off"\n' for rule in QUIET_RULES)
 
 
 def proxy_binary():
@@ -137,7 +135,7 @@ class Place:
 
 
 @contextmanager
-def scene(way, folder, server_options=(), allow=()):
+def scene(way, folder, server_options=(), more=""):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     children = []
@@ -162,7 +160,7 @@ def scene(way, folder, server_options=(), allow=()):
         else:
             server("old", old)
             server("new", new)
-            (folder / "config.toml").write_text(config_of(folder, port, old, new, way, allow))
+            (folder / "config.toml").write_text(config_of(folder, port, old, new, way, more))
             start("proxy", [proxy_binary(), "run", "--config", folder / "config.toml"])
             wait_until(lambda: ask(port, "PING") == "+PONG", "the proxy")
             nodes = [old, new]

@@ -20,6 +20,7 @@ mod sides;
 mod stateful;
 mod tracking;
 mod transactions;
+mod tunnel;
 mod unknown;
 mod users;
 mod waiting;

@@ -12,8 +12,10 @@ use crate::resp::{Args, parse_i64};
 pub(crate) enum Kind {
     Normal,
     PubSub,
-    /// Masters and replicas, which are no clients of a proxy.
-    Node,
+    /// What has a replica's stream.
+    Replica,
+    /// Which no proxy has for a client.
+    Master,
 }
 
 impl Kind {
@@ -21,7 +23,8 @@ impl Kind {
         match name.to_ascii_lowercase().as_slice() {
             b"normal" => Ok(Self::Normal),
             b"pubsub" => Ok(Self::PubSub),
-            b"master" | b"replica" | b"slave" => Ok(Self::Node),
+            b"replica" | b"slave" => Ok(Self::Replica),
+            b"master" => Ok(Self::Master),
             _ => Err(redis(&[b"ERR Unknown client type '", name, b"'"])),
         }
     }

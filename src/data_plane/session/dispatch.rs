@@ -275,18 +275,11 @@ impl Sending<'_> {
             Intent::Wait => self.wait_for_replicas(state, majority_owner(weight)),
             Intent::Subscribe(kind) => self.subscribe(state, kind),
             Intent::Unsubscribe(kind) => self.unsubscribe(state, kind),
-            Intent::Restricted(_) if self.is_allowed() && is_between(weight) => {
-                Err(Refusal::BetweenWeights {
-                    name: self.name(),
-                    weight,
-                }
-                .into())
-            }
             Intent::Alone => {
                 let side = self.side()?;
                 self.alone(state, side)
             }
-            Intent::Restricted(_) if self.is_allowed() => self.alone(state, majority_owner(weight)),
+            Intent::Restricted(_) if self.is_allowed() => self.restricted(state),
             Intent::Unsupported(why) | Intent::Restricted(why) => Err(Refusal::Unsupported {
                 name: self.name(),
                 why,
@@ -303,6 +296,20 @@ impl Sending<'_> {
             session.route.allows(name) || (name == "debug" && is_on_this_host(session.ends.addr.ip()))
         };
         self.class.spec.is_some_and(|spec| allows(spec.name))
+    }
+
+    /// What the route's operator has allowed.
+    fn restricted(&self, state: &mut State) -> Result<(), Stop> {
+        let weight = self.turn.snapshot.weight;
+        if is_between(weight) {
+            state.tunnel = None;
+            let name = self.name();
+            return Err(Refusal::BetweenWeights { name, weight }.into());
+        }
+        match self.is_of_a_replica() {
+            true => self.enter_tunnel(state, majority_owner(weight)),
+            false => self.alone(state, majority_owner(weight)),
+        }
     }
 
     /// Sends the request on a link of the session's own, which stays its own: what it may change there is the session's.

@@ -17,6 +17,7 @@ use super::dispatch::{Stall, Turn};
 use super::hold::{Hold, Patience};
 use super::input::{Input, Step};
 use super::state::Session;
+use super::tunnel::pass_on;
 use crate::limits::{READ_BYTES, WRITE_BYTES, WRITES_A_TURN};
 
 /// Reads before the session lets others have their turn.
@@ -31,7 +32,10 @@ pub(crate) async fn drive(session: Rc<Session>, stream: TcpStream, scratch: Rc<R
         ended: false,
         hold: Hold::default(),
     };
-    let result = std::future::poll_fn(|cx| client.poll(&session, cx)).await;
+    let mut result = std::future::poll_fn(|cx| client.poll(&session, cx)).await;
+    if result.is_ok() && session.state.borrow().is_in_tunnel() {
+        result = pass_on(&session, client.stream, client.input.rest()).await;
+    }
     if let Err(error) = result {
         debug!(route = session.route.name, client = session.id, %error, "client connection ended");
     }
@@ -125,6 +129,13 @@ impl Client {
         let waiting = state.replies.bytes();
         if waiting > turn.limits.output_buffer_bytes {
             return Err(io::Error::other("output buffer limit reached"));
+        }
+        if state.is_in_tunnel() {
+            let is_settled = state.replies.open_count() == 0 && waiting == 0;
+            return Ok(Some(match is_settled {
+                true => Poll::Ready(Ok(())),
+                false => Poll::Pending,
+            }));
         }
         let idle = matches!(step, Step::Idle);
         let last = state.closing || (self.ended && idle) || (session.route.is_draining() && idle);

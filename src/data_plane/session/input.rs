@@ -53,6 +53,11 @@ impl Input {
         self.pending.len() - self.start + self.large.as_ref().map_or(0, Bytes::len)
     }
 
+    /// What no request was made of.
+    pub(super) fn rest(&self) -> &[u8] {
+        self.pending.get(self.start..).unwrap_or_default()
+    }
+
     /// Dispatches bytes that have just been read; keeps what cannot go yet.
     pub(super) fn take(&mut self, session: &Rc<Session>, turn: &Turn, came: &[u8]) {
         let mut state = session.state.borrow_mut();
@@ -196,7 +201,7 @@ impl Input {
     ) -> (usize, Option<Halt>) {
         let bulk_bytes_max = turn.limits.request_bytes.min(BULK_BYTES_MAX);
         let mut used = 0;
-        while !state.closing {
+        while !state.closing && !state.is_in_tunnel() {
             let rest = bytes.get(used..).unwrap_or_default();
             self.parser.restrict(state.standing != Standing::Admitted);
             let length = match self.parsed.take() {

@@ -20,6 +20,7 @@ impl Session {
         which.is(&Client {
             id: self.id,
             kind: match state.subscriptions.is_empty() {
+                _ if state.is_in_tunnel() => Kind::Replica,
                 true => Kind::Normal,
                 false => Kind::PubSub,
             },
@@ -80,6 +81,7 @@ fn flags(state: &State) -> String {
     let is_tracking = |is: fn(&Tracking) -> bool| state.tracking.as_deref().is_some_and(is);
     let all = [
         (state.monitor.is_some(), 'O'),
+        (state.is_in_tunnel(), 'S'),
         (!state.subscriptions.is_empty(), 'P'),
         (state.transaction.open, 'x'),
         (state.is_blocking() || state.postponed, 'b'),

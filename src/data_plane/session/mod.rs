@@ -33,6 +33,7 @@ mod subscriptions;
 mod ticket;
 mod tracking;
 mod transaction;
+mod tunnel;
 mod unblock;
 
 pub(crate) use drive::drive;

@@ -22,6 +22,7 @@ use super::subscriptions::Subscriptions;
 use super::ticket::{Role, Ticket};
 use super::tracking::Tracking;
 use super::transaction::Transaction;
+use super::tunnel::Tunnel;
 use crate::cluster::Side;
 use crate::data_plane::command::Spec;
 use crate::data_plane::local_route::LocalRoute;
@@ -100,6 +101,8 @@ pub(crate) struct State {
     pub(super) found: Option<Found>,
     /// MONITOR.
     pub(super) monitor: Option<Monitor>,
+    /// SYNC and PSYNC.
+    pub(super) tunnel: Option<Tunnel>,
     pub(crate) blocked: Option<Blocked>,
     /// CLIENT UNBLOCK is under way. The session blocks on nothing else meanwhile, or that would be hit.
     pub(crate) unblocking: bool,
