@@ -71,7 +71,7 @@ pub(crate) fn difference(there: &Server, here: &Server) -> Option<String> {
 }
 
 /// What a bulk string's reply says.
-fn string(reply: &[u8]) -> Vec<u8> {
+pub(crate) fn string(reply: &[u8]) -> Vec<u8> {
     let from = reply.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     reply[from..reply.len() - 2].to_vec()
 }

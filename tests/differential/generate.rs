@@ -6,7 +6,8 @@ use fastrand::Rng;
 use switchback::data_plane::command::{flags, lookup};
 
 use crate::grammar::{Command, Grammar};
-use crate::kinds::{Chosen, Kinds, garbage};
+use crate::kinds::{Chosen, Kinds, garbage, is_by_name};
+use crate::rules::LEFT_OUT_MOVING;
 
 /// Clients that send commands.
 pub(crate) const CLIENTS: usize = 4;
@@ -164,9 +165,10 @@ impl Generator {
         loop {
             let form = self.grammar.any(rng);
             let command = form.command(rng, &self.kinds, &chosen);
-            // At 100 a cursor in a transaction would not say which side's it is.
-            let is_left_out = ["CLIENT", "SCAN"].contains(&command.word(0).as_str());
-            if !(standing.in_transaction && is_left_out) {
+            let name = command.word(0);
+            let is_left_out = (standing.in_transaction && name == "CLIENT")
+                || (self.moves && LEFT_OUT_MOVING.iter().any(|(left_out, _)| *left_out == name));
+            if !is_left_out {
                 return command;
             }
         }
@@ -188,7 +190,8 @@ impl Generator {
         let waits = name == "WAIT" || spec.is_some_and(|spec| spec.has(flags::BLOCKING));
         // It would take by chance, or set something for good.
         let spared = ["SPOP", "CONFIG", "LOLWUT", "SELECT", "HELLO", "RESET", "CLIENT"];
-        if spared.contains(&name.as_str()) || name.contains("SCAN") {
+        let is_by_name = command.words.get(1).is_some_and(|key| is_by_name(key));
+        if spared.contains(&name.as_str()) || name.contains("SCAN") || is_by_name {
             return false;
         }
         let rng = &mut self.rng;

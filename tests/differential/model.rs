@@ -3,9 +3,10 @@
 //! Pure, and made from what the documentation says, not from the proxy's code: slots, ranks and owners are computed anew. A
 //! request becomes requests for the servers beside the proxy, old's and new's, and what is expected of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sha1::{Digest, Sha1};
+use switchback::data_plane::command::{flags, lookup};
 
 use crate::generate::{CLIENTS, Request};
 use crate::grammar::Command;
@@ -34,7 +35,10 @@ pub(crate) enum Expected {
 #[derive(Debug)]
 pub(crate) enum Merge {
     Sum,
-    Concat,
+    /// Keys, of each side those that it owns.
+    Owned(Weighed),
+    /// One of these, or none, as chance will have it.
+    AnyOwned(Weighed),
     Least,
     /// The first error, or the first reply.
     First,
@@ -42,12 +46,43 @@ pub(crate) enum Merge {
     Places(Vec<usize>),
 }
 
+/// How a request is sent to a server beside the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// As the client; its reply is what counts.
+    Reply,
+    /// As the client; its reply is nobody's.
+    Silent,
+    /// On a connection that is not the client's.
+    Aside,
+}
+
 /// What goes where.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// For each server: requests, whether each reply counts.
-    pub(crate) sent: [Vec<(Vec<u8>, bool)>; 2],
+    /// For each server.
+    pub(crate) sent: [Vec<(Vec<u8>, Use)>; 2],
     pub(crate) expected: Option<Expected>,
+    /// A side is told of it in its own time.
+    pub(crate) is_told_besides: bool,
+}
+
+/// Slots of a lower rank than this are new's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weighed(u32);
+
+impl Weighed {
+    pub(crate) fn owner_of(self, key: &[u8]) -> usize {
+        self.owner(rank(key))
+    }
+
+    fn owner(self, rank: u32) -> usize {
+        usize::from(rank < self.0)
+    }
+
+    fn is_between(self) -> bool {
+        0 < self.0 && self.0 < SLOTS
+    }
 }
 
 /// Where a request's keys are, as far as anybody can say.
@@ -65,19 +100,37 @@ struct Transaction {
     watching: bool,
     refused: bool,
     lost: bool,
+    flushes_scripts: bool,
     ranks: Vec<u32>,
 }
 
+/// Who has seen which script since they were last flushed.
+#[derive(Default)]
+struct Scripts {
+    /// In SCRIPT LOAD: known to all of the proxy's workers.
+    loaded: HashSet<Vec<u8>>,
+    /// In EVAL: known to the worker that the client is on, which may be another's too.
+    evaluated: HashMap<Vec<u8>, [bool; CLIENTS]>,
+    /// What a server has in any case.
+    present: [HashSet<Vec<u8>>; 2],
+}
+
+/// Whether the proxy can give a script to a side.
+enum Known {
+    Yes(Vec<u8>),
+    No,
+    /// If both clients happen to be on one worker.
+    Perhaps,
+}
+
 pub(crate) struct Model {
-    /// Slots of a lower rank are new's.
-    ranks: u32,
+    weighed: Weighed,
     is_majority_new: bool,
     /// Whether the weight ever changes: if not, all goes to one server as it is.
     moves: bool,
     transactions: [Transaction; CLIENTS],
     is_resp3: [bool; CLIENTS],
-    loaded: HashSet<Vec<u8>>,
-    evaluated: HashSet<Vec<u8>>,
+    scripts: Scripts,
 }
 
 const CROSSSIDE: Expected = Expected::Refusal("-CROSSSIDE ", "belong to different sides at weight");
@@ -87,20 +140,19 @@ const BETWEEN: Expected =
 impl Model {
     pub(crate) fn new(moves: bool, hundredths: u32) -> Self {
         let mut model = Self {
-            ranks: 0,
+            weighed: Weighed::default(),
             is_majority_new: false,
             moves,
             transactions: Default::default(),
             is_resp3: Default::default(),
-            loaded: HashSet::new(),
-            evaluated: HashSet::new(),
+            scripts: Scripts::default(),
         };
         model.weigh(hundredths);
         model
     }
 
     pub(crate) fn weigh(&mut self, hundredths: u32) {
-        self.ranks = (hundredths * SLOTS).div_ceil(10_000);
+        self.weighed = Weighed((hundredths * SLOTS).div_ceil(10_000));
         self.is_majority_new = hundredths > 5_000;
     }
 
@@ -110,17 +162,21 @@ impl Model {
     }
 
     fn is_between(&self) -> bool {
-        0 < self.ranks && self.ranks < SLOTS
+        self.weighed.is_between()
     }
 
-    fn owner(&self, rank: u32) -> usize {
-        usize::from(rank < self.ranks)
-    }
-
-    /// The connection is a new one.
-    pub(crate) fn connected(&mut self, client: usize) {
+    /// The connection is as a new one.
+    fn connected(&mut self, client: usize) {
         self.transactions[client] = Transaction::default();
         self.is_resp3[client] = false;
+    }
+
+    /// The connection is a new one, perhaps to another worker.
+    fn reconnected(&mut self, client: usize) {
+        self.connected(client);
+        for clients in self.scripts.evaluated.values_mut() {
+            clients[client] = false;
+        }
     }
 
     pub(crate) fn plan(&mut self, client: usize, request: &Request, keys: Keys) -> Option<Plan> {
@@ -130,21 +186,22 @@ impl Model {
         let command = &request.command;
         let name = command.word(0);
         if name == "(CLOSING)" {
-            self.connected(client);
+            self.reconnected(client);
             return Some(self.both(&request.bytes, Expected::Of(self.majority())));
         }
         if self.transactions[client].open {
-            return Some(self.in_transaction(client, request, keys));
+            return self.in_transaction(client, request, keys);
         }
         let Keys::Known(keys) = keys else {
             // Whoever is asked refuses it.
             return Some(self.both(&request.bytes, Expected::AnyError(self.majority())));
         };
         let ranks: Vec<u32> = keys.iter().map(|key| rank(key)).collect();
+        self.see_script(client, request);
         let plan = match (name.as_str(), command.words.len()) {
             _ if request.is_damaged
                 && self.one_owner(&ranks).is_none()
-                && (name == "MSET" || !is_split(&name)) =>
+                && (!is_split(&name) || (name == "MSET" && command.words.len().is_multiple_of(2))) =>
             {
                 refused(Expected::SomeError)
             }
@@ -175,16 +232,20 @@ impl Model {
             }
             _ if is_split(&name) && self.one_owner(&ranks).is_none() => self.split(command, &ranks),
             _ if self.is_between() && is_one_sides(command) => refused(BETWEEN),
-            _ => match everywhere(command) {
-                Some(merge) => {
-                    self.remember(command);
-                    match self.is_between() {
-                        true => self.both(&request.bytes, Expected::Merged(merge)),
-                        false => only(self.majority(), &request.bytes),
-                    }
+            _ => match self.everywhere(command) {
+                Some(merge @ Merge::AnyOwned(_)) if self.is_between() => {
+                    let keys = encode(&[b"KEYS".to_vec(), b"*".to_vec()]);
+                    self.both(&keys, Expected::Merged(merge))
                 }
+                Some(merge) if self.is_between() => self.both(&request.bytes, Expected::Merged(merge)),
+                Some(_) if is_of_libraries(command) => {
+                    let mut plan = self.both(&request.bytes, Expected::Of(self.majority()));
+                    plan.is_told_besides = true;
+                    plan
+                }
+                Some(_) => only(self.majority(), &request.bytes),
                 None => match self.one_owner(&ranks) {
-                    Some(side) => self.scripted(side, request)?,
+                    Some(side) => self.given(client, side, only(side, &request.bytes), request)?,
                     None => refused(CROSSSIDE),
                 },
             },
@@ -197,50 +258,89 @@ impl Model {
         let Some(first) = ranks.first() else {
             return Some(self.majority());
         };
-        let owner = self.owner(*first);
+        let owner = self.weighed.owner(*first);
         ranks
             .iter()
-            .all(|rank| self.owner(*rank) == owner)
+            .all(|rank| self.weighed.owner(*rank) == owner)
             .then_some(owner)
     }
 
-    fn remember(&mut self, command: &Command) {
-        if command.word(0) != "SCRIPT" {
-            return;
-        }
-        match command.word(1).as_str() {
-            "LOAD" => {
-                let body = command.words.get(2).cloned().unwrap_or_default();
-                self.loaded.insert(body);
+    /// What a request outside a transaction teaches of scripts.
+    fn see_script(&mut self, client: usize, request: &Request) {
+        let command = &request.command;
+        let word = |at: usize| command.words.get(at).cloned().unwrap_or_default();
+        match (
+            command.word(0).as_str(),
+            command.word(1).as_str(),
+            command.words.len(),
+        ) {
+            ("SCRIPT", "LOAD", 3) => {
+                self.scripts.loaded.insert(word(2));
+                self.loaded_on_owners(&word(2));
             }
-            "FLUSH" => {
-                self.loaded.clear();
-                self.evaluated.clear();
+            ("SCRIPT", "FLUSH", _) => self.flush_scripts(),
+            ("EVAL" | "EVAL_RO", ..) => {
+                let clients = self.scripts.evaluated.entry(word(1)).or_default();
+                // Unsound, it may not have been taken for a script.
+                clients[client] |= !request.is_damaged;
             }
             _ => {}
         }
     }
 
-    /// A script that was loaded is there; one that was only evaluated may be, which is nothing to test by.
-    fn scripted(&mut self, side: usize, request: &Request) -> Option<Plan> {
-        let mut plan = only(side, &request.bytes);
-        let name = request.command.word(0);
-        let argument = request.command.words.get(1).cloned().unwrap_or_default();
-        if matches!(name.as_str(), "EVAL" | "EVAL_RO") {
-            self.evaluated.insert(argument.clone());
-        }
-        if matches!(name.as_str(), "EVALSHA" | "EVALSHA_RO") {
-            let is_named = |body: &&Vec<u8>| {
-                format!("{:x}", Sha1::digest(body)).as_bytes() == argument.to_ascii_lowercase()
-            };
-            match self.loaded.iter().find(is_named) {
-                Some(body) => {
-                    let load = encode(&[b"SCRIPT".to_vec(), b"LOAD".to_vec(), body.clone()]);
-                    plan.sent[side].insert(0, (load, false));
-                }
-                None if self.evaluated.iter().any(|body| is_named(&body)) => return None,
-                None => {}
+    fn loaded_on_owners(&mut self, body: &[u8]) {
+        for side in [OLD, NEW] {
+            if self.is_between() || side == self.majority() {
+                self.scripts.present[side].insert(body.to_vec());
             }
+        }
+    }
+
+    fn flush_scripts(&mut self) {
+        self.scripts.loaded.clear();
+        self.scripts.evaluated.clear();
+        for side in [OLD, NEW] {
+            if self.is_between() || side == self.majority() {
+                self.scripts.present[side].clear();
+            }
+        }
+    }
+
+    fn known(&self, client: usize, side: usize, name: &[u8]) -> Known {
+        let name = name.to_ascii_lowercase();
+        let is_named = |body: &&Vec<u8>| format!("{:x}", Sha1::digest(body)).as_bytes() == name;
+        let Scripts {
+            loaded,
+            evaluated,
+            present,
+        } = &self.scripts;
+        if let Some(body) = loaded.iter().find(is_named) {
+            return Known::Yes(body.clone());
+        }
+        match evaluated.keys().find(is_named) {
+            Some(body) if evaluated[body][client] => Known::Yes(body.clone()),
+            Some(_) if !present[side].iter().any(|body| is_named(&body)) => Known::Perhaps,
+            _ => Known::No,
+        }
+    }
+
+    /// What runs a script has it given to its side before, if the proxy knows it. `None` where that is not to be told.
+    fn given(&mut self, client: usize, side: usize, mut plan: Plan, request: &Request) -> Option<Plan> {
+        let argument = request.command.words.get(1).cloned().unwrap_or_default();
+        match request.command.word(0).as_str() {
+            "EVAL" | "EVAL_RO" if !request.is_damaged && !self.transactions[client].open => {
+                self.scripts.present[side].insert(argument);
+            }
+            "EVALSHA" | "EVALSHA_RO" => match self.known(client, side, &argument) {
+                Known::Yes(body) => {
+                    let load = encode(&[b"SCRIPT".to_vec(), b"LOAD".to_vec(), body.clone()]);
+                    plan.sent[side].insert(0, (load, Use::Aside));
+                    self.scripts.present[side].insert(body);
+                }
+                Known::No => {}
+                Known::Perhaps => return None,
+            },
+            _ => {}
         }
         Some(plan)
     }
@@ -249,7 +349,7 @@ impl Model {
         let name = command.word(0);
         let stride = if name == "MSET" { 2 } else { 1 };
         let mut words = [vec![command.words[0].clone()], vec![command.words[0].clone()]];
-        let sides: Vec<usize> = ranks.iter().map(|rank| self.owner(*rank)).collect();
+        let sides: Vec<usize> = ranks.iter().map(|rank| self.weighed.owner(*rank)).collect();
         for (group, side) in command.words[1..].chunks(stride).zip(&sides) {
             words[*side].extend_from_slice(group);
         }
@@ -259,8 +359,9 @@ impl Model {
             _ => Merge::Sum,
         };
         Plan {
-            sent: words.map(|words| vec![(encode(&words), true)]),
+            sent: words.map(|words| vec![(encode(&words), Use::Reply)]),
             expected: Some(Expected::Merged(merge)),
+            ..Plan::default()
         }
     }
 
@@ -287,12 +388,15 @@ impl Model {
     fn look(&mut self, client: usize) {
         let transaction = &self.transactions[client];
         let Some(side) = transaction.side else { return };
-        let is_owned = transaction.ranks.iter().all(|rank| self.owner(*rank) == side)
+        let is_owned = transaction
+            .ranks
+            .iter()
+            .all(|rank| self.weighed.owner(*rank) == side)
             && (self.is_between() || self.majority() == side);
         self.transactions[client].lost |= !is_owned;
     }
 
-    fn in_transaction(&mut self, client: usize, request: &Request, keys: Keys) -> Plan {
+    fn in_transaction(&mut self, client: usize, request: &Request, keys: Keys) -> Option<Plan> {
         self.look(client);
         let command = &request.command;
         let Keys::Known(keys) = keys else {
@@ -300,50 +404,57 @@ impl Model {
         };
         let ranks: Vec<u32> = keys.iter().map(|key| rank(key)).collect();
         let lost = self.transactions[client].lost;
-        match (command.word(0).as_str(), command.words.len()) {
-            ("EXEC", 1) => return self.exec(client, request),
+        let plan = match (command.word(0).as_str(), command.words.len()) {
+            ("EXEC", 1) => self.exec(client, request),
             ("EXEC", _) => {
                 let text = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n";
-                return self.abandon(client, text.as_bytes());
+                self.abandon(client, text.as_bytes())
             }
-            ("DISCARD", 1) => return self.abandon(client, b"+OK\r\n"),
+            ("DISCARD", 1) => self.abandon(client, b"+OK\r\n"),
             ("RESET", 1) => {
                 self.connected(client);
-                return self.both(&request.bytes, Expected::Of(OLD));
+                self.both(&request.bytes, Expected::Of(OLD))
             }
             _ if self.is_between()
-                && (everywhere(command).is_some() || is_one_sides(command))
+                && (self.everywhere(command).is_some() || is_one_sides(command))
                 && command.word(0) != "WAIT" =>
             {
                 self.transactions[client].refused = true;
-                return refused(BETWEEN);
+                refused(BETWEEN)
             }
-            ("MULTI", 1) => return own(b"-ERR MULTI calls can not be nested\r\n"),
-            ("WATCH", _) => return own(b"-ERR WATCH inside MULTI is not allowed\r\n"),
-            _ if lost => return own(b"+QUEUED\r\n"),
-            _ => {}
-        }
-        let owner = match ranks.is_empty() && self.is_between() {
-            true => Some(self.transactions[client].side.unwrap_or(self.majority())),
-            false => self.one_owner(&ranks),
+            ("MULTI", 1) => own(b"-ERR MULTI calls can not be nested\r\n"),
+            ("WATCH", 2..) => own(b"-ERR WATCH inside MULTI is not allowed\r\n"),
+            _ if lost => own(b"+QUEUED\r\n"),
+            _ => return self.queue(client, request, &ranks),
         };
+        Some(plan)
+    }
+
+    fn queue(&mut self, client: usize, request: &Request, ranks: &[u32]) -> Option<Plan> {
+        let command = &request.command;
+        let before = self.transactions[client].side;
+        let owner = match ranks.is_empty() && self.is_between() {
+            true => Some(before.unwrap_or(self.majority())),
+            false => self.one_owner(ranks),
+        };
+        let Some(side) = owner.filter(|side| before.is_none_or(|before| before == *side)) else {
+            self.transactions[client].refused = true;
+            return Some(refused(CROSSSIDE));
+        };
+        let plan = self.given(client, side, only(side, &request.bytes), request)?;
         let transaction = &mut self.transactions[client];
-        match owner {
-            Some(side) if transaction.side.is_none_or(|before| before == side) => {
-                let mut plan = only(side, &request.bytes);
-                if !transaction.begun {
-                    plan.sent[side].insert(0, (encode(&[b"MULTI".to_vec()]), false));
-                }
-                transaction.begun = true;
-                transaction.side = Some(side);
-                transaction.ranks.extend_from_slice(&ranks);
-                plan
-            }
-            _ => {
-                transaction.refused = true;
-                refused(CROSSSIDE)
-            }
+        transaction.flushes_scripts |= command.word(0) == "SCRIPT" && command.word(1) == "FLUSH";
+        transaction.side = Some(side);
+        transaction.ranks.extend_from_slice(ranks);
+        Some(self.begun(client, side, plan))
+    }
+
+    /// The server is told of the transaction with its first command.
+    fn begun(&mut self, client: usize, side: usize, mut plan: Plan) -> Plan {
+        if !std::mem::replace(&mut self.transactions[client].begun, true) {
+            plan.sent[side].insert(0, (encode(&[b"MULTI".to_vec()]), Use::Silent));
         }
+        plan
     }
 
     fn exec(&mut self, client: usize, request: &Request) -> Plan {
@@ -369,10 +480,11 @@ impl Model {
         let Some(side) = transaction.side else {
             return self.abandon(client, b"*0\r\n");
         };
-        let mut plan = only(side, &request.bytes);
-        if !transaction.begun {
-            plan.sent[side].insert(0, (encode(&[b"MULTI".to_vec()]), false));
+        if transaction.flushes_scripts {
+            // Whatever becomes of it.
+            self.flush_scripts();
         }
+        let plan = self.begun(client, side, only(side, &request.bytes));
         self.transactions[client] = Transaction::default();
         plan
     }
@@ -383,19 +495,34 @@ impl Model {
         let mut plan = own(reply);
         if let Some(side) = transaction.side {
             let undo = if transaction.begun { "DISCARD" } else { "UNWATCH" };
-            plan.sent[side].push((encode(&[undo.as_bytes().to_vec()]), false));
+            plan.sent[side].push((encode(&[undo.as_bytes().to_vec()]), Use::Silent));
         }
         plan
     }
 
+    /// What concerns all data, and how both sides' replies become one.
+    fn everywhere(&self, command: &Command) -> Option<Merge> {
+        match (command.word(0).as_str(), command.word(1).as_str()) {
+            ("DBSIZE", _) => Some(Merge::Sum),
+            ("KEYS", _) if command.words.len() == 2 => Some(Merge::Owned(self.weighed)),
+            ("RANDOMKEY", _) if command.words.len() == 1 => Some(Merge::AnyOwned(self.weighed)),
+            ("SCRIPT", "EXISTS") => Some(Merge::Least),
+            ("FLUSHALL" | "FLUSHDB", _) | ("SCRIPT", "LOAD" | "FLUSH") => Some(Merge::First),
+            ("PUBSUB", "NUMSUB" | "NUMPAT" | "SHARDNUMSUB") => Some(Merge::First),
+            _ if is_of_libraries(command) => Some(Merge::First),
+            _ => None,
+        }
+    }
+
     fn both(&self, bytes: &[u8], expected: Expected) -> Plan {
-        let counts = |side| match expected {
-            Expected::Of(of) | Expected::AnyError(of) => of == side,
-            _ => true,
+        let as_what = |side| match expected {
+            Expected::Of(of) | Expected::AnyError(of) if of != side => Use::Silent,
+            _ => Use::Reply,
         };
         Plan {
-            sent: [OLD, NEW].map(|side| vec![(bytes.to_vec(), counts(side))]),
+            sent: [OLD, NEW].map(|side| vec![(bytes.to_vec(), as_what(side))]),
             expected: Some(expected),
+            ..Plan::default()
         }
     }
 }
@@ -405,7 +532,7 @@ fn only(side: usize, bytes: &[u8]) -> Plan {
         expected: Some(Expected::Of(side)),
         ..Plan::default()
     };
-    plan.sent[side].push((bytes.to_vec(), true));
+    plan.sent[side].push((bytes.to_vec(), Use::Reply));
     plan
 }
 
@@ -425,30 +552,29 @@ fn is_split(name: &str) -> bool {
     ["MGET", "MSET", "DEL", "UNLINK", "EXISTS", "TOUCH"].contains(&name)
 }
 
-/// What concerns all data, and how both sides' replies become one.
-fn everywhere(command: &Command) -> Option<Merge> {
-    match (command.word(0).as_str(), command.word(1).as_str()) {
-        ("DBSIZE", _) => Some(Merge::Sum),
-        ("KEYS", _) => Some(Merge::Concat),
-        ("SCRIPT", "EXISTS") => Some(Merge::Least),
-        ("FLUSHALL" | "FLUSHDB", _) | ("SCRIPT", "LOAD" | "FLUSH") => Some(Merge::First),
-        ("FUNCTION", "DELETE" | "FLUSH" | "LOAD" | "RESTORE") => Some(Merge::First),
-        ("PUBSUB", "NUMSUB" | "NUMPAT" | "SHARDNUMSUB") => Some(Merge::First),
-        _ => None,
-    }
+/// What both sides do at every weight.
+fn is_of_libraries(command: &Command) -> bool {
+    command.word(0) == "FUNCTION"
+        && matches!(command.word(1).as_str(), "DELETE" | "FLUSH" | "LOAD" | "RESTORE")
 }
 
 /// What has no answer that is true of both sides.
 fn is_one_sides(command: &Command) -> bool {
     let sub = command.word(1);
+    let is_unknown = || {
+        let spec = lookup(&command.words[0], command.words.get(1).map(Vec::as_slice));
+        command.words.len() > 1 && spec.is_some_and(|spec| spec.has(flags::CONTAINER))
+    };
     match command.word(0).as_str() {
-        "SCAN" | "RANDOMKEY" | "WAIT" | "NOSUCH" | "FROB" | "W1" | "ZORK" => true,
+        "SWAPDB" | "WAIT" => true,
         "CONFIG" => !matches!(sub.as_str(), "GET" | "HELP"),
-        "LATENCY" => sub == "RESET",
-        "MEMORY" => sub == "PURGE",
-        "MODULE" => sub == "UNLOAD",
-        "SLOWLOG" => sub == "RESET",
-        "SCRIPT" | "FUNCTION" => sub == "KILL",
+        "LATENCY" | "SLOWLOG" if sub == "RESET" => true,
+        "MEMORY" if sub == "PURGE" => true,
+        "MODULE" if sub == "UNLOAD" => true,
+        "SCRIPT" | "FUNCTION" if sub == "KILL" => true,
+        // It does what nobody knows.
+        "FUNCTION" | "LATENCY" | "MEMORY" | "MODULE" | "OBJECT" | "SCRIPT" | "SLOWLOG" | "XGROUP"
+        | "XINFO" => is_unknown(),
         _ => false,
     }
 }

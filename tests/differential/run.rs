@@ -6,12 +6,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use switchback::lab::wait_for;
+
 use crate::compare::{elements, same};
 use crate::connection::Connection;
-use crate::contents;
+use crate::contents::{self, string};
 use crate::generate::{Batch, CLIENTS, Generator, Request};
-use crate::model::{Expected, Keys, Merge, Model, Plan};
+use crate::model::{Expected, Keys, Merge, Model, Plan, Use};
 use crate::rules::{Rule, rule};
+use crate::running::SOON;
 use crate::stage::Stage;
 
 /// Batches between looks at all contents.
@@ -51,7 +54,8 @@ type Sent = (usize, usize, Request);
 struct Run<'a> {
     stage: &'a Stage,
     clients: Vec<Client>,
-    asking: Connection,
+    /// On the servers beside, as nobody in particular.
+    asking: [Connection; 2],
     generator: Generator,
     model: Model,
     weight: String,
@@ -70,7 +74,10 @@ pub(crate) fn run(seed: u64, commands: usize, weights: Weights) -> Result<Report
     let moves = weights == Weights::Moving;
     let mut run = Run {
         clients: (0..CLIENTS).map(|_| connect(&stage)).collect(),
-        asking: Connection::open(&stage.beside[0].addr()),
+        asking: stage
+            .beside
+            .each_ref()
+            .map(|server| Connection::open(&server.addr())),
         generator: Generator::new(seed, stage.kinds(), moves),
         model: Model::new(moves, hundredths),
         weight: (hundredths / 100).to_string(),
@@ -144,45 +151,32 @@ impl Run<'_> {
             requests,
             closes,
         } = batch;
-        let (mut plans, mut bytes, mut beside) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
-        let mut counts = [0, 0];
+        let (mut plans, mut bytes) = (Vec::new(), Vec::new());
         for request in requests {
             let keys = self.keys(&request);
             let Some(plan) = self.model.plan(client, &request, keys) else {
                 continue;
             };
             bytes.extend_from_slice(&request.bytes);
-            for side in 0..2 {
-                for (request, _) in &plan.sent[side] {
-                    beside[side].extend_from_slice(request);
-                    counts[side] += 1;
-                }
-            }
             if self.history.len() == HISTORY {
                 self.history.pop_front();
             }
             self.history.push_back((self.batches, client, request));
-            plans.push(plan);
+            let replies = self.beside(client, &plan);
+            plans.push((plan, replies));
         }
-        let there = &mut self.clients[client];
-        let replies = [0, 1].map(|side| there.beside[side].exchange(&beside[side], counts[side]));
-        let got = there.proxied.exchange(&bytes, plans.len());
-        let mut replies = replies.map(Vec::into_iter);
         let first = self.history.len() - plans.len();
-        let mut got = got.into_iter();
-        for (at, plan) in plans.iter().enumerate() {
-            let counted = [0, 1].map(|side| {
-                let mut counted = None;
-                for (_, counts) in &plan.sent[side] {
-                    let reply = replies[side].next();
-                    if *counts {
-                        counted = reply;
-                    }
-                }
-                counted
-            });
-            self.judge(client, first + at, plan, counted, got.next())?;
+        let mut got = self.clients[client]
+            .proxied
+            .exchange(&bytes, plans.len())
+            .into_iter();
+        let is_told_besides = plans.iter().any(|(plan, _)| plan.is_told_besides);
+        for (at, (plan, replies)) in plans.into_iter().enumerate() {
+            self.judge(client, first + at, &plan, replies, got.next())?;
             self.report.commands += 1;
+        }
+        if is_told_besides {
+            self.wait_for_libraries()?;
         }
         if closes {
             if !self.clients[client].proxied.is_closed() {
@@ -192,6 +186,36 @@ impl Run<'_> {
                 ));
             }
             self.clients[client] = connect(self.stage);
+        }
+        Ok(())
+    }
+
+    /// Sends to the servers beside what a request comes to.
+    fn beside(&mut self, client: usize, plan: &Plan) -> [Option<Vec<u8>>; 2] {
+        [0, 1].map(|side| {
+            let mut counted = None;
+            for (bytes, as_what) in &plan.sent[side] {
+                let connection = match as_what {
+                    Use::Aside => &mut self.asking[side],
+                    Use::Reply | Use::Silent => &mut self.clients[client].beside[side],
+                };
+                let reply = connection.exchange(bytes, 1).pop();
+                if *as_what == Use::Reply {
+                    counted = reply;
+                }
+            }
+            counted
+        })
+    }
+
+    /// At 0 and at 100 the other side is told of functions in the proxy's own time.
+    fn wait_for_libraries(&mut self) -> Result<(), String> {
+        let libraries = |server: &mut Connection| server.call(&[b"FUNCTION", b"LIST", b"WITHCODE"]);
+        let stage = self.stage;
+        for (beside, behind) in self.asking.iter_mut().zip(&stage.behind) {
+            let mut behind = Connection::open(&behind.addr());
+            let are_there = || same(&libraries(beside), &libraries(&mut behind), Rule::Unordered, None);
+            wait_for("libraries on both sides", SOON, are_there).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -213,15 +237,9 @@ impl Run<'_> {
         }
         let mut words: Vec<&[u8]> = vec![b"COMMAND", b"GETKEYS"];
         words.extend(command.words.iter().map(Vec::as_slice));
-        let reply = self.asking.call(&words);
+        let reply = self.asking[0].call(&words);
         match reply.first() {
-            Some(b'*') => {
-                let text = |element: &Vec<u8>| {
-                    let from = element.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-                    element[from..element.len() - 2].to_vec()
-                };
-                Keys::Known(elements(&reply).iter().map(text).collect())
-            }
+            Some(b'*') => Keys::Known(elements(&reply).iter().map(|key| string(key)).collect()),
             _ if reply.starts_with(b"-ERR Invalid number of arguments")
                 || reply.starts_with(b"-ERR Invalid command") =>
             {
@@ -247,7 +265,7 @@ impl Run<'_> {
             None => "closed".to_owned(),
         };
         let queued = &mut self.clients[client].queued;
-        let is_fine = match (expected, &got) {
+        let is_fine = match (expected, got.as_deref()) {
             (Expected::Of(side), got) => match (&replies[*side], got) {
                 (Some(expected), Some(got)) => {
                     let rules = (name == "EXEC").then_some(queued.as_slice());
@@ -257,16 +275,20 @@ impl Run<'_> {
                 _ => false,
             },
             (_, None) => false,
-            (Expected::Own(expected), Some(got)) => expected == got,
+            (Expected::Own(expected), Some(got)) => expected.as_slice() == got,
             (Expected::Refusal(begins, contains), Some(got)) => {
                 let text = String::from_utf8_lossy(got);
                 text.starts_with(begins) && text.contains(contains)
             }
             (Expected::AnyError(side), Some(got)) => {
                 let is_ours = got.starts_with(b"-CROSSSIDE") || got.starts_with(b"-ERR '");
-                replies[*side].as_ref() == Some(got) || is_ours
+                replies[*side].as_deref() == Some(got) || is_ours
             }
             (Expected::SomeError, Some(got)) => got.starts_with(b"-"),
+            (Expected::Merged(Merge::AnyOwned(_)), Some(b"$-1\r\n" | b"_\r\n")) => true,
+            (Expected::Merged(merge @ Merge::AnyOwned(_)), Some(got)) => {
+                elements(&merged(merge, &replies)).iter().any(|key| key == got)
+            }
             (Expected::Merged(merge), Some(got)) => same(&merged(merge, &replies), got, rule, None),
         };
         match (name.as_str(), got.as_deref()) {
@@ -357,7 +379,14 @@ fn merged(merge: &Merge, replies: &[Option<Vec<u8>>; 2]) -> Vec<u8> {
     match merge {
         Merge::First => both[0].clone(),
         Merge::Sum => format!(":{}\r\n", number(&both[0]) + number(&both[1])).into_bytes(),
-        Merge::Concat => array([elements(&both[0]), elements(&both[1])].concat()),
+        Merge::Owned(weighed) | Merge::AnyOwned(weighed) => {
+            let of = |side: usize| {
+                let mut keys = elements(&both[side]);
+                keys.retain(|key| weighed.owner_of(&string(key)) == side);
+                keys
+            };
+            array([of(0), of(1)].concat())
+        }
         Merge::Least => {
             let pairs = elements(&both[0]).into_iter().zip(elements(&both[1]));
             array(pairs.map(|(a, b)| a.min(b)).collect())
