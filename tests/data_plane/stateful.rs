@@ -91,6 +91,24 @@ fn a_transaction_whose_side_changes_is_dropped_and_said_so() {
 }
 
 #[test]
+fn a_transaction_without_keys_is_dropped_when_its_side_owns_none_any_more() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    for (weight, side) in [(100, &proxied.old), (0, &proxied.new)] {
+        assert_eq!(client.text("SET t 1"), "+OK\\r\\n");
+        assert_eq!(client.text("MULTI"), "+OK\\r\\n");
+        assert_eq!(client.text("FLUSHALL"), "+QUEUED\\r\\n");
+        proxied.weight(weight);
+        assert_eq!(client.text("PING"), "+QUEUED\\r\\n");
+        assert_eq!(
+            client.text("EXEC"),
+            "-EXECABORT transaction dropped because its side changed\\r\\n"
+        );
+        assert_eq!(side.client().text("GET t"), "$1\\r\\n1\\r\\n");
+    }
+}
+
+#[test]
 fn a_blocked_client_does_not_block_others_and_gets_its_element() {
     let proxied = Proxied::start();
     let (mut waiter, mut pusher) = (proxied.client(), proxied.client());

@@ -61,14 +61,16 @@ impl Transaction {
         self.ranks = Some((low.min(rank), high.max(rank)));
     }
 
-    /// Marks it lost when a slot it touches belongs to the other side by now.
+    /// Marks it lost when a slot it touches belongs to the other side by now, or, if it touches none, all of them do.
     pub(crate) fn check_owner(&mut self, weight: Weight) {
-        let (Some(side), Some((low, high))) = (self.side, self.ranks) else {
+        let Some(side) = self.side else {
             return;
         };
-        let owned = match side {
-            Side::Old => low >= weight.ranks(),
-            Side::New => high < weight.ranks(),
+        let owned = match (side, self.ranks) {
+            (Side::Old, Some((low, _))) => low >= weight.ranks(),
+            (Side::New, Some((_, high))) => high < weight.ranks(),
+            (Side::Old, None) => weight < Weight::FULL,
+            (Side::New, None) => weight > Weight::ZERO,
         };
         self.lost |= !owned;
     }
