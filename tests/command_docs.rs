@@ -26,8 +26,7 @@ In a transaction a command goes to the side of the transaction: between weights,
 ";
 
 /// What is refused between weights, and why.
-const NOT_BETWEEN: &str =
-    "refused: it could take effect on one side and fail on the other, or be true of one only";
+const NOT_BETWEEN: &str = "refused: one side might do it and the other not, which would not fit together";
 
 fn has_several_keys(rule: KeyRule) -> bool {
     match rule {
@@ -67,6 +66,7 @@ fn merged(kind: MergeKind) -> &'static str {
         MergeKind::Channels(_) => "each name once",
         MergeKind::Subscribers(_) | MergeKind::Patterns => "counted once",
         MergeKind::First => "the same reply",
+        MergeKind::Either => "the first that is no error",
     }
 }
 
@@ -130,7 +130,7 @@ fn ways(spec: &Spec) -> [String; 2] {
         Intent::Alone => with("on a link of the client's own"),
         Intent::Wait => [
             "owner; on a link of the client's own".to_owned(),
-            "refused: what was written has replicas on both sides".to_owned(),
+            "both sides, on links of the client's own: the lesser number".to_owned(),
         ],
         Intent::OneSideOnly => [owner(spec)[0].clone(), NOT_BETWEEN.to_owned()],
         Intent::Subscribe(_) => same("kept by the proxy, which subscribes on both sides"),

@@ -17,6 +17,76 @@ fn has_library(server: &Server) -> bool {
 }
 
 #[test]
+fn what_an_operator_does_to_a_server_is_done_to_both_between_weights() {
+    let proxied = Proxied::start();
+    let servers = [&proxied.old, &proxied.new];
+    let mut client = proxied.client();
+    proxied.weight(50);
+    assert_eq!(
+        client.text("CONFIG SET maxmemory 100mb maxmemory-samples 7"),
+        "+OK\\r\\n"
+    );
+    for server in servers {
+        let told = server.client().text("CONFIG GET maxmemory-samples");
+        assert!(told.contains("\\r\\n7\\r\\n"), "{told}");
+        server
+            .client()
+            .text("CONFIG SET slowlog-log-slower-than 0 latency-monitor-threshold 1");
+        server.client().text("DEBUG SLEEP 0.01");
+    }
+    assert!(
+        client
+            .text("CONFIG SET maxmemory nonsense")
+            .starts_with("-ERR CONFIG SET failed")
+    );
+    assert!(
+        client
+            .text("CONFIG SET no-such-thing 1")
+            .starts_with("-ERR Unknown option")
+    );
+    assert_eq!(client.text("CONFIG SET slowlog-log-slower-than -1"), "+OK\\r\\n");
+    assert_eq!(client.text("SLOWLOG RESET"), "+OK\\r\\n");
+    assert_eq!(client.text("CONFIG RESETSTAT"), "+OK\\r\\n");
+    assert_eq!(client.text("MEMORY PURGE"), "+OK\\r\\n");
+    assert_eq!(client.text("SAVE"), "+OK\\r\\n");
+    assert_eq!(client.text("LATENCY RESET command"), ":2\\r\\n");
+    for server in servers {
+        assert_eq!(server.client().text("SLOWLOG LEN"), ":0\\r\\n");
+        let stats = server.client().text("INFO stats");
+        assert!(stats.contains("total_error_replies:0\\r\\n"), "{stats}");
+        assert!(
+            server
+                .client()
+                .text("INFO persistence")
+                .contains("rdb_changes_since_last_save:0\\r\\n")
+        );
+    }
+    // Still one of a side's own: what is half done would not fit together.
+    assert!(
+        client
+            .text("SWAPDB 0 1")
+            .contains("while two masters share the keys")
+    );
+    // Whichever side's script it is.
+    assert_eq!(client.text("CONFIG SET busy-reply-threshold 50"), "+OK\\r\\n");
+    assert!(client.text("SCRIPT KILL").starts_with("-NOTBUSY"));
+    for side in Side::BOTH {
+        let mut busy = proxied.client();
+        busy.send(&[b"EVAL", b"while true do end", b"1", key_of(side, 0).as_bytes()]);
+        wait_for("the script to run for long", || {
+            servers[side.index()].client().text("PING").starts_with("-BUSY")
+        });
+        assert_eq!(client.text("SCRIPT KILL"), "+OK\\r\\n");
+        let killed = busy.reply();
+        assert!(
+            killed.starts_with(b"-ERR Script killed by user"),
+            "{}",
+            killed.escape_ascii()
+        );
+    }
+}
+
+#[test]
 fn info_is_the_majority_owners_with_a_section_of_the_proxys_own() {
     let proxied = Proxied::start();
     let mut client = proxied.client();

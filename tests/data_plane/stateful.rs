@@ -5,7 +5,7 @@ use std::time::Duration;
 use switchback::cluster::Side;
 use switchback::routing::{Slot, Weight, owner};
 
-use crate::proxied::{Proxied, Server, wait_for};
+use crate::proxied::{Proxied, Server, key_of, wait_for};
 
 fn sides_of_half() -> (String, String) {
     let half = Weight::from_steps(5_000).unwrap();
@@ -218,12 +218,50 @@ fn waiting_for_replicas_counts_what_the_client_has_written_whatever_links_it_too
         (client.reply(), client.reply()),
         (b":1\r\n".to_vec(), b"$6\r\nfrozen\r\n".to_vec())
     );
+    // Between, what both sides' replicas have: new has none.
     proxied.weight(50);
-    assert!(
-        client
-            .text("WAIT 1 10")
-            .contains("while two masters share the keys")
+    assert_eq!(client.text("WAIT 1 10"), ":0\\r\\n");
+    let second = Server::start_with(&["--replicaof", "127.0.0.1", &proxied.new.port.to_string()]);
+    for round in 0..50 {
+        for side in Side::BOTH {
+            client.send(&[b"SET", key_of(side, 0).as_bytes(), round.to_string().as_bytes()]);
+        }
+        client.send(&[b"WAIT", b"1", b"10000"]);
+        assert_eq!(
+            (client.reply(), client.reply()),
+            (b"+OK\r\n".to_vec(), b"+OK\r\n".to_vec())
+        );
+        assert_eq!(client.reply(), b":1\r\n");
+        for (side, replica) in Side::BOTH.into_iter().zip([&replica, &second]) {
+            let stored = replica.client().text(&format!("GET {}", key_of(side, 0)));
+            assert!(
+                stored.ends_with(&format!("\\r\\n{round}\\r\\n")),
+                "{side}: {stored}"
+            );
+        }
+    }
+    second.signal(nix::sys::signal::Signal::SIGSTOP);
+    let frozen = key_of(Side::New, 0);
+    assert_eq!(client.text(&format!("SET {frozen} x")), "+OK\\r\\n");
+    assert_eq!(client.text("WAIT 1 200"), ":0\\r\\n");
+    // It ends though the weight moves away under it, and what the client has sent since comes after it.
+    client.send(&[b"WAIT", b"1", b"0"]);
+    client.send(&[b"GET", frozen.as_bytes()]);
+    wait_for("the client to wait", || {
+        let info = proxied.new.client().text("INFO clients");
+        info.contains("blocked_clients:1")
+    });
+    proxied.weight(49);
+    second.signal(nix::sys::signal::Signal::SIGCONT);
+    assert_eq!(
+        (client.reply(), client.reply()),
+        (b":1\r\n".to_vec(), b"$1\r\nx\r\n".to_vec())
     );
+    drop(second);
+    wait_for("the replica to have left", || {
+        let info = proxied.new.client().text("INFO replication");
+        info.contains("connected_slaves:0")
+    });
     proxied.weight(100);
     assert_eq!(client.text("WAIT 1 10"), ":0\\r\\n", "the other side has none");
 }

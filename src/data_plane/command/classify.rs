@@ -154,7 +154,7 @@ mod tests {
         assert_intent("acl Log Reset", Intent::Everywhere(MergeKind::First));
         assert_intent("acl setuser a on", Intent::Everywhere(MergeKind::First));
         assert_intent("scan 0", Intent::Keyspace(KeyspaceUse::Scan));
-        assert_intent("save", Intent::OneSideOnly);
+        assert_intent("save", Intent::Everywhere(MergeKind::First));
         assert_intent("monitor", Intent::Local(LocalCommand::Monitor));
     }
 

@@ -38,11 +38,10 @@ pub enum Intent {
     Unwatch,
     /// May keep its connection waiting: needs a private link. Goes to the owner of its keys.
     Blocking,
-    /// WAIT: on a private link too, at 0 and at 100. Between, what has been written has replicas on both sides.
+    /// WAIT: on private links too; between, on both sides at once, as what has been written has replicas on both.
     Wait,
-    /// Has no key, and no answer that is true of both sides together: forwarded as [`Intent::Forward`] at 0 and
-    /// at 100, refused between. What an operator does to a server (CONFIG SET, SAVE, SLOWLOG RESET, SCRIPT KILL) could
-    /// take effect on one side and fail on the other, and is better done to each node by its own address.
+    /// Forwarded as [`Intent::Forward`] at 0 and at 100, refused between: what is half done of it (SWAPDB, MODULE LOAD) would
+    /// leave the sides with keys or commands that do not fit together.
     OneSideOnly,
     /// SUBSCRIBE and its like: kept by the worker's hub, never forwarded for the client.
     Subscribe(TopicKind),
@@ -122,6 +121,8 @@ pub enum MergeKind {
     Patterns,
     /// Both do the same and say the same (`OK`, a SHA1, a library's name): the first reply, once both are there.
     First,
+    /// Only one of them has anything to do: the first reply that is no error. SCRIPT KILL, FUNCTION KILL.
+    Either,
 }
 
 /// What a session answers by itself.

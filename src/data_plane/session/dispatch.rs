@@ -267,12 +267,7 @@ impl Sending<'_> {
             Intent::Watch => self.watch(state),
             Intent::Unwatch => self.unwatch(state),
             Intent::Blocking => self.blocking(state),
-            Intent::Wait if is_between(weight) => Err(Refusal::BetweenWeights {
-                name: self.name(),
-                weight,
-            }
-            .into()),
-            Intent::Wait => self.wait_for_replicas(state, majority_owner(weight)),
+            Intent::Wait => self.wait_for_replicas(state),
             Intent::Subscribe(kind) => self.subscribe(state, kind),
             Intent::Unsubscribe(kind) => self.unsubscribe(state, kind),
             Intent::Alone => {
@@ -402,7 +397,11 @@ impl Sending<'_> {
         if state.tracking.is_some() && self.goes_before(state, role) {
             self.tell_caching(state, link);
         }
-        let policy = || route.on_uncertain(self.class.is_publish) == OnUncertain::Retry;
+        // Another node knows nothing of the writes that a WAIT is about.
+        let policy = || {
+            route.on_uncertain(self.class.is_publish) == OnUncertain::Retry
+                && self.class.intent != Intent::Wait
+        };
         let is_publish = self.class.is_publish;
         let ticket = Ticket {
             session: Rc::clone(self.session),
@@ -573,11 +572,19 @@ impl Sending<'_> {
 
     /// WAIT: a node counts from the last command of a connection. Writes share connections, so this one has a command of its
     /// own, after all that the client has been answered.
-    fn wait_for_replicas(&self, state: &mut State, side: Side) -> Result<(), Stop> {
+    fn wait_for_replicas(&self, state: &mut State) -> Result<(), Stop> {
         if state.unblocking || (self.request.again.is_none() && state.replies.open_count() > 0) {
             return Err(Stall::Replies.into());
         }
-        let link = self.private_link(state, side)?;
+        let weight = self.turn.snapshot.weight;
+        let is_part = self
+            .request
+            .again
+            .is_some_and(|again| matches!(again.role, Role::Part(_)));
+        if is_between(weight) || is_part {
+            return split::wait_for_replicas(self, state);
+        }
+        let link = self.private_link(state, majority_owner(weight))?;
         self.enqueue_as(state, &link, 0, Role::Aside, STAND_IN);
         self.block(state, &link);
         Ok(())

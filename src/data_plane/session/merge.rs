@@ -20,6 +20,10 @@ pub(crate) enum MergeKind {
     Sum,
     /// The same answer from all, the first is told: MSET, FLUSHALL, SCRIPT LOAD.
     First,
+    /// The smallest of integers: WAIT.
+    Fewest,
+    /// The first reply that is no error: SCRIPT KILL.
+    Either,
     /// Arrays of integers of which each element is the smallest: SCRIPT EXISTS.
     Least,
     /// Arrays one after another, each element once, but for what is hidden, and more behind them: PUBSUB CHANNELS.
@@ -135,6 +139,8 @@ impl Merge {
             | MergeKind::Patterns(_) => b"*0\r\n",
             // Their parts are never without a server: see `keyspace`.
             MergeKind::First
+            | MergeKind::Fewest
+            | MergeKind::Either
             | MergeKind::Info(_)
             | MergeKind::Scan(_)
             | MergeKind::Keys { .. }
@@ -146,11 +152,19 @@ impl Merge {
     pub(crate) fn complete(&self) -> Option<Vec<u8>> {
         let replies: Option<Vec<&[u8]>> = self.parts.iter().map(|part| part.reply.as_deref()).collect();
         let replies = replies?;
-        if let Some(error) = replies.iter().find(|reply| reply.first() == Some(&b'-')) {
+        let is_error = |reply: &&&[u8]| reply.first() == Some(&b'-');
+        if let Some(error) = replies.iter().find(is_error)
+            && (self.kind != MergeKind::Either || replies.iter().all(|reply| is_error(&reply)))
+        {
             return Some(error.to_vec());
         }
         let merged = match &self.kind {
             MergeKind::Sum => sum(&replies),
+            MergeKind::Fewest => fewest(&replies),
+            MergeKind::Either => replies
+                .iter()
+                .find(|reply| !is_error(reply))
+                .map(|reply| reply.to_vec()),
             MergeKind::First => replies
                 .iter()
                 .find(|reply| !reply.is_empty())
@@ -173,8 +187,10 @@ impl Merge {
         let is_first_half = usize::from(index) < self.parts.len() / 2;
         match self.kind {
             MergeKind::Scan(cursor) => Some(cursor.side),
-            MergeKind::Keys { .. } | MergeKind::Random { .. } if is_first_half => Some(Side::Old),
-            MergeKind::Keys { .. } | MergeKind::Random { .. } => Some(Side::New),
+            MergeKind::Keys { .. } | MergeKind::Random { .. } | MergeKind::Fewest if is_first_half => {
+                Some(Side::Old)
+            }
+            MergeKind::Keys { .. } | MergeKind::Random { .. } | MergeKind::Fewest => Some(Side::New),
             _ => None,
         }
     }
@@ -306,6 +322,13 @@ fn sum(replies: &[&[u8]]) -> Option<Vec<u8>> {
     Some(format!(":{total}\r\n").into_bytes())
 }
 
+fn fewest(replies: &[&[u8]]) -> Option<Vec<u8>> {
+    let told = replies.iter().filter(|reply| !reply.is_empty());
+    let counts: Option<Vec<i64>> = told.map(|reply| integer(reply)).collect();
+    let fewest = counts?.into_iter().min()?;
+    Some(format!(":{fewest}\r\n").into_bytes())
+}
+
 fn least(replies: &[&[u8]]) -> Option<Vec<u8>> {
     let mut least: Option<Vec<&[u8]>> = None;
     for reply in replies {
@@ -422,6 +445,18 @@ mod tests {
             merge.finish(index as u16, reply.as_bytes());
         }
         String::from_utf8(merge.complete().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn fewest_replicas_count_and_of_two_only_one_need_have_had_a_script_to_kill() {
+        assert_eq!(
+            merged(MergeKind::Fewest, &[(&[], ":2\r\n"), (&[], ":1\r\n")]),
+            ":1\r\n"
+        );
+        let (done, idle) = ("+OK\r\n", "-NOTBUSY No scripts in execution right now.\r\n");
+        for (old, new, expected) in [(idle, done, done), (done, idle, done), (idle, idle, idle)] {
+            assert_eq!(merged(MergeKind::Either, &[(&[], old), (&[], new)]), expected);
+        }
     }
 
     #[test]

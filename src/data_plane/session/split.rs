@@ -4,6 +4,7 @@
 //! Both parts are enqueued or none is.
 
 use super::dispatch::{Sending, Stop};
+use super::exec::STAND_IN;
 use super::merge::{Merge, MergeKind};
 use super::state::State;
 use super::ticket::Role;
@@ -99,12 +100,39 @@ pub(super) fn everywhere(
     let kind = correction(sending, kind).unwrap_or(match kind {
         command::MergeKind::Sum => MergeKind::Sum,
         command::MergeKind::Least => MergeKind::Least,
+        command::MergeKind::Either => MergeKind::Either,
         _ => MergeKind::First,
     });
     let merge = Merge::new(kind, [Vec::new(), Vec::new()]);
     let number = sending.open_merge(state, merge);
     sending.enqueue_as(state, &old, number, Role::Part(0), sending.request.bytes);
     sending.enqueue_as(state, &new, number, Role::Part(1), sending.request.bytes);
+    Ok(())
+}
+
+/// Has both sides wait for their replicas, each on a link of the session's own behind [`STAND_IN`].
+pub(super) fn wait_for_replicas(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
+    let (again, sides) = match sending.request.again {
+        Some(again) => match again.role {
+            Role::Part(0) => (Some(again.number), &Side::BOTH[..1]),
+            Role::Part(_) => (Some(again.number), &Side::BOTH[1..]),
+            _ => (None, &Side::BOTH[..]),
+        },
+        None => (None, &Side::BOTH[..]),
+    };
+    let mut links = Vec::new();
+    for side in sides {
+        links.push(sending.private_link(state, *side)?);
+    }
+    let number = again.unwrap_or_else(|| {
+        sending.open_merge(state, Merge::new(MergeKind::Fewest, [Vec::new(), Vec::new()]))
+    });
+    for link in links {
+        state.lanes[link.side.index()].stateless = state.transaction.is_empty();
+        sending.enqueue_as(state, &link, number, Role::Aside, STAND_IN);
+        let part = Role::Part(part_of(link.side));
+        sending.enqueue_as(state, &link, number, part, sending.request.bytes);
+    }
     Ok(())
 }
 
