@@ -432,6 +432,11 @@ impl Sending<'_> {
         if self.request.bytes.len() < OWN_LINK_BYTES {
             return self.link(state, side);
         }
+        self.link_beside(state, side)
+    }
+
+    /// A link of the session's own for this one request.
+    pub(super) fn link_beside(&self, state: &mut State, side: Side) -> Result<Rc<Link>, Stop> {
         self.keep_out(state, side);
         let link = self.private_link(state, side)?;
         state.lanes[side.index()].stateless = state.transaction.is_empty();

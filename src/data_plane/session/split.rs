@@ -122,13 +122,12 @@ pub(super) fn wait_for_replicas(sending: &Sending<'_>, state: &mut State) -> Res
     };
     let mut links = Vec::new();
     for side in sides {
-        links.push(sending.private_link(state, *side)?);
+        links.push(sending.link_beside(state, *side)?);
     }
     let number = again.unwrap_or_else(|| {
         sending.open_merge(state, Merge::new(MergeKind::Fewest, [Vec::new(), Vec::new()]))
     });
     for link in links {
-        state.lanes[link.side.index()].stateless = state.transaction.is_empty();
         sending.enqueue_as(state, &link, number, Role::Aside, STAND_IN);
         let part = Role::Part(part_of(link.side));
         sending.enqueue_as(state, &link, number, part, sending.request.bytes);
