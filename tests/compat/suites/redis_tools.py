@@ -7,6 +7,10 @@ import subprocess
 from fetch import run
 
 title = "redis-cli and redis-benchmark"
+# `redis-cli --rdb` asks for a replica's stream.
+route = """
+allow = ["psync", "replconf", "sync"]
+"""
 
 BENCHMARKS = ["ping_inline", "ping_mbulk", "set", "get", "incr", "lpush", "rpush", "lpop", "rpop", "sadd", "hset", "spop", "zadd",
               "zpopmin", "lrange_100", "lrange_300", "lrange_500", "lrange_600", "mset"]
