@@ -503,12 +503,17 @@ impl Model {
     /// What concerns all data, and how both sides' replies become one.
     fn everywhere(&self, command: &Command) -> Option<Merge> {
         match (command.word(0).as_str(), command.word(1).as_str()) {
-            ("DBSIZE", _) => Some(Merge::Sum),
+            ("DBSIZE", _) | ("LATENCY", "RESET") => Some(Merge::Sum),
             ("KEYS", _) if command.words.len() == 2 => Some(Merge::Owned(self.weighed)),
             ("RANDOMKEY", _) if command.words.len() == 1 => Some(Merge::AnyOwned(self.weighed)),
             ("SCRIPT", "EXISTS") => Some(Merge::Least),
             ("FLUSHALL" | "FLUSHDB", _) | ("SCRIPT", "LOAD" | "FLUSH") => Some(Merge::First),
             ("PUBSUB", "NUMSUB" | "NUMPAT" | "SHARDNUMSUB") => Some(Merge::First),
+            ("CONFIG", "SET" | "RESETSTAT") | ("SLOWLOG", "RESET") | ("MEMORY", "PURGE") => {
+                Some(Merge::First)
+            }
+            // No script runs that could be ended, and nobody has a replica.
+            ("SCRIPT" | "FUNCTION", "KILL") | ("WAIT", _) => Some(Merge::First),
             _ if is_of_libraries(command) => Some(Merge::First),
             _ => None,
         }
@@ -566,15 +571,11 @@ fn is_one_sides(command: &Command) -> bool {
         command.words.len() > 1 && spec.is_some_and(|spec| spec.has(flags::CONTAINER))
     };
     match command.word(0).as_str() {
-        "SWAPDB" | "WAIT" => true,
-        "CONFIG" => !matches!(sub.as_str(), "GET" | "HELP"),
-        "LATENCY" | "SLOWLOG" if sub == "RESET" => true,
-        "MEMORY" if sub == "PURGE" => true,
+        "SWAPDB" => true,
         "MODULE" if sub == "UNLOAD" => true,
-        "SCRIPT" | "FUNCTION" if sub == "KILL" => true,
         // It does what nobody knows.
-        "FUNCTION" | "LATENCY" | "MEMORY" | "MODULE" | "OBJECT" | "SCRIPT" | "SLOWLOG" | "XGROUP"
-        | "XINFO" => is_unknown(),
+        "CONFIG" | "FUNCTION" | "LATENCY" | "MEMORY" | "MODULE" | "OBJECT" | "SCRIPT" | "SLOWLOG"
+        | "XGROUP" | "XINFO" => is_unknown(),
         _ => false,
     }
 }
