@@ -11,13 +11,14 @@ use super::state::State;
 use super::ticket::Role;
 use super::transaction::Transaction;
 use crate::cluster::Side;
-use crate::data_plane::command::{Intent, KeyspaceUse, LocalCommand, ScriptUse};
+use crate::data_plane::command::{Intent, KeyspaceUse, LocalCommand, ScriptUse, flags};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, LinkKind};
 use crate::routing::{Owners, Slot, Weight, majority_owner};
 
 /// What is queued for a command that the proxy answers: harmless, and never refused.
 pub(super) const STAND_IN: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+const NO_MULTI: &[u8] = b"ERR Command not allowed inside a transaction";
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
 const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
@@ -55,6 +56,14 @@ impl Sending<'_> {
         Ok(())
     }
 
+    /// Whether a server refuses it there before it looks at anything else but the number of its arguments.
+    fn is_forbidden_in_transactions(&self) -> bool {
+        let count = self.request.args.len();
+        self.class
+            .spec
+            .is_some_and(|spec| spec.has(flags::NO_MULTI) && spec.accepts(count))
+    }
+
     pub(super) fn unwatch(&self, state: &mut State) -> Result<(), Stop> {
         self.abandon(state);
         answer(state, self.request.again, b"+OK\r\n");
@@ -84,6 +93,9 @@ impl Sending<'_> {
             }
             Intent::Subscribe(_) if self.request.args.len() < 2 => {
                 Err(Refusal::Redis(self.wrong_arity()).into())
+            }
+            Intent::Unsupported(_) | Intent::Restricted(_) if self.is_forbidden_in_transactions() => {
+                Err(Refusal::Redis(NO_MULTI.to_vec()).into())
             }
             Intent::Unsupported(why) => Err(Refusal::Unsupported {
                 name: self.name(),
