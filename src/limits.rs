@@ -45,8 +45,8 @@ pub const BULK_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Shared links to one node and database: more than one only while large replies or long scripts occupy them, and where there are
 /// scripts, one in reserve.
 pub const SHARED_LINKS_MAX: usize = 4;
-/// A script that has not been answered for this long keeps others from its link: what may end it must not wait behind it, and a
-/// server answers everybody else `-BUSY`. Far below the shortest time after which one does.
+/// A script that has not been answered for this long keeps others from its link while there is any other: what may end it must not
+/// wait behind it, and a server answers everybody else `-BUSY`. Far below the shortest time after which one does.
 pub const SCRIPT_LONG: Duration = Duration::from_millis(5);
 /// Private links kept idle for reuse, by worker, side and database.
 pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;

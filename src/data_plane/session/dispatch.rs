@@ -478,7 +478,7 @@ impl Sending<'_> {
                 && link.setup.is_none()
                 && match link.kind {
                     LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
-                    LinkKind::Shared => lane.in_flight() > 0 || !link.is_occupied(self.turn.now_micros),
+                    LinkKind::Shared => lane.in_flight() > 0 || !link.is_occupied(),
                 };
             if usable {
                 return with_room(link, self.session);

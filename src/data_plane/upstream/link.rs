@@ -66,6 +66,8 @@ pub(crate) struct Link {
     phase: Cell<Phase>,
     /// A large reply is passing.
     occupied: Cell<bool>,
+    /// Scripts under way.
+    running: Cell<usize>,
     /// Another link beside it has been asked for, for when a script occupies it.
     pub(super) wants_reserve: Cell<bool>,
     /// What came of that is known.
@@ -100,6 +102,7 @@ impl Link {
             wake: Wake::default(),
             phase: Cell::new(Phase::Dialling),
             occupied: Cell::new(false),
+            running: Cell::new(0),
             wants_reserve: Cell::new(false),
             has_reserve: Cell::new(false),
             demoted: Cell::new(false),
@@ -122,9 +125,15 @@ impl Link {
         self.phase.get() == Phase::Dialling
     }
 
-    /// Whether a session with nothing in flight had better take another link, at this moment of the worker's clock.
+    /// Whether a session with nothing in flight had better take another link: whatever follows a script waits for it, however long
+    /// it takes.
     #[inline]
-    pub(crate) fn is_occupied(&self, now_micros: u32) -> bool {
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.occupied.get() || self.running.get() > 0
+    }
+
+    /// Whether it ought not to be taken while there is any other, at this moment of the worker's clock.
+    pub(super) fn is_stuck(&self, now_micros: u32) -> bool {
         const LONG: i32 = SCRIPT_LONG.as_micros() as i32;
         let pipeline = self.pipeline.borrow();
         let is_long = |ticket: &Ticket| {
@@ -199,12 +208,16 @@ impl Link {
     #[inline]
     pub(crate) fn enqueue(&self, ticket: Ticket, request: &[u8]) {
         debug_assert!(matches!(self.phase.get(), Phase::Ready | Phase::Retired));
+        self.running
+            .set(self.running.get() + usize::from(ticket.is_script));
         self.pipeline.borrow_mut().push(ticket, request);
         self.wake.wake();
     }
 
     /// Adds a large command: no copy when nothing else is under way.
     pub(crate) fn enqueue_large(&self, ticket: Ticket, request: Bytes) {
+        self.running
+            .set(self.running.get() + usize::from(ticket.is_script));
         self.pipeline.borrow_mut().push_large(ticket, request);
         self.wake.wake();
     }
@@ -215,6 +228,8 @@ impl Link {
         if !recalled.is_empty() {
             self.scripts.borrow_mut().forget();
         }
+        let scripts = recalled.iter().filter(|left| left.ticket.is_script).count();
+        self.running.set(self.running.get() - scripts);
         give_back(recalled);
         // There may be nothing left whose reply would do it.
         self.wake_waiting();
@@ -520,6 +535,8 @@ impl LinkIo {
             let Some((ticket, request)) = pipeline.answered() else {
                 break;
             };
+            link.running
+                .set(link.running.get() - usize::from(ticket.is_script));
             let whole = std::mem::take(&mut self.passed) == 0;
             let is_error = whole && reply.first() == Some(&b'-');
             if ticket.role.is_timed() {

@@ -145,9 +145,15 @@ impl Links {
     pub(crate) fn shared(&self, route: &Rc<LocalRoute>, setting: Setting) -> Lease {
         let mut pools = self.shared.borrow_mut();
         let pool = pools.entry(setting).or_default();
-        let now = route.clock_micros();
-        if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_occupied(now)) {
+        if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_occupied()) {
             return Lease::Ready(Rc::clone(link));
+        }
+        // Scripts that take their usual time are worth no further connection.
+        if pool.len() > 1 {
+            let now = route.clock_micros();
+            if let Some(link) = pool.iter().find(|link| link.is_ready() && !link.is_stuck(now)) {
+                return Lease::Ready(Rc::clone(link));
+            }
         }
         // Of a user who has another password by now, there may be one that is occupied.
         if let Some(text) = self.refusal(setting)
