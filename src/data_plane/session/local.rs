@@ -9,6 +9,7 @@ use super::queued::Change;
 use super::replies::Muting;
 use super::state::{Session, State};
 use super::ticket::Role;
+use crate::cluster::Side;
 use crate::data_plane::command::{LocalCommand, flags};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Lease, Setting};
@@ -343,18 +344,27 @@ fn agree(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
     if protocol != before {
         settle(state)?;
     }
-    let watching = sending.watching_link(state);
+    let side = majority_owner(sending.turn.snapshot.weight);
+    let redirected = Side::BOTH.map(|side| state.redirected_link(side));
+    let keeps_links = redirected[side.index()].is_some();
+    let watching = sending
+        .watching_link(state)
+        .or_else(|| redirected[side.index()].clone());
     state.setting.protocol = protocol;
     state.refresh_setup();
     let link = match watching {
         Some(link) => ask(sending, state, state.setting).map(|()| link),
-        None => sending.link(state, majority_owner(sending.turn.snapshot.weight)),
+        None => sending.link(state, side),
     };
     match link {
         Ok(link) => {
             link.setting.set(state.setting);
             sending.enqueue(state, &link, Role::Whole, protocol.hello());
-            if protocol != before {
+            if keeps_links && let Some(other) = &redirected[side.other().index()] {
+                other.setting.set(state.setting);
+                sending.enqueue_as(state, other, 0, Role::Aside, protocol.hello());
+            }
+            if protocol != before && !keeps_links {
                 sending.session.can_be_told(state);
             }
             Ok(())

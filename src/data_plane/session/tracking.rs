@@ -43,7 +43,8 @@ pub(crate) struct Tracking {
 }
 
 impl Tracking {
-    /// What the session's links need, which speak this protocol: nothing where there is nobody to tell.
+    /// What the session's links need, which speak this protocol: nothing where there is nobody to tell. Who tells another client has
+    /// links that serve in either protocol.
     pub(super) fn setup(&self, protocol: Protocol) -> Option<(Vec<Vec<u8>>, bool)> {
         if protocol == Protocol::Resp2 && self.redirect == 0 {
             return None;
@@ -63,7 +64,7 @@ impl Tracking {
                 words.push(prefix.clone());
             }
         }
-        Some((words, protocol == Protocol::Resp2))
+        Some((words, self.redirect != 0))
     }
 
     /// What goes in front of the next command, where it is to be cached or not to be.
@@ -119,6 +120,17 @@ impl State {
             link.set_reader(None);
             link.close();
         }
+    }
+
+    /// The session's own link to `side`, when it tracks for another client: it goes on so in another protocol.
+    pub(super) fn redirected_link(&self, side: Side) -> Option<Rc<Link>> {
+        let is_redirected = self
+            .tracking
+            .as_ref()
+            .is_some_and(|tracking| tracking.redirect != 0);
+        let link = self.lanes[side.index()].link.as_ref().filter(|_| is_redirected)?;
+        let suits = link.is_ready() && link.setting.get() == self.setting && link.setup == self.setup;
+        (suits && link.setup.is_some()).then(|| Rc::clone(link))
     }
 
     /// Whether what this link says is for the client.

@@ -9,7 +9,7 @@ use crate::resp::write_command;
 pub(crate) struct Setup {
     /// CLIENT TRACKING: what follows ON.
     pub(crate) tracking: Option<Vec<Vec<u8>>>,
-    /// The link speaks RESP2, which has no pushes: a second connection, in RESP3, hears the invalidations.
+    /// The link may speak RESP2, which has no pushes: a second connection, in RESP3, hears the invalidations.
     pub(crate) has_ear: bool,
     /// Subcommands of CLIENT that the proxy does not know, as the client wrote them: words after CLIENT.
     pub(crate) unknown: Vec<Vec<Vec<u8>>>,
