@@ -18,6 +18,14 @@ heartbeat_interval = "10s"
 stale_after = "20s"
 """
 
+# Left out where there is a proxy: they count as lost. After these the rest of their unit would wait in vain. Two make their server a
+# replica, and the proxy waits for a master; one calls a function during a pause, which the proxy holds whatever the function does.
+HANGING = [
+    "MULTI / EXEC with REPLICAOF",
+    "exec with read commands and stale replica state change",
+    "Test RO scripts are not blocked by pause RO",
+]
+
 
 def prepare():
     debian("tcl")
@@ -40,9 +48,10 @@ def cases(place, unit):
         (source / "src" / program).symlink_to(shutil.which(program))
     # Ports of its own, below those that the system gives out, so that several runs do not meet.
     ports = 20_000 + place.port % 200 * 50
+    skipped = [] if place.way == "direct" else [word for name in HANGING for word in ("--skiptest", name)]
     _, output = place.run(
         ["tclsh", "tests/test_helper.tcl", "--host", place.host, "--port", place.port, "--single", unit, "--tags", "-slow", "--verbose",
-         "--durable", "--timeout", "120", "--baseport", ports, "--portcount", 18], 600, cwd=source)
+         "--durable", "--timeout", "120", "--baseport", ports, "--portcount", 18, *skipped], 600, cwd=source)
     shutil.rmtree(source)
     return told(output, unit)
 
