@@ -406,3 +406,20 @@ fn reset_ends_tracking_and_a_closed_client_leaves_no_link() {
     drop(two);
     wait_for("both connections to end", || links(&mut direct) + 2 == before);
 }
+
+#[test]
+fn a_client_that_has_read_nothing_untold_is_told_nothing_when_it_can_be() {
+    let proxied = Proxied::start();
+    for reads in [false, true] {
+        let mut client = proxied.client();
+        assert_eq!(client.text("CLIENT TRACKING ON"), "+OK\\r\\n");
+        if reads {
+            client.text("GET k");
+        }
+        assert_eq!(client.text("CLIENT TRACKING ON NOLOOP"), "+OK\\r\\n");
+        assert!(client.text("HELLO 3").starts_with("%7"));
+        client.send(&[b"PING"]);
+        let told = next(&mut client);
+        assert_eq!(told, if reads { ALL } else { "+PONG\\r\\n" });
+    }
+}

@@ -29,11 +29,16 @@ impl Sending<'_> {
     /// OK once the owners' nodes track.
     pub(super) fn client_tracking(&self, state: &mut State) -> Result<(), Stop> {
         let (asked, prefixes) = self.options(state)?;
-        let next = match self.word(2).as_slice() {
+        let before = state.tracking.as_ref();
+        let has_read_untold = before.is_some_and(|before| before.has_read_untold);
+        let mut next = match self.word(2).as_slice() {
             b"on" => Some(turned_on(state.tracking.as_deref(), asked, prefixes)?),
             b"off" => None,
             _ => return Err(syntax().into()),
         };
+        if let Some(next) = &mut next {
+            next.has_read_untold = has_read_untold;
+        }
         settle(state)?;
         state.setup = state.setup_with(next.as_ref()).map(Rc::new);
         if next.is_some()
@@ -238,6 +243,10 @@ impl Sending<'_> {
             .class
             .spec
             .is_some_and(|spec| spec.name.starts_with("client"));
+        let is_untold = state.setup.as_ref().is_none_or(|setup| setup.tracking.is_none());
+        if let Some(tracking) = &mut state.tracking {
+            tracking.has_read_untold |= is_untold && !is_client;
+        }
         if let Some(tracking) = &mut state.tracking
             && !is_client
             && !state.transaction.open

@@ -38,6 +38,8 @@ pub(crate) struct Tracking {
     pub(super) is_broken: bool,
     /// CLIENT CACHING has been said, and is for the next command or transaction.
     pub(super) caching: bool,
+    /// It has perhaps read something since, of which it could not be told: it speaks RESP2.
+    pub(super) has_read_untold: bool,
     /// Once everything up to this request is answered, all is stale again.
     stale_after: Option<u64>,
 }
@@ -219,6 +221,10 @@ impl Session {
 
     /// From the reply that is under way on: of what it has read before, nobody has told it anything.
     pub(super) fn can_be_told(self: &Rc<Self>, state: &mut State) {
+        let tracking = state.tracking.as_mut();
+        if !tracking.is_some_and(|tracking| std::mem::take(&mut tracking.has_read_untold)) {
+            return;
+        }
         let last = state.replies.last_open().unwrap_or_default();
         self.invalidate(state, last, state.setting.protocol.null());
     }
