@@ -48,7 +48,17 @@ impl Connection {
     }
 
     fn read(&mut self, count: usize) -> Vec<Vec<u8>> {
-        (0..count).map_while(|_| self.reply()).collect()
+        (0..count).map_while(|_| self.answer()).collect()
+    }
+
+    /// The next reply that answers something: who listens to nothing has pushes of what it tracks, in nobody's order.
+    fn answer(&mut self) -> Option<Vec<u8>> {
+        std::iter::from_fn(|| Some(self.reply()))
+            .find(|reply| !matches!(reply, Some(bytes) if bytes.starts_with(b">")))?
+    }
+
+    pub(crate) fn send(&mut self, requests: &[u8]) {
+        self.stream.write_all(requests).unwrap();
     }
 
     /// One command with plain words.
@@ -82,6 +92,6 @@ impl Connection {
 
     /// Whether it has been closed by the peer, everything before having been read.
     pub(crate) fn is_closed(&mut self) -> bool {
-        self.reply().is_none()
+        self.answer().is_none()
     }
 }

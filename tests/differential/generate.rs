@@ -6,11 +6,16 @@ use fastrand::Rng;
 use switchback::data_plane::command::{flags, lookup};
 
 use crate::grammar::{Command, Grammar};
-use crate::kinds::{Chosen, Kinds, garbage, is_by_name};
-use crate::rules::LEFT_OUT_MOVING;
+use crate::kinds::{Chosen, Kinds, garbage, is_kept, one};
+use crate::rules::is_left_out;
 
 /// Clients that send commands.
 pub(crate) const CLIENTS: usize = 4;
+/// Clients that listen.
+pub(crate) const LISTENERS: usize = 3;
+const DATABASES: [&str; 9] = ["0", "0", "0", "0", "1", "2", "3", "16", "x"];
+const VERSIONS: [&str; 5] = ["2", "3", "3", "4", "x"];
+const NAMES: [&str; 3] = ["app", "a b", ""];
 /// In one write.
 const BATCH_MAX: usize = 50;
 const BATCH_BYTES_MAX: usize = 400_000;
@@ -20,6 +25,8 @@ const BATCH_BYTES_MAX: usize = 400_000;
 struct Standing {
     in_transaction: bool,
     watching: bool,
+    /// It may have CLIENT TRACKING on.
+    tracked: bool,
     chosen: Chosen,
 }
 
@@ -37,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) bytes: Vec<u8>,
     /// Its words are not those of its form any more: where its keys are is not known.
     pub(crate) is_damaged: bool,
+    /// The client has asked for no reply to it.
+    pub(crate) is_muted: bool,
 }
 
 pub(crate) struct Generator {
@@ -79,11 +88,70 @@ impl Generator {
                 self.standings[client] = Standing::default();
                 break;
             }
+            if self.rng.u16(..1_000) == 0 && !self.standings[client].in_transaction {
+                batch.requests.extend(self.muted());
+            }
             let request = self.request(client);
             bytes += request.bytes.len();
             batch.requests.push(request);
         }
         batch
+    }
+
+    /// Commands whose replies the client does not want, and what says so.
+    fn muted(&mut self) -> Vec<Request> {
+        let is_one = self.rng.bool();
+        let asks = |word| Command::of(&["CLIENT", "REPLY", word]);
+        let mut commands = vec![asks(if is_one { "SKIP" } else { "OFF" })];
+        let count = if is_one { 1 } else { self.rng.usize(1..=3) };
+        while commands.len() <= count {
+            let (form, chosen) = (self.grammar.any(&mut self.rng), Chosen::any(&mut self.rng));
+            let command = form.command(&mut self.rng, &self.kinds, &chosen);
+            let name = command.word(0);
+            let spec = lookup(&command.words[0], command.words.get(1).map(Vec::as_slice));
+            let waits = name == "WAIT" || spec.is_none_or(|spec| spec.has(flags::BLOCKING));
+            let is_spared = waits || ["CLIENT", "UNWATCH", "EVALSHA", "EVALSHA_RO"].contains(&name.as_str());
+            if !is_spared && !is_left_out(&command, self.moves, false) {
+                commands.push(command);
+            }
+        }
+        if !is_one {
+            commands.push(asks("ON"));
+        }
+        let is_answered = |command: &Command| command.word(2) == "ON" && command.word(1) == "REPLY";
+        let request = |command: Command| Request {
+            bytes: self.encoded(&command),
+            is_damaged: false,
+            is_muted: !is_answered(&command),
+            command,
+        };
+        commands.into_iter().map(request).collect()
+    }
+
+    /// What one of those says who listen.
+    pub(crate) fn listening(&mut self) -> (usize, Vec<Vec<u8>>) {
+        let rng = &mut self.rng;
+        let kinds = [("", 0), ("", 0), ("P", 1), ("S", 0)];
+        let (kind, names) = kinds[rng.usize(..kinds.len())];
+        let names: &[&str] = match names {
+            0 => &["channel0", "channel1", "channel2", "channel3"],
+            _ => &["channel*", "ch?nnel1", "channel[0-2]", "*", "nothing"],
+        };
+        let words: Vec<String> = match rng.u8(..40) {
+            0 => vec!["RESET".to_owned()],
+            1..3 => vec!["HELLO".to_owned(), ["2", "3"][rng.usize(..2)].to_owned()],
+            3..5 => vec!["ECHO".to_owned(), "x".to_owned()],
+            5..7 => vec!["PING".to_owned()],
+            7..10 => vec![format!("{kind}UNSUBSCRIBE")],
+            dice => {
+                let verb = if dice < 22 { "UNSUBSCRIBE" } else { "SUBSCRIBE" };
+                let count = rng.usize(1..=2);
+                let names = (0..count).map(|_| names[rng.usize(..names.len())].to_owned());
+                std::iter::once(format!("{kind}{verb}")).chain(names).collect()
+            }
+        };
+        let listener = rng.usize(..LISTENERS);
+        (listener, words.into_iter().map(String::into_bytes).collect())
     }
 
     /// What ends a connection.
@@ -100,6 +168,7 @@ impl Generator {
             command: Command::of(&["(closing)"]),
             bytes: raw[self.rng.usize(..raw.len())].to_vec(),
             is_damaged: false,
+            is_muted: false,
         }
     }
 
@@ -113,6 +182,7 @@ impl Generator {
             command,
             bytes,
             is_damaged,
+            is_muted: false,
         }
     }
 
@@ -128,6 +198,9 @@ impl Generator {
                 147..149 => return Command::of(&["MULTI"]),
                 149..152 => return self.watch(client),
                 152..153 => return Command::of(&["RESET"]),
+                153..157 => return Command::of(&["SELECT", one(rng, &DATABASES)]),
+                157..159 => return Command::of(&["HELLO", one(rng, &VERSIONS)]),
+                159..161 => return Command::of(&["CLIENT", "SETNAME", one(rng, &NAMES)]),
                 _ => {}
             }
         } else {
@@ -142,19 +215,29 @@ impl Generator {
                 }
                 45..47 => return Command::of(&["UNWATCH"]),
                 47..49 => return Command::of(&["RESET"]),
-                // While keys are watched these are not supported yet.
-                49..59 if !standing.watching => {
-                    let databases = ["0", "0", "0", "0", "1", "2", "3", "16", "x"];
-                    return Command::of(&["SELECT", databases[rng.usize(..databases.len())]]);
+                49..59 => return Command::of(&["SELECT", one(rng, &DATABASES)]),
+                // A link is set up for tracking, too, by the protocol.
+                59..62 if !standing.watching || !standing.tracked => {
+                    return Command::of(&["HELLO", one(rng, &VERSIONS)]);
                 }
-                59..62 if !standing.watching => {
-                    let versions = ["2", "3", "3", "4", "x"];
-                    return Command::of(&["HELLO", versions[rng.usize(..versions.len())]]);
-                }
-                62..64 => return Command::of(&["CLIENT", "SETNAME", ["app", "a b", ""][rng.usize(..3)]]),
+                62..64 => return Command::of(&["CLIENT", "SETNAME", one(rng, &NAMES)]),
                 64..65 => return Command::of(&["MULTI", "now"]),
                 65..66 if !self.moves => return Command::of(&["EXEC", "now"]),
                 66..67 => return Command::of(&["WATCH"]),
+                // What is watched is watched as one user.
+                67..70 if !standing.watching => {
+                    let logins: [&[&str]; 8] = [
+                        &["AUTH", "app", "secret"],
+                        &["AUTH", "app", "wrong"],
+                        &["AUTH", "nobody", "x"],
+                        &["AUTH", "default", "x"],
+                        &["AUTH", "secret"],
+                        &["HELLO", "3", "AUTH", "app", "secret"],
+                        &["HELLO", "3", "AUTH", "app", "wrong"],
+                        &["HELLO", "2", "SETNAME", "app", "AUTH", "default", "x"],
+                    ];
+                    return Command::of(logins[rng.usize(..logins.len())]);
+                }
                 _ => {}
             }
         }
@@ -165,10 +248,11 @@ impl Generator {
         loop {
             let form = self.grammar.any(rng);
             let command = form.command(rng, &self.kinds, &chosen);
-            let name = command.word(0);
-            let is_left_out = (standing.in_transaction && name == "CLIENT")
-                || (self.moves && LEFT_OUT_MOVING.iter().any(|(left_out, _)| *left_out == name));
-            if !is_left_out {
+            let is_refused = standing.in_transaction && command.word(0) == "CLIENT" && {
+                let queued = ["GETNAME", "ID", "HELP"];
+                !queued.contains(&command.word(1).as_str())
+            };
+            if !is_refused && !is_left_out(&command, self.moves, standing.watching) {
                 return command;
             }
         }
@@ -189,9 +273,11 @@ impl Generator {
         let spec = lookup(&command.words[0], command.words.get(1).map(Vec::as_slice));
         let waits = name == "WAIT" || spec.is_some_and(|spec| spec.has(flags::BLOCKING));
         // It would take by chance, or set something for good.
-        let spared = ["SPOP", "CONFIG", "LOLWUT", "SELECT", "HELLO", "RESET", "CLIENT"];
-        let is_by_name = command.words.get(1).is_some_and(|key| is_by_name(key));
-        if spared.contains(&name.as_str()) || name.contains("SCAN") || is_by_name {
+        let spared = [
+            "SPOP", "CONFIG", "LOLWUT", "SELECT", "HELLO", "RESET", "CLIENT", "AUTH",
+        ];
+        let is_kept = command.words.get(1).is_some_and(|key| is_kept(key)) || name.starts_with("SORT");
+        if spared.contains(&name.as_str()) || name.contains("SCAN") || is_kept {
             return false;
         }
         let rng = &mut self.rng;
@@ -225,8 +311,13 @@ impl Generator {
         match (command.word(0).as_str(), command.words.len()) {
             ("MULTI", 1) => standing.in_transaction = true,
             ("RESET", 1) => *standing = Standing::default(),
-            ("EXEC", _) if standing.in_transaction => *standing = Standing::default(),
-            ("DISCARD", 1) if standing.in_transaction => *standing = Standing::default(),
+            ("EXEC", _) | ("DISCARD", 1) if standing.in_transaction => {
+                *standing = Standing {
+                    tracked: standing.tracked,
+                    ..Standing::default()
+                };
+            }
+            ("CLIENT", _) if command.word(1) == "TRACKING" => standing.tracked = true,
             ("UNWATCH", 1) if !standing.in_transaction => standing.watching = false,
             ("WATCH", 2..) if !standing.in_transaction => standing.watching = true,
             _ => {}

@@ -11,9 +11,9 @@ const TYPES: [&str; 9] = [
     "str", "bits", "list", "set", "zset", "hash", "stream", "geo", "hll",
 ];
 const TAGS: [&str; 3] = ["{x}", "{y}", ""];
-/// Sorted sets whose scores are all equal, so that what is found by name is not decided by the level that a server draws
-/// for each member. Only what keeps them so has such keys.
-const BY_NAME: &str = "names";
+/// What only those commands have that keep it as it is. Sorted sets whose scores are all equal: what is found by name among
+/// differing ones is decided by the level that a server draws for each member. Lists of nothing but numbers.
+const KEPT: [&str; 2] = ["names", "numbers"];
 /// Keys of one type and tag.
 const ALIKE: usize = 2;
 /// What is said instead of a type now and then: a type that is as good.
@@ -186,7 +186,7 @@ impl Kinds {
     }
 }
 
-fn one<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
+pub(crate) fn one<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
     of[rng.usize(..of.len())]
 }
 
@@ -196,9 +196,10 @@ pub(crate) fn garbage(rng: &mut Rng, waits: bool) -> Vec<u8> {
     of[rng.usize(..of.len())].to_vec()
 }
 
-/// Whether it is a key of such a sorted set.
-pub(crate) fn is_by_name(key: &[u8]) -> bool {
-    key.windows(BY_NAME.len()).any(|part| part == BY_NAME.as_bytes())
+/// Whether it is the key of something that is kept as it is.
+pub(crate) fn is_kept(key: &[u8]) -> bool {
+    let key = String::from_utf8_lossy(key);
+    KEPT.iter().any(|kind| key.contains(kind))
 }
 
 /// A key that mostly has what is asked for.
@@ -212,7 +213,7 @@ fn key(kind: &'static str, rng: &mut Rng, chosen: &Chosen) -> Vec<u8> {
 }
 
 fn key_of(kind: &str, rng: &mut Rng, chosen: &Chosen) -> Vec<u8> {
-    if rng.u8(..200) == 0 && chosen.tag.is_none() && kind != "big" && kind != BY_NAME {
+    if rng.u8(..200) == 0 && chosen.tag.is_none() && kind != "big" && !KEPT.contains(&kind) {
         return STRANGE_KEYS[rng.usize(..STRANGE_KEYS.len())].to_vec();
     }
     let tag = TAGS[chosen.tag.unwrap_or_else(|| rng.usize(..TAGS.len()))];

@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) expected: Option<Expected>,
     /// A side is told of it in its own time.
     pub(crate) is_told_besides: bool,
+    /// The client's connection to this server may be another afterwards: that to the other one is to be like it.
+    pub(crate) is_followed: Option<usize>,
 }
 
 /// Slots of a lower rank than this are new's.
@@ -90,6 +92,8 @@ pub(crate) enum Keys {
     Known(Vec<Vec<u8>>),
     /// The request does not have as many words as it should.
     Misfit,
+    /// A server cannot tell.
+    Untold,
 }
 
 #[derive(Default)]
@@ -101,6 +105,10 @@ struct Transaction {
     refused: bool,
     lost: bool,
     flushes_scripts: bool,
+    /// It may change the connection.
+    changes: bool,
+    /// What decides no side, and is queued with the first that does.
+    kept_back: Vec<Vec<u8>>,
     ranks: Vec<u32>,
 }
 
@@ -165,6 +173,11 @@ impl Model {
         self.weighed.is_between()
     }
 
+    /// The connection speaks this protocol.
+    pub(crate) fn speaks(&mut self, client: usize, is_resp3: bool) {
+        self.is_resp3[client] = is_resp3;
+    }
+
     /// The connection is as a new one.
     fn connected(&mut self, client: usize) {
         self.transactions[client] = Transaction::default();
@@ -180,11 +193,15 @@ impl Model {
     }
 
     pub(crate) fn plan(&mut self, client: usize, request: &Request, keys: Keys) -> Option<Plan> {
+        let command = &request.command;
+        let name = command.word(0);
+        if name == "CLIENT" && command.word(1) == "REPLY" {
+            // No server beside is told: it answers what need not be compared.
+            return Some(own(b"+OK\r\n"));
+        }
         if !self.moves {
             return Some(only(self.majority(), &request.bytes));
         }
-        let command = &request.command;
-        let name = command.word(0);
         if name == "(CLOSING)" {
             self.reconnected(client);
             return Some(self.both(&request.bytes, Expected::Of(self.majority())));
@@ -192,14 +209,17 @@ impl Model {
         if self.transactions[client].open {
             return self.in_transaction(client, request, keys);
         }
-        let Keys::Known(keys) = keys else {
+        let keys = match keys {
+            Keys::Known(keys) => keys,
             // Whoever is asked refuses it.
-            return Some(self.both(&request.bytes, Expected::AnyError(self.majority())));
+            Keys::Misfit => return Some(self.both(&request.bytes, Expected::AnyError(self.majority()))),
+            Keys::Untold => return None,
         };
         let ranks: Vec<u32> = keys.iter().map(|key| rank(key)).collect();
         self.see_script(client, request);
         let plan = match (name.as_str(), command.words.len()) {
             _ if request.is_damaged
+                && name != "WATCH"
                 && self.one_owner(&ranks).is_none()
                 && (!is_split(&name) || (name == "MSET" && command.words.len().is_multiple_of(2))) =>
             {
@@ -220,16 +240,14 @@ impl Model {
             }
             ("HELLO", _) => {
                 match command.word(1).as_str() {
+                    _ if command.words.contains(&b"wrong".to_vec()) => {}
                     "2" => self.is_resp3[client] = false,
                     "3" => self.is_resp3[client] = true,
                     _ => {}
                 }
                 self.both(&request.bytes, Expected::Of(self.majority()))
             }
-            ("SELECT", _) => self.both(&request.bytes, Expected::Of(self.majority())),
-            ("CLIENT", _) if matches!(command.word(1).as_str(), "SETNAME" | "GETNAME") => {
-                self.both(&request.bytes, Expected::Of(self.majority()))
-            }
+            ("AUTH" | "SELECT" | "CLIENT", _) => self.both(&request.bytes, Expected::Of(self.majority())),
             _ if is_split(&name) && self.one_owner(&ranks).is_none() => self.split(command, &ranks),
             _ if self.is_between() && is_one_sides(command) => refused(BETWEEN),
             _ => match self.everywhere(command) {
@@ -425,6 +443,8 @@ impl Model {
             ("MULTI", 1) => own(b"-ERR MULTI calls can not be nested\r\n"),
             ("WATCH", 2..) => own(b"-ERR WATCH inside MULTI is not allowed\r\n"),
             _ if lost => own(b"+QUEUED\r\n"),
+            ("SELECT", 2) | ("HELLO", _) => self.queue_own(client, request),
+            ("CLIENT", 2 | 3) if command.word(1) != "HELP" => self.queue_own(client, request),
             _ => return self.queue(client, request, &ranks),
         };
         Some(plan)
@@ -449,10 +469,25 @@ impl Model {
         Some(self.begun(client, side, plan))
     }
 
+    /// What concerns the connection decides no side.
+    fn queue_own(&mut self, client: usize, request: &Request) -> Plan {
+        let transaction = &mut self.transactions[client];
+        transaction.changes = true;
+        match transaction.side {
+            Some(side) => self.begun(client, side, only(side, &request.bytes)),
+            None => {
+                transaction.kept_back.push(request.bytes.clone());
+                own(b"+QUEUED\r\n")
+            }
+        }
+    }
+
     /// The server is told of the transaction with its first command.
     fn begun(&mut self, client: usize, side: usize, mut plan: Plan) -> Plan {
         if !std::mem::replace(&mut self.transactions[client].begun, true) {
-            plan.sent[side].insert(0, (encode(&[b"MULTI".to_vec()]), Use::Silent));
+            let kept_back = std::mem::take(&mut self.transactions[client].kept_back);
+            let before = std::iter::once(encode(&[b"MULTI".to_vec()])).chain(kept_back);
+            plan.sent[side].splice(0..0, before.map(|request| (request, Use::Silent)));
         }
         plan
     }
@@ -477,14 +512,17 @@ impl Model {
             let text = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
             return self.abandon(client, text);
         }
-        let Some(side) = transaction.side else {
-            return self.abandon(client, b"*0\r\n");
+        let side = match transaction.side {
+            Some(side) => side,
+            None if transaction.kept_back.is_empty() => return self.abandon(client, b"*0\r\n"),
+            None => self.majority(),
         };
         if transaction.flushes_scripts {
             // Whatever becomes of it.
             self.flush_scripts();
         }
-        let plan = self.begun(client, side, only(side, &request.bytes));
+        let mut plan = self.begun(client, side, only(side, &request.bytes));
+        plan.is_followed = self.transactions[client].changes.then_some(side);
         self.transactions[client] = Transaction::default();
         plan
     }
@@ -503,16 +541,19 @@ impl Model {
     /// What concerns all data, and how both sides' replies become one.
     fn everywhere(&self, command: &Command) -> Option<Merge> {
         match (command.word(0).as_str(), command.word(1).as_str()) {
-            ("DBSIZE", _) | ("LATENCY", "RESET") => Some(Merge::Sum),
+            ("DBSIZE", _) => Some(Merge::Sum),
             ("KEYS", _) if command.words.len() == 2 => Some(Merge::Owned(self.weighed)),
             ("RANDOMKEY", _) if command.words.len() == 1 => Some(Merge::AnyOwned(self.weighed)),
             ("SCRIPT", "EXISTS") => Some(Merge::Least),
             ("FLUSHALL" | "FLUSHDB", _) | ("SCRIPT", "LOAD" | "FLUSH") => Some(Merge::First),
-            ("PUBSUB", "NUMSUB" | "NUMPAT" | "SHARDNUMSUB") => Some(Merge::First),
-            ("CONFIG", "SET" | "RESETSTAT") | ("SLOWLOG", "RESET") | ("MEMORY", "PURGE") => {
+            ("PUBSUB", "CHANNELS" | "SHARDCHANNELS" | "NUMSUB" | "NUMPAT" | "SHARDNUMSUB") => {
                 Some(Merge::First)
             }
-            // No script runs that could be ended, and nobody has a replica.
+            ("LATENCY", "RESET") => Some(Merge::Sum),
+            ("CONFIG", "SET" | "RESETSTAT") | ("MEMORY", "PURGE") | ("SLOWLOG", "RESET") => {
+                Some(Merge::First)
+            }
+            // Neither runs anything, and neither has replicas.
             ("SCRIPT" | "FUNCTION", "KILL") | ("WAIT", _) => Some(Merge::First),
             _ if is_of_libraries(command) => Some(Merge::First),
             _ => None,
@@ -574,7 +615,7 @@ fn is_one_sides(command: &Command) -> bool {
         "SWAPDB" => true,
         "MODULE" if sub == "UNLOAD" => true,
         // It does what nobody knows.
-        "CONFIG" | "FUNCTION" | "LATENCY" | "MEMORY" | "MODULE" | "OBJECT" | "SCRIPT" | "SLOWLOG"
+        "ACL" | "CONFIG" | "FUNCTION" | "LATENCY" | "MEMORY" | "MODULE" | "OBJECT" | "SCRIPT" | "SLOWLOG"
         | "XGROUP" | "XINFO" => is_unknown(),
         _ => false,
     }

@@ -11,9 +11,10 @@ use switchback::lab::wait_for;
 use crate::compare::{elements, same};
 use crate::connection::Connection;
 use crate::contents::{self, string};
-use crate::generate::{Batch, CLIENTS, Generator, Request};
+use crate::generate::{Batch, CLIENTS, Generator, LISTENERS, Request};
+use crate::listeners::Listener;
 use crate::model::{Expected, Keys, Merge, Model, Plan, Use};
-use crate::rules::{Rule, rule};
+use crate::rules::{Rule, in_transaction, rule};
 use crate::running::SOON;
 use crate::stage::Stage;
 
@@ -21,6 +22,10 @@ use crate::stage::Stage;
 const BATCHES_A_LOOK: usize = 400;
 /// Batches a weight lasts for, about.
 const BATCHES_A_WEIGHT: u32 = 8;
+/// Batches between two requests of those who listen, about.
+const BATCHES_A_TOPIC: u32 = 8;
+/// So seldom a count of clients is off.
+const COMMANDS_AN_OFF_COUNT: usize = 20_000;
 const HISTORY: usize = 3_000;
 
 /// Which weights a run has.
@@ -39,6 +44,8 @@ pub(crate) struct Report {
     /// Replies that were errors.
     pub(crate) errors: usize,
     pub(crate) weights: usize,
+    /// Counts of clients that were off by what the proxy did not know yet.
+    pub(crate) off: usize,
 }
 
 struct Client {
@@ -56,10 +63,13 @@ struct Run<'a> {
     clients: Vec<Client>,
     /// On the servers beside, as nobody in particular.
     asking: [Connection; 2],
+    listeners: Vec<Listener>,
     generator: Generator,
     model: Model,
     weight: String,
     batches: usize,
+    /// Requests.
+    sent: usize,
     history: VecDeque<Sent>,
     report: Report,
 }
@@ -78,16 +88,19 @@ pub(crate) fn run(seed: u64, commands: usize, weights: Weights) -> Result<Report
             .beside
             .each_ref()
             .map(|server| Connection::open(&server.addr())),
+        listeners: (0..LISTENERS).map(|_| Listener::new(&stage)).collect(),
         generator: Generator::new(seed, stage.kinds(), moves),
         model: Model::new(moves, hundredths),
         weight: (hundredths / 100).to_string(),
         batches: 0,
+        sent: 0,
         history: VecDeque::new(),
         report: Report {
             commands: 0,
             took: Duration::ZERO,
             errors: 0,
             weights: 0,
+            off: 0,
         },
         stage: &stage,
     };
@@ -122,6 +135,10 @@ impl Run<'_> {
             if moves && self.generator.rng().u32(..BATCHES_A_WEIGHT) == 0 {
                 self.change_weight();
             }
+            if self.generator.rng().u32(..BATCHES_A_TOPIC) == 0 {
+                let (listener, words) = self.generator.listening();
+                self.listeners[listener].say(&words)?;
+            }
             let batch = self.generator.batch();
             self.batches += 1;
             self.send(batch)?;
@@ -152,37 +169,51 @@ impl Run<'_> {
             closes,
         } = batch;
         let (mut plans, mut bytes) = (Vec::new(), Vec::new());
+        let (mut is_told_besides, mut publishes) = (false, false);
         for request in requests {
             let keys = self.keys(&request);
             let Some(plan) = self.model.plan(client, &request, keys) else {
                 continue;
             };
             bytes.extend_from_slice(&request.bytes);
+            let name = request.command.word(0);
+            publishes |= name.ends_with("PUBLISH") || name == "EXEC";
+            is_told_besides |= plan.is_told_besides;
+            let is_muted = request.is_muted;
             if self.history.len() == HISTORY {
                 self.history.pop_front();
             }
             self.history.push_back((self.batches, client, request));
+            self.sent += 1;
             let replies = self.beside(client, &plan);
-            plans.push((plan, replies));
+            if let Some(side) = plan.is_followed {
+                self.follow(client, side);
+            }
+            match is_muted {
+                true => self.report.commands += 1,
+                false => plans.push((self.sent, plan, replies)),
+            }
         }
-        let first = self.history.len() - plans.len();
-        let mut got = self.clients[client]
-            .proxied
-            .exchange(&bytes, plans.len())
-            .into_iter();
-        let is_told_besides = plans.iter().any(|(plan, _)| plan.is_told_besides);
-        for (at, (plan, replies)) in plans.into_iter().enumerate() {
-            self.judge(client, first + at, &plan, replies, got.next())?;
+        let got = self.clients[client].proxied.exchange(&bytes, plans.len());
+        let mut got = got.into_iter();
+        for (number, plan, replies) in plans {
+            let at = self.history.len() - 1 - (self.sent - number);
+            self.judge(client, at, &plan, replies, got.next())?;
             self.report.commands += 1;
         }
         if is_told_besides {
             self.wait_for_libraries()?;
         }
+        if publishes {
+            for listener in &mut self.listeners {
+                listener.compare()?;
+            }
+        }
         if closes {
             if !self.clients[client].proxied.is_closed() {
                 return Err(format!(
                     "client {client}: not closed\n{}",
-                    self.told(client, first)
+                    self.told(client, self.history.len() - 1)
                 ));
             }
             self.clients[client] = connect(self.stage);
@@ -206,6 +237,26 @@ impl Run<'_> {
             }
             counted
         })
+    }
+
+    /// What a transaction has changed of a client's connection, the one to the other server is told.
+    fn follow(&mut self, client: usize, side: usize) {
+        let beside = &mut self.clients[client].beside;
+        let info = String::from_utf8_lossy(&beside[side].call(&[b"CLIENT", b"INFO"])).into_owned();
+        let of = |name: &str| {
+            let mut words = info.split([' ', '\n']);
+            words.find_map(|word| word.strip_prefix(name)).unwrap().to_owned()
+        };
+        let (database, name, protocol) = (of("db="), of("name="), of("resp="));
+        let requests: [&[&[u8]]; 3] = [
+            &[b"SELECT", database.as_bytes()],
+            &[b"CLIENT", b"SETNAME", name.as_bytes()],
+            &[b"HELLO", protocol.as_bytes()],
+        ];
+        for words in requests {
+            beside[1 - side].call(words);
+        }
+        self.model.speaks(client, protocol == "3");
     }
 
     /// At 0 and at 100 the other side is told of functions in the proxy's own time.
@@ -245,6 +296,8 @@ impl Run<'_> {
             {
                 Keys::Misfit
             }
+            // PFMERGE of one key is sound, and it has none to tell.
+            _ if reply.starts_with(b"-ERR Invalid arguments") => Keys::Untold,
             _ => Keys::Known(Vec::new()),
         }
     }
@@ -264,6 +317,15 @@ impl Run<'_> {
             Some(reply) => reply[..reply.len().min(1_000)].escape_ascii().to_string(),
             None => "closed".to_owned(),
         };
+        if let (Expected::Of(side), Some(got)) = (expected, &got)
+            && rule == Rule::Counts
+            && replies[*side].as_ref() != Some(got)
+        {
+            self.report.off += 1;
+        }
+        if self.report.off > 1 + self.report.commands / COMMANDS_AN_OFF_COUNT {
+            return Err(format!("{} counts of clients were off", self.report.off));
+        }
         let queued = &mut self.clients[client].queued;
         let is_fine = match (expected, got.as_deref()) {
             (Expected::Of(side), got) => match (&replies[*side], got) {
@@ -293,7 +355,7 @@ impl Run<'_> {
         };
         match (name.as_str(), got.as_deref()) {
             ("MULTI", Some(b"+OK\r\n")) | ("EXEC" | "DISCARD" | "RESET", _) => queued.clear(),
-            (_, Some(b"+QUEUED\r\n")) => queued.push(rule),
+            (_, Some(b"+QUEUED\r\n")) => queued.push(in_transaction(&request.command)),
             _ => {}
         }
         if got.as_ref().is_some_and(|got| got.starts_with(b"-")) {

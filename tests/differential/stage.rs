@@ -63,10 +63,14 @@ impl Stage {
     }
 }
 
+/// One who may do most.
+const USER: &str = "user app on >secret ~* &* +@all -flushdb -zpopmax -lolwut";
+
 /// Looks 500 times a second whether somebody has waited long enough.
 fn server() -> Server {
+    let config = ["enable-debug-command yes", "hz 500", USER].map(str::to_owned);
     Server::start(&ServerOptions {
-        config: vec!["enable-debug-command yes".to_owned(), "hz 500".to_owned()],
+        config: config.into(),
         ..ServerOptions::default()
     })
     .unwrap()
