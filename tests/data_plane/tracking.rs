@@ -203,6 +203,58 @@ fn a_client_of_either_protocol_and_worker_can_be_told_for_another() {
 }
 
 #[test]
+fn tracking_that_is_changed_misses_nothing_and_says_no_more_than_a_servers() {
+    let proxied = Proxied::start();
+    for (weight, side) in [(0, Side::Old), (50, Side::Old), (50, Side::New), (100, Side::New)] {
+        proxied.weight(weight);
+        let key = key_of(side, 0);
+        let message = format!(
+            "*3\\r\\n$7\\r\\nmessage\\r\\n$20\\r\\n__redis__:invalidate\\r\\n*1\\r\\n${}\\r\\n{key}\\r\\n",
+            key.len()
+        );
+        let (mut told, mut client, mut writer) = (proxied.client(), proxied.client(), proxied.client());
+        let redirect = format!("REDIRECT {}", id(&mut told));
+        told.text("SUBSCRIBE __redis__:invalidate");
+        let track = |client: &mut Client, options: &str| {
+            assert_eq!(
+                client.text(format!("CLIENT TRACKING ON {options}").trim()),
+                "+OK\\r\\n"
+            );
+        };
+        let read = |client: &mut Client| assert!(client.text(&format!("GET {key}")).starts_with(['$', '_']));
+        let mut write = || assert_eq!(writer.text(&format!("SET {key} v")), "+OK\\r\\n");
+        track(&mut client, &redirect);
+        read(&mut client);
+        track(&mut client, &format!("NOLOOP {redirect}"));
+        write();
+        assert_told(&mut told, &message);
+        track(&mut client, &format!("OPTIN {redirect}"));
+        read(&mut client);
+        write();
+        assert_eq!(client.text("CLIENT CACHING YES"), "+OK\\r\\n");
+        read(&mut client);
+        assert!(client.text("HELLO 3").starts_with("%7"));
+        write();
+        assert_told(&mut told, &message);
+        // Who was told by another is told itself, behind its own replies.
+        client.text("CLIENT CACHING YES");
+        read(&mut client);
+        track(&mut client, "");
+        write();
+        assert_told(&mut client, &stale(&key));
+        read(&mut client);
+        assert_eq!(client.text(&format!("SET {key} own")), "+OK\\r\\n");
+        assert_told(&mut client, &stale(&key));
+        track(&mut client, &redirect);
+        read(&mut client);
+        write();
+        assert_told(&mut told, &message);
+        assert_eq!(client.text("PING"), "+PONG\\r\\n");
+        assert_eq!(told.text("PING"), "*2\\r\\n$4\\r\\npong\\r\\n$0\\r\\n\\r\\n");
+    }
+}
+
+#[test]
 fn prefixes_are_added_to_a_broadcast_that_is_heard_already() {
     let proxied = Proxied::start();
     let mut client = tracking(&proxied, " BCAST PREFIX a:");

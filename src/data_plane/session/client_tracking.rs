@@ -11,6 +11,7 @@ use super::local::{redis, settle};
 use super::state::State;
 use super::ticket::Role;
 use super::tracking::Tracking;
+use crate::cluster::Side;
 use crate::data_plane::clients::Question;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::Link;
@@ -40,7 +41,7 @@ impl Sending<'_> {
             next.has_read_untold = has_read_untold;
         }
         settle(state)?;
-        state.setup = state.setup_with(next.as_ref()).map(Rc::new);
+        self.take_on(state, next.as_ref());
         if next.is_some()
             && state.setup.is_some()
             && let Err(stop) = self.own_links(state)
@@ -55,6 +56,28 @@ impl Sending<'_> {
         self.session.route.tracks(self.session, state.tracking.is_some());
         answer(state, None, b"+OK\r\n");
         Ok(())
+    }
+
+    /// The session's links are for this from now on; those that serve for it without a new connection are told.
+    fn take_on(&self, state: &mut State, next: Option<&Tracking>) {
+        let before = std::mem::take(&mut state.setup);
+        state.setup = state.setup_with(next).map(Rc::new);
+        let Some(setup) = state.setup.clone().filter(|_| state.setup != before) else {
+            return;
+        };
+        for side in Side::BOTH {
+            let suits = |link: &&Rc<Link>| link.setup() == before && link.setting.get() == state.setting;
+            let link = state.lanes[side.index()]
+                .link
+                .as_ref()
+                .filter(suits)
+                .map(Rc::clone);
+            if let Some(link) = link
+                && let Some(request) = link.take_on(&setup)
+            {
+                self.enqueue_as(state, &link, 0, Role::Aside, &request);
+            }
+        }
     }
 
     fn options(&self, state: &mut State) -> Result<(Tracking, Vec<Vec<u8>>), Stop> {
@@ -262,7 +285,7 @@ impl Sending<'_> {
             .tracking
             .as_ref()
             .and_then(|tracking| tracking.caching_request());
-        if let Some(request) = caching.filter(|_| link.setup.is_some()) {
+        if let Some(request) = caching.filter(|_| link.is_set_up()) {
             self.enqueue_as(state, link, 0, Role::Own, request);
         }
     }

@@ -475,7 +475,7 @@ impl Sending<'_> {
         if let Some(link) = &lane.link {
             let usable = link.is_ready()
                 && link.setting.get() == setting
-                && link.setup.is_none()
+                && !link.is_set_up()
                 && match link.kind {
                     LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
                     LinkKind::Shared => lane.in_flight() > 0 || !link.is_occupied(),
@@ -506,7 +506,7 @@ impl Sending<'_> {
         let setting = state.setting;
         let setup = state.setup.clone();
         let suits = |link: &&Rc<Link>| {
-            link.kind == LinkKind::Private && link.setting.get() == setting && link.setup == setup
+            link.kind == LinkKind::Private && link.setting.get() == setting && link.setup() == setup
         };
         if let Some(link) = state.lanes[side.index()].link.as_ref().filter(suits) {
             if link.is_ready() {

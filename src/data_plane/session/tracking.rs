@@ -106,10 +106,10 @@ impl State {
     pub(super) fn keep_hearing(&mut self, side: Side) {
         let lane = &mut self.lanes[side.index()];
         let adds = |link: &Rc<Link>| {
-            let setups = self.setup.as_deref().zip(link.setup.as_deref());
+            let setups = self.setup.as_deref().zip(link.setup());
             link.is_ready()
                 && link.setting.get() == self.setting
-                && setups.is_some_and(|(setup, of_link)| setup.hears_more_than(of_link))
+                && setups.is_some_and(|(setup, of_link)| setup.hears_more_than(&of_link))
         };
         if lane.in_flight() == 0 && lane.link.as_ref().is_some_and(adds) {
             self.former[side.index()] = lane.link.take();
@@ -131,13 +131,13 @@ impl State {
             .as_ref()
             .is_some_and(|tracking| tracking.redirect != 0);
         let link = self.lanes[side.index()].link.as_ref().filter(|_| is_redirected)?;
-        let suits = link.is_ready() && link.setting.get() == self.setting && link.setup == self.setup;
-        (suits && link.setup.is_some()).then(|| Rc::clone(link))
+        let suits = link.is_ready() && link.setting.get() == self.setting && link.setup() == self.setup;
+        (suits && link.is_set_up()).then(|| Rc::clone(link))
     }
 
     /// Whether what this link says is for the client.
     fn is_tracked_by(&self, link: &Link) -> bool {
-        self.tracking.is_some() && link.setup.as_ref().is_some_and(|setup| setup.tracking.is_some())
+        self.tracking.is_some() && link.setup().is_some_and(|setup| setup.tracking.is_some())
     }
 }
 
@@ -196,7 +196,7 @@ impl Session {
             }
         }
         let is_broadcast = state.tracking.as_ref().is_some_and(|tracking| tracking.bcast);
-        if is_broadcast && state.is_tracked_by(link) && state.setup == link.setup {
+        if is_broadcast && state.is_tracked_by(link) && state.setup == link.setup() {
             self.all_is_stale(&mut state);
         }
         drop(state);

@@ -58,7 +58,9 @@ pub(crate) struct Link {
     pub(crate) setting: Cell<Setting>,
     pub(crate) kind: LinkKind,
     /// What its node was told of the one session it is for.
-    pub(crate) setup: Option<Rc<Setup>>,
+    setup: RefCell<Option<Rc<Setup>>>,
+    /// CLIENT ID, on the node, of the connection that hears for it.
+    pub(super) ear: Cell<Option<i64>>,
     /// What its node said to that.
     refusal: RefCell<Option<String>>,
     pub(crate) node: Arc<NodeAddr>,
@@ -93,7 +95,8 @@ impl Link {
         node: Arc<NodeAddr>,
     ) -> Rc<Self> {
         Rc::new(Self {
-            setup,
+            setup: RefCell::new(setup),
+            ear: Cell::new(None),
             refusal: RefCell::default(),
             side,
             setting: Cell::new(setting),
@@ -282,6 +285,30 @@ impl Link {
         *self.reader.borrow_mut() = None;
     }
 
+    /// Whether it is set up for one session.
+    #[inline]
+    pub(crate) fn is_set_up(&self) -> bool {
+        self.setup.borrow().is_some()
+    }
+
+    /// What its node was told of the one session it is for.
+    pub(crate) fn setup(&self) -> Option<Rc<Setup>> {
+        self.setup.borrow().clone()
+    }
+
+    /// Takes on another set-up without a new connection, so that nothing of what has been read here is missed: the request
+    /// that tells its node. `None`: it takes a new connection.
+    pub(crate) fn take_on(&self, next: &Rc<Setup>) -> Option<Vec<u8>> {
+        let mut setup = self.setup.borrow_mut();
+        let can_follow = setup.as_ref().is_some_and(|present| next.can_follow(present));
+        let ear = self.ear.get().filter(|_| next.has_ear);
+        if !self.is_ready() || !can_follow || next.has_ear != ear.is_some() {
+            return None;
+        }
+        *setup = Some(Rc::clone(next));
+        Some(next.tracking_request(ear))
+    }
+
     /// The node does not accept what the link is for.
     pub(super) fn refuse(&self, text: String) {
         *self.refusal.borrow_mut() = Some(text);
@@ -294,7 +321,7 @@ impl Link {
 
     /// The node has said something that is no reply.
     pub(super) fn heard(&self, push: &[u8]) {
-        if self.setup.is_some()
+        if self.is_set_up()
             && let Some(session) = self.reader()
         {
             session.heard(self, push);
@@ -303,7 +330,7 @@ impl Link {
 
     /// What the node says of keys is not all there is to be heard.
     pub(super) fn is_stale(&self) {
-        if self.setup.is_some()
+        if self.is_set_up()
             && let Some(session) = self.reader()
         {
             session.is_stale(self);
@@ -335,7 +362,7 @@ pub(super) async fn drive(
         return Ok(());
     }
     link.phase.set(Phase::Ready);
-    if link.setup.is_some()
+    if link.is_set_up()
         && let Some(session) = link.reader()
     {
         session.hears_again(link);
@@ -468,7 +495,7 @@ impl LinkIo {
     fn make_room(&mut self, link: &Link) -> io::Result<()> {
         let scanned = self.scanner.scanned();
         if self.passed == 0 && !self.is_in_push && self.buffer.get(self.start) == Some(&b'>') {
-            if link.setup.is_none() {
+            if !link.is_set_up() {
                 return Err(garbage("a large message that nobody asked for"));
             }
             self.is_in_push = scanned > 0;

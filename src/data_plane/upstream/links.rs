@@ -304,7 +304,7 @@ impl Links {
         let setting = link.setting.get();
         let is_in_use = || setting.user == UserId::FIRST || self.accepted.borrow().contains(&setting.user);
         let pool = idle.entry(setting).or_default();
-        if link.setup.is_none()
+        if !link.is_set_up()
             && link.is_ready()
             && link.is_idle()
             && pool.len() < IDLE_PRIVATE_LINKS_MAX
@@ -560,12 +560,14 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
             _ => Wanted::Master,
         },
     };
-    let opened = timeout(CONNECT_TIMEOUT, open(&dial, link.setup.as_deref())).await;
+    let setup = link.setup();
+    let opened = timeout(CONNECT_TIMEOUT, open(&dial, setup.as_deref())).await;
     let opened = opened.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
     match opened {
         Ok((stream, said, ear)) => {
             links.dialled(&route, &link, said);
-            let ear = ear.map(|stream| tokio::task::spawn_local(ear::listen(stream, Rc::clone(&link))));
+            link.ear.set(ear.as_ref().map(|(_, id)| *id));
+            let ear = ear.map(|(stream, _)| tokio::task::spawn_local(ear::listen(stream, Rc::clone(&link))));
             gauge.fetch_add(1, Ordering::Relaxed);
             let over = link::drive(&link, &route, stream, said.client_id);
             route.wake_waiting();
@@ -593,7 +595,7 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
 async fn open(
     dial: &Dial<'_>,
     setup: Option<&Setup>,
-) -> Result<(TcpStream, Said, Option<TcpStream>), HandshakeError> {
+) -> Result<(TcpStream, Said, Option<(TcpStream, i64)>), HandshakeError> {
     let Some(setup) = setup else {
         let (stream, said) = handshake::open(dial).await?;
         return Ok((stream, said, None));
@@ -618,7 +620,7 @@ async fn open(
     };
     let (mut stream, said) = handshake::open(dial).await?;
     handshake::set_up(&mut stream, setup, ear.as_ref().map(|(_, said)| said.client_id)).await?;
-    Ok((stream, said, ear.map(|(stream, _)| stream)))
+    Ok((stream, said, ear.map(|(stream, said)| (stream, said.client_id))))
 }
 
 /// Waits out the node's backoff, so that whoever waits on the route dials again after it.

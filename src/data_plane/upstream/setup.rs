@@ -33,8 +33,20 @@ impl Setup {
             && others.iter().all(|word| words.contains(word))
     }
 
-    /// The requests, and how many; `ear` is the number of the second connection.
-    pub(super) fn requests(&self, ear: Option<i64>) -> (Vec<u8>, usize) {
+    /// Whether a node that was told `present` can be told this in its place. Prefixes only add up there.
+    pub(crate) fn can_follow(&self, present: &Self) -> bool {
+        let tracks = |setup: &Self| {
+            let is_broadcast = |word: &Vec<u8>| word == b"BCAST";
+            setup
+                .tracking
+                .as_ref()
+                .is_some_and(|words| !words.iter().any(is_broadcast))
+        };
+        tracks(self) && tracks(present) && self.unknown == present.unknown
+    }
+
+    /// CLIENT TRACKING ON; `ear` is the number of the second connection.
+    pub(super) fn tracking_request(&self, ear: Option<i64>) -> Vec<u8> {
         let mut request = Vec::new();
         let redirect = ear.map(|id| id.to_string());
         if let Some(options) = &self.tracking {
@@ -45,6 +57,12 @@ impl Setup {
             words.extend(options.iter().map(Vec::as_slice));
             write_command(&mut request, &words);
         }
+        request
+    }
+
+    /// The requests, and how many; `ear` is the number of the second connection.
+    pub(super) fn requests(&self, ear: Option<i64>) -> (Vec<u8>, usize) {
+        let mut request = self.tracking_request(ear);
         for command in &self.unknown {
             let mut words: Vec<&[u8]> = vec![b"CLIENT"];
             words.extend(command.iter().map(Vec::as_slice));
