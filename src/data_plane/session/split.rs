@@ -112,21 +112,21 @@ pub(super) fn everywhere(
 
 /// Has both sides wait for their replicas, each on a link of the session's own behind [`STAND_IN`].
 pub(super) fn wait_for_replicas(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
-    let (again, sides) = match sending.request.again {
-        Some(again) => match again.role {
-            Role::Part(0) => (Some(again.number), &Side::BOTH[..1]),
-            Role::Part(_) => (Some(again.number), &Side::BOTH[1..]),
-            _ => (None, &Side::BOTH[..]),
-        },
-        None => (None, &Side::BOTH[..]),
+    let again = sending.request.again;
+    let part = again.filter(|again| matches!(again.role, Role::Part(_)));
+    let sides = match part.map(|again| again.role) {
+        None => &Side::BOTH[..],
+        Some(Role::Part(0)) => &Side::BOTH[..1],
+        Some(_) => &Side::BOTH[1..],
     };
     let mut links = Vec::new();
     for side in sides {
         links.push(sending.link_beside(state, *side)?);
     }
-    let number = again.unwrap_or_else(|| {
-        sending.open_merge(state, Merge::new(MergeKind::Fewest, [Vec::new(), Vec::new()]))
-    });
+    let number = match part {
+        Some(part) => part.number,
+        None => sending.open_merge(state, Merge::new(MergeKind::Fewest, [Vec::new(), Vec::new()])),
+    };
     for link in links {
         sending.enqueue_as(state, &link, number, Role::Aside, STAND_IN);
         let part = Role::Part(part_of(link.side));

@@ -413,9 +413,6 @@ impl Session {
         let mut state = self.state.borrow_mut();
         state.lanes[ticket.side.index()].done_one(ticket.sequence);
         self.leave_entry_with(&mut state, &ticket);
-        if ticket.role.is_counted() {
-            self.route.unsent(ticket.side, ticket.is_publish);
-        }
         match ticket.role {
             Role::Knock => self.knocked(&ticket, None),
             Role::Check => state.unchecked(&ticket),

@@ -84,9 +84,7 @@ impl Ticket {
     pub(crate) fn repeatable(&self) -> bool {
         self.reads && matches!(self.role, Role::Whole | Role::Part(_))
     }
-}
 
-impl Ticket {
     /// It is a PUBLISH or SPUBLISH outside a transaction.
     pub(crate) fn publishes(&self) -> bool {
         self.is_publish && self.role == Role::Whole

@@ -344,6 +344,9 @@ fn give_back(left: Vec<Left<Ticket>>) {
         if sent {
             session.lost(ticket, bytes);
         } else {
+            if ticket.role.is_counted() {
+                session.route.unsent(ticket.side, ticket.is_publish);
+            }
             session.recalled(ticket, bytes);
         }
     }
