@@ -147,9 +147,11 @@ def scene(way, folder, server_options=(), more=""):
             ))
 
     def server(name, port):
-        start(name, ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", folder,
-                     "--dbfilename", f"{name}.rdb", "--enable-debug-command", "yes", "--unixsocket", folder / f"{name}.sock",
-                     *server_options])
+        # A folder of its own, as two write a dump.rdb, which a suite may look for.
+        files = folder / name
+        files.mkdir()
+        start(name, ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", files,
+                     "--enable-debug-command", "yes", "--unixsocket", folder / f"{name}.sock", *server_options])
         wait_until(lambda: ask(port, "PING").startswith(("+PONG", "-NOAUTH")), f"redis-server {name}")
 
     try:
