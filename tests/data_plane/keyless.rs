@@ -250,8 +250,30 @@ fn databases_are_swapped_where_one_side_has_them_all() {
             .text("SWAPDB 0 1")
             .contains("while two masters share the keys")
     );
-    assert_eq!(
-        client.text("PUBSUB NONSENSE"),
-        "-ERR unknown subcommand \\'NONSENSE\\'. Try PUBSUB HELP.\\r\\n"
+}
+
+#[test]
+fn subcommands_that_no_server_has_are_refused_between_weights_in_its_own_words() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    proxied.weight(50);
+    for (command, container) in [
+        ("PUBSUB NONSENSE", "PUBSUB"),
+        ("CONFIG NONSENSE a b", "CONFIG"),
+        ("function NONSENSE", "FUNCTION"),
+        ("OBJECT NONSENSE k", "OBJECT"),
+    ] {
+        let expected = format!("-ERR unknown subcommand \\'NONSENSE\\'. Try {container} HELP.\\r\\n");
+        assert_eq!(client.text(command), expected, "{command}");
+        client.text("MULTI");
+        assert_eq!(client.text(command), expected, "{command} in a transaction");
+        assert!(client.text("EXEC").starts_with("-EXECABORT"), "{command}");
+    }
+    let long = "x".repeat(200);
+    assert!(
+        client
+            .text(&format!("CONFIG {long}"))
+            .contains("while two masters share the keys"),
+        "too long to ask for"
     );
 }

@@ -131,7 +131,9 @@ pub(super) fn dispatch(
         session.route.wait(session);
         return Err(Stall::Paused);
     }
-    let is_learnt = sending.class.intent == Intent::Unknown && sending.class.spec.is_none();
+    // Of a subcommand it matters only between weights whether there is such a one.
+    let is_learnt = sending.class.intent == Intent::Unknown
+        && (sending.class.spec.is_none() || is_between(turn.snapshot.weight));
     let placed = match is_learnt {
         true => sending.learn(state).and_then(|()| sending.place(state)),
         false => sending.place(state),

@@ -3,7 +3,7 @@
 //! Shell: a module's, a newer server's or a renamed one. The server is asked: `COMMAND INFO` once a name, kept by the worker for
 //! as long as the node is its side's master, and `COMMAND GETKEYS` for each request whose keys are not at fixed places. Only the
 //! client that has sent it waits. A name the server does not know is not kept, so that inventing names fills nothing; the
-//! request goes on to be refused in the server's own words.
+//! request goes on to be refused in the server's own words. Subcommands are named as the server names them, `config|get`.
 
 use std::hash::{Hash, Hasher};
 
@@ -39,6 +39,12 @@ pub(crate) struct Described {
     is_stateful: bool,
     subscribes: bool,
     reads: bool,
+}
+
+impl Described {
+    fn has_keys(&self) -> bool {
+        self.is_movable || self.keys != KeyRule::None
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,14 +127,17 @@ impl Sending<'_> {
     /// Classifies a request whose command the table does not have. Where the server cannot be asked it stays unknown.
     pub(super) fn learn(&mut self, state: &mut State) -> Result<(), Stop> {
         let args = self.request.args;
-        let name = args.get(0).unwrap_or_default();
+        let mut name = args.get(0).unwrap_or_default().to_ascii_lowercase();
+        if let Some(container) = self.class.spec {
+            name = [container.name.as_bytes(), b"|", args.get(1).unwrap_or_default()].concat();
+            name.make_ascii_lowercase();
+        }
         if name.is_empty() || name.len() > LEARNT_NAME_BYTES_MAX || self.request.bytes.len() > OWN_LINK_BYTES
         {
             return Ok(());
         }
         let weight = self.turn.snapshot.weight;
         let side = majority_owner(weight);
-        let name = name.to_ascii_lowercase();
         let number = number_of(self.request.bytes);
         let known = self.session.route.links(side).learnt(&name);
         let learnt = match known {
@@ -161,7 +170,10 @@ impl Sending<'_> {
         } else if !described.is_movable {
             self.class.keys = described.keys.positions(args).unwrap_or_default();
         }
-        self.take_for(described);
+        // Of a subcommand without keys nobody knows whether what it does on one side is to be done on both.
+        if self.class.spec.is_none() || described.has_keys() {
+            self.take_for(described);
+        }
         Ok(())
     }
 
