@@ -5,6 +5,10 @@
 
 /// Whether `text` matches `pattern`, byte by byte. `steps`: what may be spent; once it is used up nothing matches.
 pub(super) fn matches(pattern: &[u8], text: &[u8], steps: &mut usize) -> bool {
+    // Not even `*` matches nothing.
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut at, mut seen) = (0, 0);
     // Behind the last `*`, and up to where of the text that one reaches.
     let mut star = None;
@@ -122,7 +126,15 @@ mod tests {
         assert!(steps < 100, "{steps}");
     }
 
-    /// `stringmatchlen` as it stands there, for patterns that its recursion can take.
+    #[test]
+    fn nothing_is_matched_by_nothing_alone() {
+        assert!(is_match("", ""));
+        for pattern in ["*", "**", "?", "[^a]"] {
+            assert!(!is_match(pattern, ""), "{pattern}");
+        }
+    }
+
+    /// `stringmatchlen` as it stands there, for patterns that its recursion can take, and a text that is not empty.
     fn reference(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern, text) {
             ([], []) => true,
@@ -136,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn going_back_to_the_last_star_only_is_enough(pattern in "[ab*?\\[\\]^-]{0,8}", text in "[ab\\-]{0,8}") {
+        fn going_back_to_the_last_star_only_is_enough(pattern in "[ab*?\\[\\]^-]{0,8}", text in "[ab\\-]{1,8}") {
             prop_assert_eq!(is_match(&pattern, &text), reference(pattern.as_bytes(), text.as_bytes()));
         }
     }
