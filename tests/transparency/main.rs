@@ -48,30 +48,67 @@ fn shown(reply: &[u8]) -> String {
 
 #[test]
 fn each_command_of_a_long_script_has_the_reply_of_a_server_at_0_and_at_100() {
+    for (weight, protocol) in [(0, "2"), (100, "2"), (0, "3"), (100, "3")] {
+        compare(weight, &[], &format!("HELLO {protocol}"));
+    }
+}
+
+#[test]
+fn each_command_of_a_long_script_has_the_reply_of_a_server_that_asks_for_a_password() {
+    let password = "CONFIG SET requirepass secret";
+    for (weight, protocol) in [(0, "2"), (100, "3")] {
+        compare(
+            weight,
+            &[password],
+            &format!("HELLO {protocol} AUTH default secret"),
+        );
+    }
+}
+
+#[test]
+fn each_command_of_a_long_script_has_the_reply_of_a_server_for_a_user_too() {
+    let user = "ACL SETUSER alice on >secret ~* &* +@all";
+    for (weight, protocol) in [(0, "3"), (100, "2")] {
+        compare(weight, &[user], &format!("HELLO {protocol} AUTH alice secret"));
+    }
+}
+
+/// Runs the script. `first` is said to every server, `hello` by every client and again when RESET has made it nobody.
+fn compare(weight: u16, first: &[&str], hello: &str) {
     let script = script();
     assert!(script.len() >= 300, "{} commands", script.len());
-    for (weight, protocol) in [(0, "2"), (100, "2"), (0, "3"), (100, "3")] {
-        let direct = Server::start();
-        let proxied = Proxied::start();
-        proxied.weight(weight);
-        let (mut there, mut here) = (direct.client(), proxied.client());
-        for client in [&mut there, &mut here] {
-            assert!(client.text(&format!("HELLO {protocol}")).contains("standalone"));
+    let direct = Server::start();
+    let proxied = Proxied::start();
+    for server in [&direct, &proxied.old, &proxied.new] {
+        let mut client = server.client();
+        for line in first {
+            assert_eq!(client.text(line), "+OK\\r\\n", "{line}");
         }
-        for line in &script {
-            let expected = ask(&mut there, &line.bytes);
-            let got = ask(&mut here, &line.bytes);
-            assert!(
-                got == expected,
-                "at {weight}, RESP{protocol}: {}\n  direct:  {}\n  proxied: {}",
-                line.text,
-                shown(&expected),
-                shown(&got)
-            );
-        }
-        assert_eq!(there.try_reply(), None, "closed by QUIT");
-        assert_eq!(here.try_reply(), None, "closed by QUIT");
     }
+    proxied.weight(weight);
+    let (mut there, mut here) = (direct.client(), proxied.client());
+    let greet = |client: &mut Client| assert!(client.text(hello).contains("standalone"), "{hello}");
+    greet(&mut there);
+    greet(&mut here);
+    // It tells ports and ages once a password was wrong.
+    let is_compared = |line: &&Line| first.is_empty() || line.text != "ACL LOG";
+    for line in script.iter().filter(is_compared) {
+        let expected = ask(&mut there, &line.bytes);
+        let got = ask(&mut here, &line.bytes);
+        assert!(
+            got == expected,
+            "at {weight}, {hello}: {}\n  direct:  {}\n  proxied: {}",
+            line.text,
+            shown(&expected),
+            shown(&got)
+        );
+        if expected == b"+RESET\r\n" && !first.is_empty() {
+            greet(&mut there);
+            greet(&mut here);
+        }
+    }
+    assert_eq!(there.try_reply(), None, "closed by QUIT");
+    assert_eq!(here.try_reply(), None, "closed by QUIT");
 }
 
 fn ask(client: &mut Client, request: &[u8]) -> Vec<u8> {
