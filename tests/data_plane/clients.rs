@@ -522,6 +522,47 @@ fn after_the_ok_of_a_pause_no_write_reaches_a_server() {
 }
 
 #[test]
+fn what_a_transaction_does_to_clients_it_does_when_it_is_executed() {
+    let proxied = Proxied::start();
+    for weight in [0, 50, 100] {
+        proxied.weight(weight);
+        let (mut operator, mut clients) = (proxied.client(), some(&proxied));
+        operator.text("MULTI");
+        for queued in ["CLIENT PAUSE 60000 WRITE", "SET k 1", "CLIENT LIST", "GET k"] {
+            assert_eq!(operator.text(queued), "+QUEUED\\r\\n", "{queued} at {weight}");
+        }
+        assert_eq!(clients[0].text("SET k 0"), "+OK\\r\\n", "no pause yet");
+        let said = operator.text("EXEC");
+        assert!(said.starts_with("*4\\r\\n+OK\\r\\n+OK\\r\\n$"), "{said}");
+        assert!(said.ends_with("\\r\\n$1\\r\\n1\\r\\n"), "{said}");
+        assert_eq!(said.matches(" addr=").count(), clients.len() + 1, "{said}");
+        assert_eq!(said.matches(" multi=4 ").count(), 1, "{said}");
+        for client in &mut clients {
+            client.send(&[b"SET", b"k", b"2"]);
+        }
+        for client in &mut clients {
+            assert!(is_silent(client, Duration::from_millis(20)));
+        }
+        operator.text("MULTI");
+        operator.text("CLIENT UNPAUSE");
+        assert_eq!(operator.text("EXEC"), "*1\\r\\n+OK\\r\\n");
+        for client in &mut clients {
+            assert_eq!(client.reply(), b"+OK\r\n");
+        }
+        let victim = id(&mut clients[1]);
+        operator.text("MULTI");
+        operator.text(&format!("CLIENT KILL ID {victim}"));
+        operator.text("CLIENT KILL TYPE normal SKIPME no");
+        let count = clients.len();
+        let killed = operator.text("EXEC");
+        assert_eq!(killed, format!("*2\\r\\n:1\\r\\n:{count}\\r\\n"), "itself too");
+        for client in clients.iter_mut().chain([&mut operator]) {
+            assert_eq!(client.try_reply(), None);
+        }
+    }
+}
+
+#[test]
 fn a_subscriber_that_wants_no_replies_has_its_messages() {
     let proxied = Proxied::start();
     let (mut subscriber, mut publisher) = (proxied.client(), proxied.client());

@@ -581,6 +581,16 @@ fn what_the_proxy_answers_in_a_servers_place_the_server_may_forbid() {
             assert!(expected.starts_with("-NOPERM"), "{line}: {expected}");
             assert_eq!(here.text(line), expected, "{line} at {weight}");
         }
+        if weight == 50 {
+            here.text("MULTI");
+            assert_eq!(here.text("CLIENT LIST"), "+QUEUED\\r\\n", "it has no side yet");
+            assert!(here.text("EXEC").starts_with("-EXECABORT"));
+            continue;
+        }
+        let queued = ["CLIENT LIST", "CLIENT PAUSE 1", "CLIENT SETNAME a", "PING"];
+        for line in ["MULTI"].iter().chain(&queued).chain(&["EXEC"]) {
+            assert_eq!(here.text(line), there.text(line), "{line} at {weight}");
+        }
     }
     on_both(&proxied, "ACL SETUSER poor +client");
     proxied.weight(50);

@@ -35,9 +35,9 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "what is listened to is listened to on a link of one user",
     ),
     of(
-        &["MULTI", "CLIENT TRACKINGINFO"],
+        &["MULTI", "CLIENT TRACKING ON"],
         UNSUPPORTED,
-        "what a client says of clients is not queued yet",
+        "what a client tracks is not changed by a transaction yet",
     ),
     // By design: what it would say or do is a server's or a link's, not the app's.
     of(

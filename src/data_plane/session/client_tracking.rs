@@ -150,78 +150,6 @@ impl Sending<'_> {
         });
     }
 
-    pub(super) fn client_caching(&self, state: &mut State) -> Result<(), Stop> {
-        let Some(tracking) = &mut state.tracking else {
-            let text = b"ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
-            return Err(redis(&[text]).into());
-        };
-        match (self.word(2).as_slice(), tracking.optin, tracking.optout) {
-            (b"yes", true, _) | (b"no", _, true) => tracking.caching = true,
-            (b"yes", ..) => {
-                let text = b"ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.";
-                return Err(redis(&[text]).into());
-            }
-            (b"no", ..) => {
-                let text = b"ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.";
-                return Err(redis(&[text]).into());
-            }
-            _ => return Err(syntax().into()),
-        }
-        answer(state, None, b"+OK\r\n");
-        Ok(())
-    }
-
-    pub(super) fn client_getredir(&self, state: &mut State) -> Result<(), Stop> {
-        let reply = format!(":{}\r\n", state.redirection());
-        answer(state, None, reply.as_bytes());
-        Ok(())
-    }
-
-    pub(super) fn client_trackinginfo(&self, state: &mut State) -> Result<(), Stop> {
-        let tracking = state.tracking.as_deref();
-        let flags: Vec<&str> = match tracking {
-            None => vec!["off"],
-            Some(tracking) => {
-                let all = [
-                    (true, "on"),
-                    (tracking.bcast, "bcast"),
-                    (tracking.optin, "optin"),
-                    (tracking.optin && tracking.caching, "caching-yes"),
-                    (tracking.optout, "optout"),
-                    (tracking.optout && tracking.caching, "caching-no"),
-                    (tracking.noloop, "noloop"),
-                    (tracking.is_broken, "broken_redirect"),
-                ];
-                all.iter()
-                    .filter(|(is_set, _)| *is_set)
-                    .map(|(_, flag)| *flag)
-                    .collect()
-            }
-        };
-        let (map, set) = match state.setting.protocol {
-            Protocol::Resp2 => ("*6", '*'),
-            Protocol::Resp3 => ("%3", '~'),
-        };
-        let mut reply = format!("{map}\r\n$5\r\nflags\r\n{set}{}\r\n", flags.len()).into_bytes();
-        let bulk = |reply: &mut Vec<u8>, bytes: &[u8]| {
-            reply.extend_from_slice(format!("${}\r\n", bytes.len()).as_bytes());
-            reply.extend_from_slice(bytes);
-            reply.extend_from_slice(b"\r\n");
-        };
-        flags.iter().for_each(|flag| bulk(&mut reply, flag.as_bytes()));
-        let prefixes = tracking.map(|tracking| &tracking.prefixes);
-        let redirection = state.redirection();
-        let count = prefixes.map_or(0, std::collections::BTreeSet::len);
-        let rest = format!("$8\r\nredirect\r\n:{redirection}\r\n$8\r\nprefixes\r\n*{count}\r\n");
-        reply.extend_from_slice(rest.as_bytes());
-        prefixes
-            .into_iter()
-            .flatten()
-            .for_each(|prefix| bulk(&mut reply, prefix));
-        answer(state, None, &reply);
-        Ok(())
-    }
-
     /// What a later server may know (CLIENT NO-TOUCH) and may keep for the connection. The nodes are asked on links of the
     /// client's own, each that takes their place too; a refusal is passed on.
     pub(super) fn client_unknown(&self, state: &mut State) -> Result<(), Stop> {
@@ -297,6 +225,74 @@ impl State {
         let redirect = self.tracking.as_ref().map(|tracking| tracking.redirect);
         redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX))
     }
+}
+
+pub(super) fn client_caching(state: &mut State, argument: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let Some(tracking) = &mut state.tracking else {
+        let text = b"ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
+        return Err(redis(&[text]));
+    };
+    match (
+        argument.to_ascii_lowercase().as_slice(),
+        tracking.optin,
+        tracking.optout,
+    ) {
+        (b"yes", true, _) | (b"no", _, true) => tracking.caching = true,
+        (b"yes", ..) => {
+            let text = b"ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.";
+            return Err(redis(&[text]));
+        }
+        (b"no", ..) => {
+            let text = b"ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.";
+            return Err(redis(&[text]));
+        }
+        _ => return Err(syntax()),
+    }
+    Ok(b"+OK\r\n".to_vec())
+}
+
+pub(super) fn client_trackinginfo(state: &State) -> Vec<u8> {
+    let tracking = state.tracking.as_deref();
+    let flags: Vec<&str> = match tracking {
+        None => vec!["off"],
+        Some(tracking) => {
+            let all = [
+                (true, "on"),
+                (tracking.bcast, "bcast"),
+                (tracking.optin, "optin"),
+                (tracking.optin && tracking.caching, "caching-yes"),
+                (tracking.optout, "optout"),
+                (tracking.optout && tracking.caching, "caching-no"),
+                (tracking.noloop, "noloop"),
+                (tracking.is_broken, "broken_redirect"),
+            ];
+            all.iter()
+                .filter(|(is_set, _)| *is_set)
+                .map(|(_, flag)| *flag)
+                .collect()
+        }
+    };
+    let (map, set) = match state.setting.protocol {
+        Protocol::Resp2 => ("*6", '*'),
+        Protocol::Resp3 => ("%3", '~'),
+    };
+    let mut reply = format!("{map}\r\n$5\r\nflags\r\n{set}{}\r\n", flags.len()).into_bytes();
+    let bulk = |reply: &mut Vec<u8>, bytes: &[u8]| {
+        reply.extend_from_slice(format!("${}\r\n", bytes.len()).as_bytes());
+        reply.extend_from_slice(bytes);
+        reply.extend_from_slice(b"\r\n");
+    };
+    flags.iter().for_each(|flag| bulk(&mut reply, flag.as_bytes()));
+    let prefixes = tracking.map(|tracking| &tracking.prefixes);
+    let redirection = state.redirection();
+    let count = prefixes.map_or(0, std::collections::BTreeSet::len);
+    let rest = format!("$8\r\nredirect\r\n:{redirection}\r\n$8\r\nprefixes\r\n*{count}\r\n");
+    reply.extend_from_slice(rest.as_bytes());
+    prefixes
+        .into_iter()
+        .flatten()
+        .for_each(|prefix| bulk(&mut reply, prefix));
+    reply
 }
 
 /// While links with a new set-up are dialled, that is what the session's links are: a client that hears broadcasts would

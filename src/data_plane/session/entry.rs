@@ -7,16 +7,23 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::dispatch::{Sending, Stall, Stop, answer};
+use bytes::Bytes;
+
+use super::clients::{Outcome, Reply};
+use super::dispatch::{Sending, Stall, Stop};
 use super::exec::STAND_IN;
 use super::local;
+use super::login::is_forbidden;
 use super::merge::scanned;
 use super::queued::{Change, Listening, Queued, executed};
 use super::state::{Session, State};
 use super::ticket::{Role, Ticket};
+use crate::cluster::Side;
+use crate::data_plane::clients::Question;
 use crate::data_plane::command::TopicKind;
 use crate::data_plane::pubsub::{Pending, Topic};
 use crate::data_plane::refusal::Refusal;
+use crate::resp::{Args, RequestParser};
 
 /// A transaction that is about to change its session.
 pub(crate) struct Entry {
@@ -42,6 +49,50 @@ enum Stage {
     Refused(Vec<u8>),
     /// EXEC is on its way.
     Sent,
+}
+
+/// A transaction that has been executed, while what it changes is brought about in its order.
+struct Changing {
+    entry: Box<Entry>,
+    /// What the server has said to each of its commands.
+    elements: Vec<Bytes>,
+    at: usize,
+    /// Where it was executed, if anywhere.
+    side: Option<Side>,
+    /// What the client listens to at this point.
+    listening: Listening,
+    /// EXEC's, as far as it is made.
+    reply: Vec<u8>,
+}
+
+impl Changing {
+    fn new(entry: Box<Entry>, elements: Vec<Bytes>, side: Option<Side>) -> Self {
+        Self {
+            listening: entry.before.clone(),
+            reply: format!("*{}\r\n", elements.len()).into_bytes(),
+            entry,
+            elements,
+            at: 0,
+            side,
+        }
+    }
+
+    /// Up to where workers have to be asked something, or to the end.
+    fn go_on(&mut self, session: &Rc<Session>, state: &mut State) -> Option<(Question, Reply)> {
+        while let Some(element) = self.elements.get(self.at) {
+            let change = self.entry.queued.change(self.at);
+            self.at += 1;
+            let Some(change) = change else {
+                self.reply.extend_from_slice(element);
+                continue;
+            };
+            match session.change(state, &mut self.listening, change, element) {
+                Outcome::Said(own) => self.reply.extend_from_slice(&own),
+                Outcome::Asked(question, reply) => return Some((question, reply)),
+            }
+        }
+        None
+    }
 }
 
 impl Sending<'_> {
@@ -110,9 +161,9 @@ impl Sending<'_> {
     pub(super) fn exec_alone(&self, state: &mut State) {
         self.abandon(state);
         if let Some(entry) = state.entry.take() {
-            let pongs = vec![&b"+PONG\r\n"[..]; entry.count];
-            let reply = self.session.change(state, &entry, &pongs);
-            answer(state, None, &reply);
+            let pongs = vec![Bytes::from_static(b"+PONG\r\n"); entry.count];
+            state.replies.open();
+            self.session.carry_out(state, Changing::new(entry, pongs, None));
         }
     }
 
@@ -175,19 +226,12 @@ impl Session {
         entry.came.extend_from_slice(bytes);
         let (number, count, came) = (entry.number, entry.count, std::mem::take(&mut entry.came));
         let reply = state.transaction.exec_reply(&came);
-        let entry = match executed(&reply, count) {
-            Some(elements) => state.entry.take().map(|entry| (entry, elements)),
-            None => None,
-        };
-        match entry {
+        let elements: Option<Vec<Bytes>> = executed(&reply, count)
+            .map(|elements| elements.into_iter().map(Bytes::copy_from_slice).collect());
+        match elements.and_then(|elements| state.entry.take().map(|entry| (entry, elements))) {
             Some((entry, elements)) => {
-                let reply = self.change(state, &entry, &elements);
-                if let Some(link) = &state.lanes[ticket.side.index()].link
-                    && entry.queued.resets_links()
-                {
-                    link.setting.set(state.setting);
-                }
-                state.replies.finish(number, &reply);
+                let changing = Changing::new(entry, elements, Some(ticket.side));
+                ticket.session.carry_out(state, changing);
             }
             None => {
                 self.leave_entry(state);
@@ -196,20 +240,42 @@ impl Session {
         }
     }
 
-    /// Brings about what the transaction changes; EXEC's reply, of the replies the server has given.
-    fn change(&self, state: &mut State, entry: &Entry, elements: &[&[u8]]) -> Vec<u8> {
-        let mut reply = format!("*{}\r\n", elements.len()).into_bytes();
-        let mut listening = entry.before.clone();
-        let mut changes = entry.queued.changes().peekable();
-        for (at, element) in elements.iter().enumerate() {
-            match changes.next_if(|(place, _)| *place == at) {
-                Some((_, change)) => {
-                    let own = self.change_one(state, &mut listening, change, element);
-                    reply.extend_from_slice(&own);
-                }
-                None => reply.extend_from_slice(element),
-            }
+    /// Brings about what the transaction changes, and answers EXEC. While workers are asked, nothing else of the client's goes on.
+    fn carry_out(self: &Rc<Self>, state: &mut State, mut changing: Changing) {
+        state.executing = Some(changing.elements.len());
+        let mut asked = changing.go_on(self, state);
+        state.asking = asked.is_some();
+        if asked.is_none() {
+            return self.carried_out(state, changing);
         }
+        let session = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            while let Some((question, reply)) = asked.take() {
+                let told = session.route.clients().ask(question).await;
+                if session.closed.get() {
+                    return;
+                }
+                let mut state = session.state.borrow_mut();
+                let own = reply(&mut state, told);
+                changing.reply.extend_from_slice(&own);
+                asked = changing.go_on(&session, &mut state);
+            }
+            let mut state = session.state.borrow_mut();
+            state.asking = false;
+            session.carried_out(&mut state, changing);
+            drop(state);
+            session.wake.wake();
+        });
+    }
+
+    fn carried_out(&self, state: &mut State, changing: Changing) {
+        let Changing {
+            entry,
+            side,
+            listening,
+            reply,
+            ..
+        } = changing;
         if entry.queued.listens() {
             for topic in state.subscriptions.all() {
                 if !listening.has(topic.kind, &topic.name) {
@@ -217,25 +283,43 @@ impl Session {
                 }
             }
         }
-        reply
+        if let Some(side) = side
+            && let Some(link) = &state.lanes[side.index()].link
+            && entry.queued.resets_links()
+        {
+            link.setting.set(state.setting);
+        }
+        state.executing = None;
+        // It was for this transaction.
+        if let Some(tracking) = &mut state.tracking {
+            tracking.caching = false;
+        }
+        state.replies.finish(entry.number, &reply);
     }
 
-    fn change_one(
-        &self,
+    /// One of the changes: what EXEC's reply says of it, or what workers have to be asked for that.
+    fn change(
+        self: &Rc<Self>,
         state: &mut State,
         listening: &mut Listening,
         change: &Change,
         element: &[u8],
-    ) -> Vec<u8> {
+    ) -> Outcome {
         let is_error = element.first() == Some(&b'-');
         let protocol = state.setting.protocol;
-        match change {
+        Outcome::Said(match change {
             Change::Listen(kind, is_on, names) => listening.listen(protocol, *kind, *is_on, names),
             Change::Ping => listening.pong(protocol, element),
-            Change::Local(command, argument) => match local::immediate(self, state, *command, argument) {
-                Ok(reply) => reply,
-                Err(refusal) => refusal.line(),
-            },
+            Change::Client(..) if is_forbidden(element) => element.to_vec(),
+            Change::Client(command, request) => {
+                let mut parser = RequestParser::new();
+                // It has been parsed before.
+                let _ = parser.parse(request, usize::MAX);
+                return match self.client(state, *command, Args::new(request, parser.spans())) {
+                    Ok(outcome) => outcome,
+                    Err(refusal) => Outcome::Said(refusal.line()),
+                };
+            }
             Change::Select(database) => {
                 if !is_error {
                     state.setting.database = *database;
@@ -256,7 +340,7 @@ impl Session {
             }
             Change::Scan(_) if is_error => element.to_vec(),
             Change::Scan(cursor) => scanned(*cursor, element).unwrap_or_else(|| element.to_vec()),
-        }
+        })
     }
 
     /// The transaction is not executed: the client has no other subscriptions than before.

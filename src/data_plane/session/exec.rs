@@ -206,9 +206,12 @@ impl Sending<'_> {
         Ok(link)
     }
 
-    /// Queues what stands for a command that is the session's business. It decides no side: while there is none it is kept back.
+    /// Queues what stands for a command that is the session's business. Between weights it decides no side, nor does what no server
+    /// can refuse: while there is none it is kept back.
     pub(super) fn queue_own(&self, state: &mut State, request: &[u8]) -> Result<(), Stop> {
-        if let Some(side) = state.transaction.side {
+        let weight = self.turn.snapshot.weight;
+        let only = (!is_between(weight) && request != STAND_IN).then(|| majority_owner(weight));
+        if let Some(side) = state.transaction.side.or(only) {
             return self.queue_on(state, side, request);
         }
         state.transaction.kept_back.push(Box::from(request));

@@ -37,10 +37,11 @@ impl Session {
 
     pub(super) fn line_as(&self, state: &State) -> String {
         let count = |kind| state.subscriptions.count_of(kind);
-        let multi = match state.transaction.open {
-            true => i64::try_from(state.transaction.queued).unwrap_or(i64::MAX),
-            false => -1,
-        };
+        let queued = state.transaction.open.then_some(state.transaction.queued);
+        let multi = state
+            .executing
+            .or(queued)
+            .map_or(-1, |count| i64::try_from(count).unwrap_or(i64::MAX));
         let waiting = state.replies.bytes();
         let idle = self.route.clock().saturating_sub(self.last_micros.get()) / 1_000_000;
         let mut line = String::with_capacity(320);
@@ -83,7 +84,7 @@ fn flags(state: &State) -> String {
         (state.monitor.is_some(), 'O'),
         (state.is_in_tunnel(), 'S'),
         (!state.subscriptions.is_empty(), 'P'),
-        (state.transaction.open, 'x'),
+        (state.transaction.open || state.executing.is_some(), 'x'),
         (state.is_blocking() || state.postponed, 'b'),
         (state.tracking.is_some(), 't'),
         (is_tracking(|tracking| tracking.is_broken), 'R'),

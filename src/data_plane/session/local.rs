@@ -7,7 +7,7 @@ use super::exec::STAND_IN;
 use super::login::{Standing, ask_standing};
 use super::queued::Change;
 use super::replies::Muting;
-use super::state::{Session, State};
+use super::state::State;
 use super::ticket::Role;
 use crate::cluster::Side;
 use crate::data_plane::command::{LocalCommand, flags};
@@ -20,9 +20,8 @@ use crate::routing::majority_owner;
 /// Answers a command without a server, or (SELECT, HELLO 2) with a server's knowledge.
 pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCommand) -> Result<(), Stop> {
     let argument = |at: usize| sending.request.args.get(at).unwrap_or_default();
-    let is_for_all = sending.class.spec.is_none_or(|spec| !spec.has(flags::ADMIN));
-    if !is_for_all || state.setting.user.has_logged_in() {
-        ask_whether_allowed(sending, state, command)?;
+    if let Some(harmless) = harmless(sending, state, command) {
+        sending.may(state, &harmless)?;
     }
     let line = match command {
         LocalCommand::Quit => {
@@ -64,27 +63,13 @@ pub(super) fn answer(sending: &Sending<'_>, state: &mut State, command: LocalCom
         | LocalCommand::ClientGetRedir
         | LocalCommand::ClientTrackingInfo
         | LocalCommand::ClientUnknown
-        | LocalCommand::ClientReply => return sending.client(state, command),
-        LocalCommand::ClientSetName | LocalCommand::ClientGetName | LocalCommand::ClientId => {
-            immediate(sending.session, state, command, argument(2))?
-        }
+        | LocalCommand::ClientReply
+        | LocalCommand::ClientSetName
+        | LocalCommand::ClientGetName
+        | LocalCommand::ClientId => return sending.client(state, command),
     };
     reply(state, sending.request.again, &line);
     Ok(())
-}
-
-/// Answers what needs nothing but the session, at once or within a transaction. `argument`: the request's argument 2.
-pub(super) fn immediate(
-    session: &Session,
-    state: &mut State,
-    command: LocalCommand,
-    argument: &[u8],
-) -> Result<Vec<u8>, Refusal> {
-    match command {
-        LocalCommand::ClientSetName => set_name(state, argument),
-        LocalCommand::ClientId => Ok(format!(":{}\r\n", session.id).into_bytes()),
-        _ => Ok(bulk(&state.name, state.setting.protocol)),
-    }
 }
 
 /// The same between MULTI and EXEC: it holds from there on, for what is queued behind it too.
@@ -96,18 +81,43 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
             Err(_) => sending.queue_own(state, sending.request.bytes),
         },
         LocalCommand::Hello => queue_hello(sending, state),
-        LocalCommand::ClientSetName | LocalCommand::ClientGetName | LocalCommand::ClientId => {
-            let change = Change::Local(command, Box::from(argument(2)));
-            sending.queue_change(state, change, STAND_IN)
-        }
         LocalCommand::Quit | LocalCommand::Reset | LocalCommand::ClientSetInfo => {
             answer(sending, state, command)
         }
-        _ => Err(Refusal::Unsupported {
+        LocalCommand::Auth
+        | LocalCommand::ClientTracking
+        | LocalCommand::ClientReply
+        | LocalCommand::ClientUnknown => Err(Refusal::Unsupported {
             name: sending.name(),
             why: "in a transaction it is not supported yet",
         }
         .into()),
+        LocalCommand::Monitor
+        | LocalCommand::ClientInfo
+        | LocalCommand::ClientList
+        | LocalCommand::ClientKill
+        | LocalCommand::ClientUnblock
+        | LocalCommand::ClientNoEvict
+        | LocalCommand::ClientPause
+        | LocalCommand::ClientUnpause
+        | LocalCommand::ClientCaching
+        | LocalCommand::ClientGetRedir
+        | LocalCommand::ClientTrackingInfo
+        | LocalCommand::ClientSetName
+        | LocalCommand::ClientGetName
+        | LocalCommand::ClientId => {
+            let mut stand_in = STAND_IN.to_vec();
+            let is_tracked = state.setup.as_ref().is_some_and(|setup| setup.tracking.is_some());
+            if command == LocalCommand::ClientCaching && is_tracked {
+                // It is for what is queued behind it.
+                stand_in = sending.request.bytes.to_vec();
+            } else if let Some(harmless) = harmless(sending, state, command) {
+                stand_in.clear();
+                write_command(&mut stand_in, &harmless);
+            }
+            let change = Change::Client(command, Box::from(sending.request.bytes));
+            sending.queue_change(state, change, &stand_in)
+        }
     }
 }
 
@@ -171,8 +181,13 @@ fn options(args: Args<'_>) -> (Option<&[u8]>, Option<Refusal>) {
 /// Nobody has this number.
 const NOBODY: &[u8] = b"9223372036854775807";
 
-/// What the proxy does in a server's place, the server may forbid.
-fn ask_whether_allowed(sending: &Sending<'_>, state: &mut State, command: LocalCommand) -> Result<(), Stop> {
+/// What the proxy does in a server's place, the server may forbid: a command that is as much forbidden and does nothing. `None`:
+/// there is nothing to forbid.
+fn harmless<'a>(sending: &Sending<'a>, state: &State, command: LocalCommand) -> Option<Vec<&'a [u8]>> {
+    let is_for_all = sending.class.spec.is_none_or(|spec| !spec.has(flags::ADMIN));
+    if is_for_all && !state.setting.user.has_logged_in() {
+        return None;
+    }
     let args = sending.request.args;
     let is_user = |at: &usize| {
         args.get(*at)
@@ -182,9 +197,9 @@ fn ask_whether_allowed(sending: &Sending<'_>, state: &mut State, command: LocalC
         .step_by(2)
         .find(is_user)
         .and_then(|at| args.get(at + 1));
-    let harmless: &[&[u8]] = match command {
+    let words: &[&[u8]] = match command {
         LocalCommand::ClientKill => match user.filter(|_| args.len() > 3) {
-            Some(user) => &[b"CLIENT", b"KILL", b"USER", user, b"ID", NOBODY],
+            Some(user) => return Some(vec![b"CLIENT", b"KILL", b"USER", user, b"ID", NOBODY]),
             None => &[b"CLIENT", b"KILL", b"ID", NOBODY],
         },
         LocalCommand::ClientList => &[b"CLIENT", b"LIST", b"ID", NOBODY],
@@ -211,9 +226,9 @@ fn ask_whether_allowed(sending: &Sending<'_>, state: &mut State, command: LocalC
         | LocalCommand::Hello
         | LocalCommand::Monitor
         | LocalCommand::ClientSetInfo
-        | LocalCommand::ClientUnknown => return Ok(()),
+        | LocalCommand::ClientUnknown => return None,
     };
-    sending.may(state, harmless)
+    Some(words.to_vec())
 }
 
 /// What Redis 7.0 says to CLIENT SETINFO, which came with 7.2; libraries send it and ignore the answer.
@@ -226,17 +241,17 @@ pub(super) fn redis(pieces: &[&[u8]]) -> Refusal {
     Refusal::Redis(pieces.concat())
 }
 
-fn bulk(bytes: &[u8], protocol: Protocol) -> Vec<u8> {
+pub(super) fn bulk(bytes: &[u8], protocol: Protocol) -> Vec<u8> {
     if bytes.is_empty() {
         return protocol.null().to_vec();
     }
     [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
-fn set_name(state: &mut State, name: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub(super) fn set_name(state: &mut State, name: &[u8]) -> Result<(), Refusal> {
     check_name(name)?;
     state.name = name.to_vec();
-    Ok(b"+OK\r\n".to_vec())
+    Ok(())
 }
 
 fn check_name(name: &[u8]) -> Result<(), Refusal> {

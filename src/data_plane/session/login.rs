@@ -125,6 +125,12 @@ impl Session {
     }
 }
 
+/// Whether this says that the user may not do what was asked, rather than what is wrong with it.
+pub(super) fn is_forbidden(reply: &[u8]) -> bool {
+    let words = [&b"-NOPERM "[..], b"-NOAUTH ", b"-ERR No such user "];
+    words.iter().any(|words| reply.starts_with(words))
+}
+
 /// Whether a client that has not authenticated is served; [`Stall`]: that is not known yet.
 pub(super) fn ask_standing(session: &Rc<Session>, state: &mut State) -> Result<Standing, Stall> {
     state.standing = match session.route.door() {
@@ -257,8 +263,7 @@ impl Sending<'_> {
             asked => asked?,
         };
         state.unheard_since = None;
-        let refuses = [&b"-NOPERM "[..], b"-NOAUTH ", b"-ERR No such user "];
-        match refuses.iter().any(|words| reply.starts_with(words)) {
+        match is_forbidden(&reply) {
             true => Err(Refusal::Redis(
                 reply
                     .trim_ascii_end()

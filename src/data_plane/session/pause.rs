@@ -5,14 +5,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::clients::wrong_subcommand;
-use super::dispatch::{Sending, Stop};
-use super::local::settle;
+use super::clients::{Outcome, wrong_subcommand};
+use super::dispatch::Sending;
 use super::state::{Session, State};
 use crate::data_plane::clients::{Pause, Paused, Question, writes_nothing};
 use crate::data_plane::command::{Intent, LocalCommand, flags};
+use crate::data_plane::refusal::Refusal;
 use crate::data_plane::scripts;
-use crate::resp::Protocol;
+use crate::resp::{Args, Protocol};
 
 impl Session {
     /// Its next request waits, or does not any more.
@@ -27,27 +27,27 @@ impl Session {
             false => paused.fetch_sub(1, Ordering::Relaxed),
         };
     }
+
+    /// OK once no worker sends anything of that kind, and what had been sent is answered.
+    pub(super) fn client_pause(&self, args: Args<'_>) -> Result<Outcome, Refusal> {
+        if args.len() > 4 {
+            return Err(wrong_subcommand(args));
+        }
+        let pause = Pause::of(args.get(2).unwrap_or_default(), args.get(3), Instant::now())?;
+        self.route.clients().pause(pause);
+        Ok(Outcome::Asked(
+            Question::Pause,
+            Box::new(|_, _| b"+OK\r\n".to_vec()),
+        ))
+    }
+
+    pub(super) fn client_unpause(&self) -> Outcome {
+        self.route.clients().unpause();
+        Outcome::Asked(Question::Pause, Box::new(|_, _| b"+OK\r\n".to_vec()))
+    }
 }
 
 impl Sending<'_> {
-    /// OK once no worker sends anything of that kind, and what had been sent is answered.
-    pub(super) fn client_pause(&self, state: &mut State) -> Result<(), Stop> {
-        let args = self.request.args;
-        if args.len() > 4 {
-            return Err(wrong_subcommand(args).into());
-        }
-        let pause = Pause::of(args.get(2).unwrap_or_default(), args.get(3), Instant::now())?;
-        settle(state)?;
-        self.session.route.clients().pause(pause);
-        self.ask(state, Question::Pause, |_, _| b"+OK\r\n".to_vec())
-    }
-
-    pub(super) fn client_unpause(&self, state: &mut State) -> Result<(), Stop> {
-        settle(state)?;
-        self.session.route.clients().unpause();
-        self.ask(state, Question::Pause, |_, _| b"+OK\r\n".to_vec())
-    }
-
     /// Whether it waits.
     #[cold]
     pub(super) fn is_paused(&self, state: &State, pause: Pause) -> bool {

@@ -1,8 +1,8 @@
 //! What has a transaction queued that is the session's own business, and what does it come to?
 //!
 //! Pure. On the server something stands for each of them, so that errors, order and the number of replies are its own: a
-//! PING for what the proxy answers, whose reply is replaced in EXEC's by what Redis 7.0 says there; SELECT and HELLO
-//! themselves. A subscription is confirmed for each channel, as it would be outside, which makes EXEC's reply longer than the
+//! PING for what the proxy answers, or what is as much forbidden and does nothing, whose reply is replaced in EXEC's by what
+//! Redis 7.0 says there; SELECT and HELLO themselves. A subscription is confirmed for each channel, as it would be outside, which makes EXEC's reply longer than the
 //! array it says it is. That is Redis's doing.
 
 use std::collections::BTreeSet;
@@ -23,8 +23,8 @@ pub(super) enum Change {
     Listen(TopicKind, bool, Vec<Box<[u8]>>),
     /// PING's reply depends on what the client listens to at that point.
     Ping,
-    /// Answered by the session, with the request's argument 2.
-    Local(LocalCommand, Box<[u8]>),
+    /// Answered by the session, or by all workers: the request. What stands for it may be refused by the server.
+    Client(LocalCommand, Box<[u8]>),
     /// To this database, if the server says OK.
     Select(u32),
     /// To this protocol, if the server does not object; with this name in any case.
@@ -90,8 +90,10 @@ impl Queued {
         self.changes.push((at, change));
     }
 
-    pub(super) fn changes(&self) -> impl Iterator<Item = &(usize, Change)> {
-        self.changes.iter()
+    /// What becomes of number `at` of what is queued, if that is the session's business.
+    pub(super) fn change(&self, at: usize) -> Option<&Change> {
+        let found = self.changes.binary_search_by_key(&at, |(place, _)| *place).ok()?;
+        self.changes.get(found).map(|(_, change)| change)
     }
 }
 

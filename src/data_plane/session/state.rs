@@ -145,6 +145,8 @@ pub(crate) struct State {
     pub(crate) subscriptions: Subscriptions,
     /// A transaction that subscribes is being executed.
     pub(crate) entry: Option<Box<Entry>>,
+    /// One that has been executed is changing it: of how many commands.
+    pub(super) executing: Option<usize>,
     /// Since when more than the soft limit waits for a client with subscriptions.
     pub(super) slow_since: Option<Instant>,
     /// It did not keep up with its messages: its connection is closed.
