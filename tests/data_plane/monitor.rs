@@ -58,3 +58,43 @@ fn the_owners_say_what_they_execute_through_changes_of_weight_and_master() {
         !successor.client().text("CLIENT LIST").contains("flags=O")
     });
 }
+
+/// What a node is asked by the proxy itself is nothing that a client has done.
+#[test]
+fn only_what_clients_execute_is_told() {
+    let proxied = Proxied::start();
+    let probe = |proxied: &Proxied| {
+        let mut client = proxied.old.client();
+        assert_eq!(client.text("CLIENT SETNAME switchback-probe"), "+OK\\r\\n");
+        client
+    };
+    let mut before = probe(&proxied);
+    let mut client = proxied.client();
+    assert_eq!(client.text("MONITOR"), "+OK\\r\\n");
+    let mut after = probe(&proxied);
+    for probe in [&mut before, &mut after] {
+        probe.text("ECHO own");
+    }
+    // Each opens links: of a database and a protocol, and one of its own.
+    let mut lines = Vec::new();
+    for (database, hello) in [(3, "HELLO 2"), (4, "HELLO 3")] {
+        let mut other = proxied.client();
+        other.text(hello);
+        other.text(&format!("SELECT {database}"));
+        other.text("SET a 1");
+        other.text("WATCH a");
+        other.text("PING");
+        other.text(&format!("ECHO end{database}"));
+        lines.extend(wait_for_line(&mut client, &format!("end{database}")));
+    }
+    let commands: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.trim_end().split_once("] ").map(|(_, command)| command))
+        .filter(|command| !command.starts_with("\"HELLO\" \""))
+        .collect();
+    let expected = |end: &'static str| ["\"SET\" \"a\" \"1\"", "\"WATCH\" \"a\"", "\"PING\"", end];
+    assert_eq!(
+        commands,
+        [expected("\"ECHO\" \"end3\""), expected("\"ECHO\" \"end4\"")].concat()
+    );
+}

@@ -1,13 +1,16 @@
 //! What do the servers of a route execute, as they say it?
 //!
 //! Shell: MONITOR, on a connection of the client's own to each side. What a side says is passed on while it owns anything; it goes
-//! on through changes of weight and of master until RESET or the end of the client.
+//! on through changes of weight and of master until RESET or the end of the client. What the proxy does there for itself is left out.
+
+mod own;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use own::Own;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -21,7 +24,7 @@ use crate::data_plane::pubsub::Delivery;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::users::UserId;
 use crate::limits::{CONNECT_TIMEOUT, REDIAL_FIRST, SUBSCRIBER_CHECK};
-use crate::resp::Protocol;
+use crate::resp::{Protocol, parse_i64};
 
 /// The connections of a client that monitors; they end with it.
 #[derive(Default)]
@@ -33,7 +36,14 @@ impl Drop for Monitor {
     }
 }
 
-type Connected = (Arc<NodeAddr>, TcpStream);
+/// The longest line of what a node says before it begins; of CLIENT LIST's it is names that may be long.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+struct Connected {
+    node: Arc<NodeAddr>,
+    stream: BufReader<TcpStream>,
+    own: Own,
+}
 
 impl Sending<'_> {
     /// OK once every side that owns anything says what it does. A second one has no reply, as in Redis.
@@ -97,15 +107,25 @@ fn owns(route: &LocalRoute, side: Side) -> bool {
 
 /// A connection on which the master of `side` says what it does; `None`: not now. An error is the node's.
 async fn connect(route: &LocalRoute, side: Side, user: UserId) -> Option<Result<Connected, String>> {
-    let (node, mut stream) = route.links(side).open_beside(route, user).await?;
+    let (node, stream) = route.links(side).open_beside(route, user).await?;
     timeout(CONNECT_TIMEOUT, async {
-        stream.write_all(b"*1\r\n$7\r\nMONITOR\r\n").await.ok()?;
-        let mut line = Vec::new();
-        while !line.ends_with(b"\n") {
-            line.push(stream.read_u8().await.ok()?);
+        let mut stream = BufReader::new(stream);
+        stream
+            .write_all(b"*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n*1\r\n$7\r\nMONITOR\r\n")
+            .await
+            .ok()?;
+        let mut own = Own::default();
+        // Who may not see this list is shown all.
+        if let Some(length) = line(&mut stream).await?.strip_prefix(b"$") {
+            let mut left = usize::try_from(parse_i64(length.trim_ascii_end())?).ok()? + b"\r\n".len();
+            while left > 0 {
+                let client = line(&mut stream).await?;
+                left = left.checked_sub(client.len())?;
+                own.listed(&client);
+            }
         }
-        Some(match line.strip_prefix(b"-") {
-            None => Ok((node, stream)),
+        Some(match line(&mut stream).await?.strip_prefix(b"-") {
+            None => Ok(Connected { node, stream, own }),
             Some(text) => Err(String::from_utf8_lossy(text).trim_end().to_owned()),
         })
     })
@@ -113,11 +133,22 @@ async fn connect(route: &LocalRoute, side: Side, user: UserId) -> Option<Result<
     .ok()?
 }
 
+/// With its end; `None` where there is none.
+async fn line(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    stream
+        .take(LINE_BYTES_MAX)
+        .read_until(b'\n', &mut line)
+        .await
+        .ok()?;
+    line.ends_with(b"\n").then_some(line)
+}
+
 /// Passes on what one side says, for as long as the client is there.
 async fn follow(session: Rc<Session>, side: Side, mut connected: Option<Connected>) {
     loop {
-        if let Some((node, stream)) = connected.take() {
-            pass_on(&session, side, &node, stream).await;
+        if let Some(connected) = connected.take() {
+            pass_on(&session, side, connected).await;
         }
         tokio::time::sleep(SUBSCRIBER_CHECK).await;
         if owns(&session.route, side)
@@ -129,19 +160,34 @@ async fn follow(session: Rc<Session>, side: Side, mut connected: Option<Connecte
 }
 
 /// Until the connection ends, or its node is not the master any more.
-async fn pass_on(session: &Session, side: Side, node: &Arc<NodeAddr>, mut stream: TcpStream) {
-    let mut lines = Vec::new();
+async fn pass_on(session: &Session, side: Side, connected: Connected) {
+    let Connected {
+        node,
+        mut stream,
+        mut own,
+    } = connected;
+    let (mut lines, mut heard) = (Vec::new(), Vec::new());
     let links = session.route.links(side);
     let limit = session.route.limits().output_buffer_bytes;
-    while links.is_present(node) {
+    while links.is_present(&node) {
         match timeout(SUBSCRIBER_CHECK, stream.read_buf(&mut lines)).await {
             Err(_) => continue,
             Ok(Err(_) | Ok(0)) => return,
             Ok(Ok(_)) => {}
         }
         let whole = memchr::memrchr(b'\n', &lines).map_or(0, |end| end + 1);
+        heard.clear();
+        for line in lines
+            .get(..whole)
+            .unwrap_or_default()
+            .split_inclusive(|byte| *byte == b'\n')
+        {
+            if !own.is_own(line) {
+                heard.extend_from_slice(line);
+            }
+        }
         if owns(&session.route, side) {
-            session.hears(lines.get(..whole).unwrap_or_default());
+            session.hears(&heard);
         }
         lines.drain(..whole);
         if lines.len() > limit {
