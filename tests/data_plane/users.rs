@@ -529,14 +529,8 @@ fn transactions_blocking_commands_and_scripts_run_as_the_user() {
     assert_eq!(alice.text("MULTI"), OK);
     assert!(alice.text("SET b 1").starts_with("-NOPERM"));
     assert!(alice.text("EXEC").starts_with("-EXECABORT"));
-    assert_eq!(alice.text("MULTI"), OK);
-    assert!(alice.text("AUTH alice secret").contains("not supported"));
-    assert!(alice.text("EXEC").starts_with("-EXECABORT"));
     assert!(alice.text("BLPOP b 0.01").starts_with("-NOPERM"));
     assert_eq!(alice.text("BLPOP a:q 0.01"), "*-1\\r\\n");
-    assert_eq!(alice.text("WATCH a:1"), OK);
-    assert!(alice.text("AUTH alice secret").contains("not supported"));
-    assert_eq!(alice.text("UNWATCH"), OK);
     let mut default = proxied.client();
     let body: &[u8] = b"return redis.call('GET', 'b')";
     let sha = default.call(&[b"SCRIPT", b"LOAD", body]);
@@ -645,4 +639,90 @@ fn a_client_keeps_its_database_as_a_user_who_may_not_choose_one() {
         }
         assert_eq!(other.text(&format!("GET {}", key_of(Side::Old, 0))), "$-1\\r\\n");
     }
+}
+
+#[test]
+fn what_is_watched_stays_so_when_the_client_becomes_another_user() {
+    let proxied = with_alice();
+    for weight in [0, 50, 100] {
+        proxied.weight(weight);
+        let mut other = proxied.client();
+        for side in [Side::Old, Side::New] {
+            let key = key_of(side, 0);
+            let mut client = proxied.client();
+            client.text(&format!("WATCH {key}"));
+            assert_eq!(client.text("AUTH alice wrong"), WRONGPASS);
+            assert_eq!(client.text("AUTH alice secret"), OK);
+            client.text("MULTI");
+            client.text("ACL WHOAMI");
+            assert_eq!(client.text("EXEC"), "*1\\r\\n$5\\r\\nalice\\r\\n", "at {weight}");
+            client.text(&format!("WATCH {key}"));
+            assert_eq!(client.text("AUTH alice secret"), OK);
+            other.text(&format!("SET {key} {weight}"));
+            client.text("MULTI");
+            client.text("ACL WHOAMI");
+            assert_eq!(client.text("EXEC"), "*-1\\r\\n", "at {weight}");
+            assert_eq!(client.text("ACL WHOAMI"), "$5\\r\\nalice\\r\\n");
+        }
+    }
+    // One side lets it in, and the other does not: it is who it was, and nothing runs as somebody else.
+    proxied.new.client().text("ACL SETUSER alice resetpass >other");
+    proxied.weight(50);
+    for side in [Side::Old, Side::New] {
+        let mut client = proxied.client();
+        client.text(&format!("WATCH {}", key_of(side, 0)));
+        assert_eq!(client.text("AUTH alice secret"), WRONGPASS);
+        client.text("MULTI");
+        client.text("ACL WHOAMI");
+        let said = client.text("EXEC");
+        let expected = match side {
+            Side::Old => "*-1\\r\\n",
+            Side::New => "*1\\r\\n$7\\r\\ndefault\\r\\n",
+        };
+        assert_eq!(said, expected, "{side:?}");
+        assert_eq!(client.text("ACL WHOAMI"), "$7\\r\\ndefault\\r\\n");
+    }
+}
+
+#[test]
+fn a_transaction_goes_on_as_whom_it_has_authenticated() {
+    let proxied = with_alice();
+    for weight in [0, 100] {
+        proxied.weight(weight);
+        let mut client = proxied.client();
+        for queued in [
+            "MULTI",
+            "AUTH alice wrong",
+            "ACL WHOAMI",
+            "AUTH alice secret",
+            "ACL WHOAMI",
+        ] {
+            client.text(queued);
+        }
+        let said = client.text("EXEC");
+        assert!(said.starts_with("*4\\r\\n-WRONGPASS"), "{said}");
+        assert!(
+            said.ends_with("default\\r\\n+OK\\r\\n$5\\r\\nalice\\r\\n"),
+            "{said}"
+        );
+        assert_eq!(client.text("ACL WHOAMI"), "$5\\r\\nalice\\r\\n");
+        assert!(client.text("GET b").starts_with("-NOPERM"), "on every link");
+        for queued in ["MULTI", "AUTH alice secret"] {
+            client.text(queued);
+        }
+        assert!(
+            client
+                .text("SUBSCRIBE c")
+                .contains("is not supported by switchback")
+        );
+        assert!(client.text("EXEC").starts_with("-EXECABORT"));
+    }
+    proxied.weight(50);
+    let mut client = proxied.client();
+    client.text("MULTI");
+    assert!(
+        client.text("AUTH alice secret").starts_with("-ERR"),
+        "one side's word is not both's"
+    );
+    assert!(client.text("EXEC").starts_with("-EXECABORT"));
 }

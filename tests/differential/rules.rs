@@ -175,7 +175,6 @@ const SET_UP_ONCE: &str =
 
 /// What a client does not say while it watches keys, and why.
 const LEFT_OUT_WATCHING: &[(&str, &str)] = &[
-    ("AUTH", "what is watched is watched as one user"),
     ("CLIENT TRACKING", SET_UP_ONCE),
     ("CLIENT NOSUCH", SET_UP_ONCE),
     ("CLIENT FROB", SET_UP_ONCE),

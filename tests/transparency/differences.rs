@@ -20,14 +20,14 @@ const UNSUPPORTED: &str = "is not supported by switchback";
 pub(crate) const DIFFERENCES: &[Difference] = &[
     // Not yet: the rest of the command surface is to come.
     of(
-        &["MULTI", "AUTH default x"],
+        &["MULTI", "HELLO 3 AUTH default x"],
         UNSUPPORTED,
-        "it would change the link, and the session not",
+        "AUTH itself is queued, and HELLO without it",
     ),
     of(
-        &["WATCH a", "AUTH default x"],
-        UNSUPPORTED,
-        "what is watched is watched on a link of one user",
+        &["HELLO 3", "WATCH a", "CLIENT TRACKING ON", "MULTI", "EXEC"],
+        "_\\r\\n",
+        "what is watched is watched on a link that does not track",
     ),
     of(
         &["HELLO 3", "SUBSCRIBE a", "AUTH default x"],

@@ -170,6 +170,12 @@ impl Sending<'_> {
     /// SUBSCRIBE or its opposite between MULTI and EXEC.
     pub(super) fn queue_topics(&self, state: &mut State, kind: TopicKind, is_on: bool) -> Result<(), Stop> {
         let args = self.request.args;
+        if is_on && state.transaction.own.logs_in() {
+            // It would be subscribed as who it is before EXEC.
+            let name = self.name();
+            let why = "behind AUTH in a transaction it is not supported yet";
+            return Err(Refusal::Unsupported { name, why }.into());
+        }
         self.has_room_for(state, args.iter().skip(1))?;
         let at = state.transaction.queued;
         self.queue_own(state, STAND_IN)?;
@@ -319,6 +325,11 @@ impl Session {
                     Ok(outcome) => outcome,
                     Err(refusal) => Outcome::Said(refusal.line()),
                 };
+            }
+            Change::Auth(login) => {
+                // Its link is somebody whom the client cannot be.
+                state.disowned |= !is_error && self.has_logged_in(state, login.clone()).is_err();
+                element.to_vec()
             }
             Change::Select(database) => {
                 if !is_error {

@@ -84,14 +84,14 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
         LocalCommand::Quit | LocalCommand::Reset | LocalCommand::ClientSetInfo => {
             answer(sending, state, command)
         }
-        LocalCommand::Auth
-        | LocalCommand::ClientTracking
-        | LocalCommand::ClientReply
-        | LocalCommand::ClientUnknown => Err(Refusal::Unsupported {
-            name: sending.name(),
-            why: "in a transaction it is not supported yet",
+        LocalCommand::Auth => sending.queue_auth(state),
+        LocalCommand::ClientTracking | LocalCommand::ClientReply | LocalCommand::ClientUnknown => {
+            Err(Refusal::Unsupported {
+                name: sending.name(),
+                why: "in a transaction it is not supported yet",
+            }
+            .into())
         }
-        .into()),
         LocalCommand::Monitor
         | LocalCommand::ClientInfo
         | LocalCommand::ClientList

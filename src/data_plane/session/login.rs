@@ -7,7 +7,10 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::dispatch::{Sending, Stall, Stop, answer};
+use super::clients::syntax;
+use super::dispatch::{Sending, Stall, Stop, answer, is_between};
+use super::exec::drop_link;
+use super::queued::Change;
 use super::state::{Session, State};
 use super::ticket::{Role, Ticket};
 use crate::cluster::Side;
@@ -82,6 +85,12 @@ impl State {
         }
     }
 
+    /// Whether this side has just accepted what the client says it is.
+    fn has_let_in(&self, side: Side) -> bool {
+        let reply = self.check.as_ref().map(|check| &check.replies[side.index()]);
+        reply.is_some_and(|reply| reply.as_deref() == Some(b"+OK\r\n"))
+    }
+
     /// It has not, and never will.
     pub(super) fn unchecked(&mut self, ticket: &Ticket) {
         if let Some(check) = self.check.as_mut().filter(|check| check.number == ticket.number) {
@@ -102,6 +111,22 @@ impl Session {
             .links(ticket.side)
             .answered_knock(ticket.number, is_open);
         self.route.wake_waiting();
+    }
+
+    /// The servers have let it in: it is another user from here on.
+    pub(super) fn has_logged_in(&self, state: &mut State, login: Login) -> Result<(), Refusal> {
+        let route = &self.route;
+        let user = route.users.enter(login);
+        let user = user.ok_or(Refusal::TooManyUsers { limit: USERS_MAX })?;
+        route.users.leave(state.setting.user);
+        state.setting.user = user;
+        state.standing = Standing::Admitted;
+        for side in route.owning_sides(route.snapshot().weight) {
+            route.links(side).accepts(user);
+            // So that it is there when it is needed, and its end is noticed.
+            let _ = route.links(side).shared(route, state.setting);
+        }
+        Ok(())
     }
 
     /// Its user has been deleted.
@@ -188,62 +213,82 @@ impl Sending<'_> {
 
     /// AUTH.
     pub(super) fn auth(&self, state: &mut State) -> Result<(), Stop> {
-        let args = self.request.args;
-        let argument = |at: usize| args.get(at).unwrap_or_default().to_vec();
-        let login = match args.len() {
-            2 => Login {
-                name: None,
-                password: argument(1),
-            },
-            3 => Login {
-                name: Some(argument(1)),
-                password: argument(2),
-            },
-            _ => return Err(Refusal::Redis(b"ERR syntax error".to_vec()).into()),
-        };
+        let login = self.login().ok_or_else(syntax)?;
         let reply = self.log_in(state, login)?;
         answer(state, self.request.again, &reply);
         Ok(())
     }
 
-    /// Asks the servers; the client is another user from here on if they say `OK`, and what it was if they do not.
-    pub(super) fn log_in(&self, state: &mut State, login: Login) -> Result<Vec<u8>, Stop> {
-        let fault = match () {
-            () if state.transaction.watching => Some("while keys are watched it is not supported yet"),
-            () if !state.subscriptions.is_empty() => {
-                Some("by a client with subscriptions it is not supported yet")
-            }
-            () => None,
+    /// What AUTH is given; `None`: more than it takes.
+    fn login(&self) -> Option<Login> {
+        let argument = |at: usize| self.request.args.get(at).unwrap_or_default().to_vec();
+        match self.request.args.len() {
+            2 => Some(Login {
+                name: None,
+                password: argument(1),
+            }),
+            3 => Some(Login {
+                name: Some(argument(1)),
+                password: argument(2),
+            }),
+            _ => None,
+        }
+    }
+
+    /// AUTH between MULTI and EXEC: the server itself has the transaction go on as who it lets in. It is one side's word.
+    pub(super) fn queue_auth(&self, state: &mut State) -> Result<(), Stop> {
+        let Some(login) = self.login() else {
+            return self.queue_own(state, self.request.bytes);
         };
-        if let Some(why) = fault {
+        let weight = self.turn.snapshot.weight;
+        if is_between(weight) {
             let name = self.name();
-            return Err(Refusal::Unsupported { name, why }.into());
+            return Err(Refusal::BetweenWeights { name, weight }.into());
+        }
+        self.can_log_in(state, &login)?;
+        self.queue_change(state, Change::Auth(login), self.request.bytes)
+    }
+
+    /// Whether what the client is and has would go on as it was.
+    fn can_log_in(&self, state: &State, login: &Login) -> Result<(), Refusal> {
+        if !state.subscriptions.is_empty() || state.transaction.own.listens() {
+            let name = self.name();
+            let why = "by a client with subscriptions it is not supported yet";
+            return Err(Refusal::Unsupported { name, why });
         }
         let longest = login.name.as_ref().map_or(0, Vec::len).max(login.password.len());
-        if longest > LOGIN_BYTES_MAX {
-            return Err(Refusal::TooBig {
+        match longest > LOGIN_BYTES_MAX {
+            true => Err(Refusal::TooBig {
                 what: "the name or the password",
                 limit: LOGIN_BYTES_MAX,
-            }
-            .into());
+            }),
+            false => Ok(()),
         }
+    }
+
+    /// Asks the servers; the client is another user from here on if they say `OK`, and what it was if they do not.
+    pub(super) fn log_in(&self, state: &mut State, login: Login) -> Result<Vec<u8>, Stop> {
+        self.can_log_in(state, &login)?;
         let mut request = Vec::new();
         login.write(&mut request);
-        let reply = self.consult(state, Setting::ASKING, &request)?;
-        if reply == b"+OK\r\n" {
-            let route = &self.session.route;
-            let user = route.users.enter(login);
-            let user = user.ok_or(Refusal::TooManyUsers { limit: USERS_MAX })?;
-            route.users.leave(state.setting.user);
-            state.setting.user = user;
-            state.standing = Standing::Admitted;
-            for side in route.owning_sides(self.turn.snapshot.weight) {
-                route.links(side).accepts(user);
-                // So that it is there when it is needed, and its end is noticed.
-                let _ = route.links(side).shared(route, state.setting);
+        // What is watched stays so on a link that is another user's from there on.
+        let watching = self.watching_link(state);
+        let is_changed = watching.as_ref().is_some_and(|link| state.has_let_in(link.side));
+        let reply = self.consult(state, Setting::ASKING, &request, watching.as_ref())?;
+        let entered = match reply == b"+OK\r\n" {
+            true => self.session.has_logged_in(state, login),
+            false => Ok(()),
+        };
+        if let Some(link) = watching.filter(|_| is_changed) {
+            if reply == b"+OK\r\n" && entered.is_ok() {
+                link.setting.set(state.setting);
+            } else {
+                // It is somebody whom the client is not.
+                state.transaction.connection_lost();
+                drop_link(state, link.side);
             }
         }
-        Ok(reply)
+        entered.map(|()| reply).map_err(Stop::from)
     }
 
     /// Whether the client's user may do what the proxy does in a server's place: the servers say so, of a command that is as much
@@ -252,7 +297,7 @@ impl Sending<'_> {
         let mut request = Vec::new();
         write_command(&mut request, harmless);
         let user = state.setting.user;
-        let asked = self.consult(state, Setting::of(user), &request);
+        let asked = self.consult(state, Setting::of(user), &request, None);
         let reply = match asked {
             // A client that nobody has to know is not kept from ending others because a server is frozen or gone.
             Err(Stop::Stall(_)) if !user.has_logged_in() && self.cannot_be_asked(state) => {
@@ -301,7 +346,14 @@ impl Sending<'_> {
     }
 
     /// What the servers of all sides that own anything say to this. What is under way was meant for who the client was, and comes first.
-    fn consult(&self, state: &mut State, setting: Setting, request: &[u8]) -> Result<Vec<u8>, Stop> {
+    /// A side that has `own` is asked on it.
+    fn consult(
+        &self,
+        state: &mut State,
+        setting: Setting,
+        request: &[u8],
+        own: Option<&Rc<Link>>,
+    ) -> Result<Vec<u8>, Stop> {
         let losses = match state.check.take() {
             None => 0,
             Some(check) if check.is_lost => check.losses + 1,
@@ -329,7 +381,11 @@ impl Sending<'_> {
         }
         let mut links = Vec::new();
         for side in sides {
-            match route.links(side).shared(route, setting) {
+            let lease = match own.filter(|link| link.side == side) {
+                Some(link) => Lease::Ready(Rc::clone(link)),
+                None => route.links(side).shared(route, setting),
+            };
+            match lease {
                 Lease::Ready(link) if link.has_room(self.session) => links.push(link),
                 Lease::Ready(_) => return Err(Stall::Room.into()),
                 Lease::Wait => return Err(Stall::Hold(side).into()),
@@ -339,7 +395,7 @@ impl Sending<'_> {
         for link in links {
             check.asked[link.side.index()] = true;
             self.enqueue_as(state, &link, check.number, Role::Check, request);
-            if setting.user == UserId::ASKING {
+            if link.setting.get().user == UserId::ASKING {
                 self.enqueue_as(state, &link, 0, Role::Own, RESET);
             }
         }

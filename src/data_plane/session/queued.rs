@@ -2,7 +2,7 @@
 //!
 //! Pure. On the server something stands for each of them, so that errors, order and the number of replies are its own: a
 //! PING for what the proxy answers, or what is as much forbidden and does nothing, whose reply is replaced in EXEC's by what
-//! Redis 7.0 says there; SELECT and HELLO themselves. A subscription is confirmed for each channel, as it would be outside, which makes EXEC's reply longer than the
+//! Redis 7.0 says there; AUTH, SELECT and HELLO themselves. A subscription is confirmed for each channel, as it would be outside, which makes EXEC's reply longer than the
 //! array it says it is. That is Redis's doing.
 
 use std::collections::BTreeSet;
@@ -11,6 +11,7 @@ use super::cursor::Cursor;
 use super::subscriptions::Subscriptions;
 use crate::data_plane::command::{LocalCommand, TopicKind};
 use crate::data_plane::pubsub::{confirmation, pong};
+use crate::data_plane::users::Login;
 use crate::resp::{Args, Protocol, ReplyScanner, parse_i64};
 
 /// In a transaction Redis has no way to tell a client of a shard channel that moves.
@@ -25,7 +26,9 @@ pub(super) enum Change {
     Ping,
     /// Answered by the session, or by all workers: the request. What stands for it may be refused by the server.
     Client(LocalCommand, Box<[u8]>),
-    /// To this database, if the server says OK.
+    /// To this user, if the server says OK.
+    Auth(Login),
+    /// To this database, if it does.
     Select(u32),
     /// To this protocol, if the server does not object; with this name in any case.
     Hello {
@@ -62,9 +65,16 @@ impl Queued {
             .any(|(_, change)| matches!(change, Change::Listen(..)))
     }
 
+    /// Whether the client may be another user afterwards.
+    pub(super) fn logs_in(&self) -> bool {
+        let logs_in = |change: &Change| matches!(change, Change::Auth(_));
+        self.changes.iter().any(|(_, change)| logs_in(change))
+    }
+
     /// Whether its links may be of another setting afterwards.
     pub(super) fn resets_links(&self) -> bool {
-        let resets = |change: &Change| matches!(change, Change::Select(_) | Change::Hello { .. });
+        let resets =
+            |change: &Change| matches!(change, Change::Auth(_) | Change::Select(_) | Change::Hello { .. });
         self.changes.iter().any(|(_, change)| resets(change))
     }
 
