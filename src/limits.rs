@@ -43,12 +43,15 @@ pub const REFUSALS_MAX: u8 = 3;
 /// Largest single argument: Redis's default `proto-max-bulk-len`.
 pub const BULK_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Shared links to one node and database: more than one only while large replies or long scripts occupy them, and where there are
-/// scripts, one in reserve.
+/// scripts, a second.
 pub const SHARED_LINKS_MAX: usize = 4;
 /// A script that has not been answered for this long keeps others from its link while there is any other: what may end it must not
 /// wait behind it, and a server answers everybody else `-BUSY`. Far below the shortest time after which one does.
 pub const SCRIPT_LONG: Duration = Duration::from_millis(5);
-/// Private links kept idle for reuse, by worker, side and database.
+/// Connections that a node must still take for a worker to keep a link there that nobody uses yet: for the other workers' and those of
+/// whoever looks after the node. It takes 10,000 by default.
+pub const RESERVE_ROOM: u64 = 32;
+/// Private links kept idle for reuse, by worker, side and database, with the one in reserve.
 pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;
 /// Users that clients of one worker are at the same time, each with links of its own.
 pub const USERS_MAX: usize = 1_024;

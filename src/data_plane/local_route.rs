@@ -327,6 +327,13 @@ impl LocalRoute {
         }
     }
 
+    /// Sees to it that each side that clients use has a link in reserve.
+    pub(crate) fn keep_reserves(self: &Rc<Self>) {
+        for side in Side::BOTH {
+            self.links(side).keep_reserve(self);
+        }
+    }
+
     pub(crate) fn on_uncertain(&self, is_publish: bool) -> OnUncertain {
         if is_publish {
             self.shared.config.uncertain_publish

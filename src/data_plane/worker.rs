@@ -22,7 +22,7 @@ use super::pubsub::Gap;
 use crate::limits::READ_BYTES;
 use crate::routing::Subscription;
 
-/// How often counters are flushed and blocked clients looked after.
+/// How often counters are flushed, and blocked clients and links in reserve looked after.
 const TICK: Duration = Duration::from_millis(50);
 /// How often idle clients give their memory back, in ticks.
 const RELEASE_TICKS: u32 = 20;
@@ -133,6 +133,7 @@ async fn tick(routes: Vec<Rc<LocalRoute>>) {
             route.flush_counts();
             route.move_blocked();
             route.look_after_users();
+            route.keep_reserves();
             route.all_hubs().iter().for_each(|hub| hub.tick(route));
             if ticks.is_multiple_of(RELEASE_TICKS) {
                 route.release_idle();

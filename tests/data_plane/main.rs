@@ -14,6 +14,7 @@ mod order;
 mod proxied;
 mod pubsub;
 mod replies;
+mod reserve;
 mod resp3;
 mod scripts;
 mod sides;

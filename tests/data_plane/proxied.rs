@@ -229,6 +229,11 @@ impl Proxied {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut RouteConfig)) -> Self {
+        Self::of_workers(WORKERS, change)
+    }
+
+    /// With one worker, clients are served in the order in which they send.
+    pub(crate) fn of_workers(workers: usize, change: impl FnOnce(&mut RouteConfig)) -> Self {
         let (old, new) = (Server::start(), Server::start());
         let mut config = RouteConfig {
             name: "test".to_owned(),
@@ -246,7 +251,7 @@ impl Proxied {
             limits: RouteLimits::default(),
         };
         change(&mut config);
-        let listeners = bind("test", config.listen[0], WORKERS).unwrap();
+        let listeners = bind("test", config.listen[0], workers).unwrap();
         let address = listeners[0].local_addr().unwrap();
         let shared = Arc::new(RouteShared::new(config));
         let stats = Arc::clone(&shared.stats);
@@ -260,7 +265,7 @@ impl Proxied {
             old: view(&old),
             new: Some(view(&new)),
         };
-        let publisher = Publisher::new(first, WORKERS);
+        let publisher = Publisher::new(first, workers);
         let (shutdown, watching) = watch::channel(None);
         let mut threads = Vec::new();
         for (number, listener) in listeners.into_iter().enumerate() {

@@ -48,8 +48,8 @@ fn a_worker_whose_clients_only_block_moves_them_to_the_new_master() {
     waiter.send(&[b"BLPOP", b"queue", b"0"]);
     wait_for_blocked(&proxied.old, 1);
     let mut direct = proxied.old.client();
-    wait_for("a second link", || {
-        direct.text("CLIENT LIST").matches("name=switchback").count() == 2
+    wait_for("its own link, a shared one and one in reserve", || {
+        direct.text("CLIENT LIST").matches("name=switchback").count() == 3
     });
     proxied.master(Side::Old, None);
     wait_for_blocked(&proxied.old, 0);

@@ -355,7 +355,7 @@ impl Sending<'_> {
     #[inline]
     pub(super) fn forward(&self, state: &mut State, side: Side) -> Result<(), Stop> {
         let link = self.link_by_size(state, side)?;
-        self.has_reserve(&link)?;
+        self.has_second(&link)?;
         let role = match self.request.again {
             Some(Again {
                 role: Role::Part(index),
@@ -394,7 +394,7 @@ impl Sending<'_> {
     #[inline]
     fn ticket(&self, state: &mut State, link: &Link, number: u64, role: Role) -> Ticket {
         let route = &self.session.route;
-        let private = link.kind == LinkKind::Private && !matches!(role, Role::Whole | Role::Part(_));
+        let private = link.kind() == LinkKind::Private && !matches!(role, Role::Whole | Role::Part(_));
         let reads = self.class.may_retry && !private;
         if state.tracking.is_some() && self.goes_before(state, role) {
             self.tell_caching(state, link);
@@ -447,9 +447,9 @@ impl Sending<'_> {
 
     /// A script waits for a link beside its own: what may end it has to get past it.
     #[inline]
-    pub(super) fn has_reserve(&self, link: &Link) -> Result<(), Stall> {
+    pub(super) fn has_second(&self, link: &Link) -> Result<(), Stall> {
         let route = &self.session.route;
-        match self.class.is_script && !route.links(link.side).has_reserve(route, link) {
+        match self.class.is_script && !route.links(link.side).has_second(route, link) {
             true => Err(Stall::Hold(link.side)),
             false => Ok(()),
         }
@@ -478,9 +478,10 @@ impl Sending<'_> {
             let usable = link.is_ready()
                 && link.setting.get() == setting
                 && !link.is_set_up()
-                && match link.kind {
+                && match link.kind() {
                     LinkKind::Private => !(lane.stateless && lane.in_flight() == 0),
                     LinkKind::Shared => lane.in_flight() > 0 || !link.is_occupied(),
+                    LinkKind::Reserve => false,
                 };
             if usable {
                 return with_room(link, self.session);
@@ -491,7 +492,7 @@ impl Sending<'_> {
             .session
             .route
             .links(side)
-            .shared(&self.session.route, setting)
+            .shared_by_client(&self.session.route, setting)
         {
             Lease::Ready(link) => {
                 state.lanes[side.index()].link = Some(Rc::clone(&link));
@@ -508,7 +509,7 @@ impl Sending<'_> {
         let setting = state.setting;
         let setup = state.setup.clone();
         let suits = |link: &&Rc<Link>| {
-            link.kind == LinkKind::Private && link.setting.get() == setting && link.setup() == setup
+            link.kind() == LinkKind::Private && link.setting.get() == setting && link.setup() == setup
         };
         if let Some(link) = state.lanes[side.index()].link.as_ref().filter(suits) {
             if link.is_ready() {

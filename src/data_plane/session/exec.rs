@@ -290,7 +290,7 @@ impl Sending<'_> {
             return;
         };
         let lane = &state.lanes[side.index()];
-        let ready = |link: &&Rc<Link>| link.kind == LinkKind::Private && link.is_ready();
+        let ready = |link: &&Rc<Link>| link.kind() == LinkKind::Private && link.is_ready();
         match lane.link.as_ref().filter(ready).map(Rc::clone) {
             Some(link) => {
                 let undo = if state.transaction.begun { DISCARD } else { UNWATCH };

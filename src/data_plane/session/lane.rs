@@ -75,7 +75,7 @@ impl Lane {
     pub(crate) fn is_private(&self) -> bool {
         self.link
             .as_ref()
-            .is_some_and(|link| link.kind == crate::data_plane::upstream::LinkKind::Private)
+            .is_some_and(|link| link.kind() == crate::data_plane::upstream::LinkKind::Private)
     }
 }
 

@@ -321,7 +321,7 @@ fn ask(sending: &Sending<'_>, state: &State, setting: Setting) -> Result<(), Sto
     let majority = majority_owner(sending.turn.snapshot.weight);
     let side = state.transaction.side.unwrap_or(majority);
     let route = &sending.session.route;
-    match route.links(side).shared(route, setting) {
+    match route.links(side).shared_by_client(route, setting) {
         Lease::Ready(_) => Ok(()),
         Lease::Wait => Err(Stall::Hold(side).into()),
         Lease::Refused(text) => Err(redis(&[text.as_bytes()]).into()),

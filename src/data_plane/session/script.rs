@@ -29,7 +29,7 @@ impl Sending<'_> {
             ScriptUse::EvalSha => {
                 let side = self.side()?;
                 let link = self.link_by_size(state, side)?;
-                self.has_reserve(&link)?;
+                self.has_second(&link)?;
                 self.give_script(state, &link, argument(1));
                 self.forward(state, side)
             }

@@ -204,6 +204,27 @@ pub(super) async fn set_up(
     refusal.map_or(Ok(()), |text| Err(HandshakeError::Setup(text)))
 }
 
+/// How many more connections the node would take; `None`: it does not say.
+pub(super) async fn ask_room(stream: &mut TcpStream) -> Result<Option<u64>, HandshakeError> {
+    let mut request = Vec::new();
+    write_command(&mut request, &[b"INFO", b"clients"]);
+    stream.write_all(&request).await?;
+    let replies = read(stream, 1).await?;
+    let info = String::from_utf8_lossy(replies.first().map_or(&[][..], Vec::as_slice));
+    let field = |name: &str| -> Option<u64> {
+        let value = |line: &str| {
+            line.strip_prefix(name)?
+                .strip_prefix(':')?
+                .trim_end()
+                .parse()
+                .ok()
+        };
+        info.lines().find_map(value)
+    };
+    let room = field("maxclients").zip(field("connected_clients"));
+    Ok(room.map(|(most, connected)| most.saturating_sub(connected)))
+}
+
 /// What Redis says to a client that has not authenticated.
 pub(crate) const NOAUTH: &str = "NOAUTH Authentication required.";
 

@@ -40,6 +40,8 @@ pub(crate) enum LinkKind {
     Shared,
     /// One session at a time, for state on the server.
     Private,
+    /// Nobody yet: it becomes one of the others.
+    Reserve,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub(crate) struct Link {
     pub(crate) side: Side,
     /// Of a private link a client may change it.
     pub(crate) setting: Cell<Setting>,
-    pub(crate) kind: LinkKind,
+    kind: Cell<LinkKind>,
     /// What its node was told of the one session it is for.
     setup: RefCell<Option<Rc<Setup>>>,
     /// CLIENT ID, on the node, of the connection that hears for it.
@@ -70,10 +72,10 @@ pub(crate) struct Link {
     occupied: Cell<bool>,
     /// Scripts under way.
     running: Cell<usize>,
-    /// Another link beside it has been asked for, for when a script occupies it.
-    pub(super) wants_reserve: Cell<bool>,
+    /// A second one beside it has been asked for, for when a script occupies it.
+    pub(super) wants_second: Cell<bool>,
     /// What came of that is known.
-    pub(super) has_reserve: Cell<bool>,
+    pub(super) has_second: Cell<bool>,
     /// A reply said that the node is no longer the master: what else comes from it is not to be trusted.
     demoted: Cell<bool>,
     client_id: Cell<i64>,
@@ -100,14 +102,14 @@ impl Link {
             refusal: RefCell::default(),
             side,
             setting: Cell::new(setting),
-            kind,
+            kind: Cell::new(kind),
             node,
             wake: Wake::default(),
             phase: Cell::new(Phase::Dialling),
             occupied: Cell::new(false),
             running: Cell::new(0),
-            wants_reserve: Cell::new(false),
-            has_reserve: Cell::new(false),
+            wants_second: Cell::new(false),
+            has_second: Cell::new(false),
             demoted: Cell::new(false),
             client_id: Cell::new(0),
             pipeline: RefCell::default(),
@@ -115,6 +117,17 @@ impl Link {
             reader: RefCell::default(),
             waiting: RefCell::default(),
         })
+    }
+
+    /// Who may use it.
+    #[inline]
+    pub(crate) fn kind(&self) -> LinkKind {
+        self.kind.get()
+    }
+
+    /// From now on it is theirs. To be called of one that nobody uses.
+    pub(super) fn becomes(&self, kind: LinkKind) {
+        self.kind.set(kind);
     }
 
     /// Whether commands may be enqueued.
@@ -594,7 +607,7 @@ const READS_A_TURN: usize = 16;
 impl Link {
     /// A private link reads at its client's pace; a shared one always, others wait behind.
     fn may_read(&self) -> bool {
-        self.kind == LinkKind::Shared
+        self.kind() == LinkKind::Shared
             || self
                 .reader
                 .borrow()

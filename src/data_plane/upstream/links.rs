@@ -18,14 +18,15 @@ use super::backoff::Backoff;
 use super::ear;
 use super::handshake::{self, Dial, HandshakeError, Said, Setting, Wanted};
 use super::link::{self, Link, LinkKind};
+use super::reserve::Reserve;
 use super::setup::Setup;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::session::{Learnt, Ticket};
 use crate::data_plane::users::UserId;
 use crate::limits::{
-    CONNECT_TIMEOUT, DOOR_LIFETIME, IDLE_PRIVATE_LINKS_MAX, LEARNT_NAMES_MAX, SHARED_LINKS_MAX, USER_REFUSAL,
-    USERS_MAX,
+    CONNECT_TIMEOUT, DOOR_LIFETIME, IDLE_PRIVATE_LINKS_MAX, LEARNT_NAMES_MAX, RESERVE_ROOM, SHARED_LINKS_MAX,
+    USER_REFUSAL, USERS_MAX,
 };
 use crate::resp::Protocol;
 use crate::routing::Slot;
@@ -56,6 +57,7 @@ pub(crate) struct Links {
     node: RefCell<Option<Arc<NodeAddr>>>,
     shared: RefCell<FxHashMap<Setting, Vec<Rc<Link>>>>,
     idle: RefCell<FxHashMap<Setting, Vec<Rc<Link>>>>,
+    reserve: Reserve,
     /// Every link that may still hold commands, of this node and of former ones.
     all: RefCell<Vec<Rc<Link>>>,
     /// The lowest database the node has refused, in its words: it has none above either. One entry, as a client may
@@ -86,6 +88,7 @@ impl Links {
             node: RefCell::default(),
             shared: RefCell::default(),
             idle: RefCell::default(),
+            reserve: Reserve::default(),
             all: RefCell::default(),
             refused_database: RefCell::default(),
             refused_resp3: RefCell::default(),
@@ -108,6 +111,7 @@ impl Links {
         *self.node.borrow_mut() = node.map(Arc::clone);
         self.shared.borrow_mut().clear();
         self.idle.borrow_mut().clear();
+        self.reserve.clear();
         self.forget_refusals();
         self.refused_users.take();
         self.accepted.take();
@@ -125,6 +129,7 @@ impl Links {
     pub(crate) fn abandon(&self) {
         self.shared.borrow_mut().clear();
         self.idle.borrow_mut().clear();
+        self.reserve.clear();
         for link in self.snapshot_of_all() {
             link.close();
         }
@@ -134,7 +139,7 @@ impl Links {
     /// sessions end them in their own way.
     pub(crate) fn recall_unsent(&self) {
         for link in self.snapshot_of_all() {
-            if link.kind == LinkKind::Shared {
+            if link.kind() == LinkKind::Shared {
                 link.recall_unsent();
             }
         }
@@ -165,9 +170,12 @@ impl Links {
         let dialling = pool.iter().any(|link| link.is_dialling());
         if !dialling
             && pool.len() < SHARED_LINKS_MAX
-            && let Some(link) = self.dial(route, setting, LinkKind::Shared, None)
+            && let Some(link) = self.further(route, setting)
         {
-            pool.push(link);
+            pool.push(Rc::clone(&link));
+            if link.is_ready() {
+                return Lease::Ready(link);
+            }
         }
         // While a further link is dialled, an occupied one serves: late is better than not.
         match pool.iter().find(|link| link.is_ready()) {
@@ -176,11 +184,21 @@ impl Links {
         }
     }
 
-    /// Whether a script may be sent on `link`: another one is there for when it takes long, or cannot be had. While it does, a node
+    /// The same for a client, which may need one of its own in that setting next.
+    #[inline]
+    pub(crate) fn shared_by_client(&self, route: &Rc<LocalRoute>, setting: Setting) -> Lease {
+        let lease = self.shared(route, setting);
+        if let Lease::Wait = lease {
+            self.expect(route, setting);
+        }
+        lease
+    }
+
+    /// Whether a script may be sent on `link`: a second one is there for when it takes long, or cannot be had. While it does, a node
     /// does not let anybody choose a database, so that none could be opened then. Told once for each link, by its first script.
     #[inline]
-    pub(crate) fn has_reserve(&self, route: &Rc<LocalRoute>, link: &Link) -> bool {
-        if link.kind == LinkKind::Private || link.has_reserve.get() {
+    pub(crate) fn has_second(&self, route: &Rc<LocalRoute>, link: &Link) -> bool {
+        if link.kind() == LinkKind::Private || link.has_second.get() {
             return true;
         }
         let setting = link.setting.get();
@@ -191,15 +209,57 @@ impl Links {
             return false;
         }
         // One dial: a node may have no room for more.
-        if pool.len() > 1 || link.wants_reserve.replace(true) {
-            link.has_reserve.set(true);
+        if pool.len() > 1 || link.wants_second.replace(true) {
+            link.has_second.set(true);
             return true;
         }
-        match self.dial(route, setting, LinkKind::Shared, None) {
-            Some(link) => pool.push(link),
-            None => link.has_reserve.set(true),
+        let second = self.further(route, setting);
+        link.has_second
+            .set(second.as_ref().is_none_or(|second| second.is_ready()));
+        pool.extend(second);
+        link.has_second.get()
+    }
+
+    /// A further link that is to be shared: one that nobody uses, or a new one.
+    fn further(&self, route: &Rc<LocalRoute>, setting: Setting) -> Option<Rc<Link>> {
+        let Some(link) = self.spare(setting, LinkKind::Shared) else {
+            return self.dial(route, setting, LinkKind::Shared, None);
+        };
+        self.expect(route, setting);
+        Some(link)
+    }
+
+    /// One that nobody uses.
+    fn spare(&self, setting: Setting, kind: LinkKind) -> Option<Rc<Link>> {
+        let idle = || {
+            let mut idle = self.idle.borrow_mut();
+            let pool = idle.get_mut(&setting)?;
+            std::iter::from_fn(|| pool.pop()).find(|link| link.is_ready())
+        };
+        let link = idle().or_else(|| self.reserve.take(setting))?;
+        link.becomes(kind);
+        Some(link)
+    }
+
+    /// A client may soon need a link of its own in this setting.
+    fn expect(&self, route: &Rc<LocalRoute>, setting: Setting) {
+        self.reserve.expect(setting);
+        self.keep_reserve(route);
+    }
+
+    /// Sees to it that there is a link that nobody uses.
+    pub(crate) fn keep_reserve(&self, route: &Rc<LocalRoute>) {
+        let Some(setting) = self.reserve.missing(Instant::now()) else {
+            return;
+        };
+        let idle = self.idle.borrow();
+        let is_idle = |pool: &Vec<Rc<Link>>| pool.iter().any(|link| link.is_ready());
+        if !idle.get(&setting).is_some_and(is_idle)
+            && self.refusal(setting).is_none()
+            && let Some(link) = self.dial(route, setting, LinkKind::Reserve, None)
+        {
+            self.reserve.put(link);
         }
-        link.has_reserve.get()
     }
 
     /// A link for one session's own use, from those that lie idle or a new one.
@@ -212,17 +272,15 @@ impl Links {
         if let Some(text) = self.refusal(setting) {
             return Lease::Refused(text);
         }
-        if setup.is_none()
-            && let Some(pool) = self.idle.borrow_mut().get_mut(&setting)
-        {
-            while let Some(link) = pool.pop() {
-                if link.is_ready() {
-                    return Lease::Ready(link);
-                }
-            }
+        if setup.is_some() {
+            let link = self.dial(route, setting, LinkKind::Private, setup);
+            return link.map_or(Lease::Wait, Lease::Ready);
         }
-        self.dial(route, setting, LinkKind::Private, setup)
-            .map_or(Lease::Wait, Lease::Ready)
+        let link = self
+            .spare(setting, LinkKind::Private)
+            .or_else(|| self.dial(route, setting, LinkKind::Private, None));
+        self.expect(route, setting);
+        link.map_or(Lease::Wait, Lease::Ready)
     }
 
     #[inline]
@@ -270,7 +328,7 @@ impl Links {
     pub(crate) fn recall_blocked(&self, by: Option<&Rc<Link>>, moved: impl Fn(&[Slot]) -> bool) {
         let Some(by) = by else { return };
         for link in self.snapshot_of_all() {
-            if link.kind == LinkKind::Private
+            if link.kind() == LinkKind::Private
                 && link.node == by.node
                 && let Some(session) = link.reader()
             {
@@ -307,7 +365,7 @@ impl Links {
         if !link.is_set_up()
             && link.is_ready()
             && link.is_idle()
-            && pool.len() < IDLE_PRIVATE_LINKS_MAX
+            && pool.len() + usize::from(self.reserve.is_there(setting)) < IDLE_PRIVATE_LINKS_MAX
             && is_in_use()
         {
             pool.push(link);
@@ -381,8 +439,11 @@ impl Links {
         self.node.borrow().as_deref() == Some(node)
     }
 
-    fn dialled(&self, route: &LocalRoute, link: &Link, said: Said) {
+    fn dialled(&self, route: &Rc<LocalRoute>, link: &Link, said: Said) {
         if self.is_present(&link.node) {
+            if link.kind() == LinkKind::Shared && !self.reserve.is_expected() {
+                self.expect(route, link.setting.get());
+            }
             self.backoff.borrow_mut().reset();
             self.failing.set(false);
             let user = link.setting.get().user;
@@ -396,6 +457,7 @@ impl Links {
 
     fn ended(&self, link: &Rc<Link>) {
         self.all.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
+        self.reserve.ended(link);
     }
 
     /// The node refuses a database.
@@ -506,7 +568,7 @@ impl Links {
             .all
             .borrow()
             .iter()
-            .filter(|link| link.kind == LinkKind::Shared && (link.is_ready() || link.is_dialling()))
+            .filter(|link| link.kind() == LinkKind::Shared && (link.is_ready() || link.is_dialling()))
             .map(|link| link.setting.get().user)
             .collect();
         for user in users.iter().filter(|user| !with_link.contains(user)) {
@@ -564,7 +626,15 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
     let opened = timeout(CONNECT_TIMEOUT, open(&dial, setup.as_deref())).await;
     let opened = opened.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
     match opened {
-        Ok((stream, said, ear)) => {
+        Ok((mut stream, said, ear)) => {
+            if link.kind() == LinkKind::Reserve {
+                match has_room(&mut stream).await {
+                    Some(true) => {}
+                    Some(false) => links.reserve.refused(&link),
+                    // Whoever has taken it meanwhile must not get that answer.
+                    None => link.close(),
+                }
+            }
             links.dialled(&route, &link, said);
             link.ear.set(ear.as_ref().map(|(_, id)| *id));
             let ear = ear.map(|(stream, _)| tokio::task::spawn_local(ear::listen(stream, Rc::clone(&link))));
@@ -582,6 +652,12 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
             // A node that comes back may have more databases than it had, or be of a later version.
             links.forget_refusals();
         }
+        Err(error) if link.kind() == LinkKind::Reserve => {
+            debug!(route = route.name, %side, %node, %error, "no link in reserve");
+            link.close();
+            links.reserve.refused(&link);
+            links.ended(&link);
+        }
         Err(error) => {
             link.close();
             links.ended(&link);
@@ -589,6 +665,13 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
         }
     }
     route.wake_waiting();
+}
+
+/// Whether a node has connections to spare: none in reserve is to be its last. `None`: it has not answered.
+async fn has_room(stream: &mut TcpStream) -> Option<bool> {
+    let asked = timeout(CONNECT_TIMEOUT, handshake::ask_room(stream)).await;
+    let room = asked.ok()?.ok()?;
+    Some(room.is_none_or(|room| room >= RESERVE_ROOM))
 }
 
 /// Connects, and tells the node what the link is for; with the connection that hears for it.
@@ -643,6 +726,8 @@ async fn failed(route: &Rc<LocalRoute>, link: &Link, error: HandshakeError) {
         }
         _ => {}
     }
+    // It may be that the node takes no more connections.
+    links.reserve.give_up();
     if !links.failing.replace(true) {
         info!(route = route.name, side = %link.side, %node, %error, "node is not usable; commands are held");
     }

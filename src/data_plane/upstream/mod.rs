@@ -6,6 +6,7 @@ mod handshake;
 mod link;
 mod links;
 mod pipeline;
+mod reserve;
 mod setup;
 
 pub(crate) use backoff::Backoff;
