@@ -61,6 +61,8 @@ pub const USER_LINGER: Duration = Duration::from_secs(10);
 pub const USERS_CHECKED: Duration = Duration::from_millis(250);
 /// For how long a node's refusal of a user is told to others without asking again. Long enough for all who waited for the same answer.
 pub const USER_REFUSAL: Duration = Duration::from_millis(250);
+/// The same of a node that a script keeps busy: it may end at any moment.
+pub const BUSY_REFUSAL: Duration = Duration::from_millis(20);
 /// How old it may be what is known of the default user, whether a client needs a password, when one connects.
 pub const DOOR_LIFETIME: Duration = Duration::from_secs(1);
 /// Longest name and longest password of a client, in bytes; and arguments of its requests: what Redis takes of a client that has not

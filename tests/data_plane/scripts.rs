@@ -182,3 +182,37 @@ fn a_script_that_takes_long_keeps_nobody_from_ending_it() {
         }
     }
 }
+
+/// While a script takes long a server lets nobody choose a database, and says so.
+#[test]
+fn a_client_that_chooses_a_database_while_a_script_takes_long_is_told_so() {
+    let proxied = Proxied::start();
+    assert_eq!(
+        proxied.old.client().text("CONFIG SET busy-reply-threshold 10"),
+        "+OK\\r\\n"
+    );
+    // Some of each worker.
+    let mut others: Vec<Client> = (0..12).map(|_| proxied.client()).collect();
+    for client in &mut others {
+        assert_eq!(client.text("GET a"), "$-1\\r\\n");
+    }
+    let mut busy = proxied.client();
+    busy.send(&[b"EVAL", b"while true do end", b"0"]);
+    wait_for("the script to take long", || {
+        others[0].text("GET a").starts_with("-BUSY ")
+    });
+    for (client, database) in others.iter_mut().zip(3..) {
+        let told = client.text(&format!("SELECT {database}"));
+        assert!(
+            told.starts_with("-BUSY Redis is busy running a script."),
+            "{told}"
+        );
+    }
+    assert_eq!(others[0].text("SCRIPT KILL"), "+OK\\r\\n");
+    assert!(busy.reply().starts_with(b"-"));
+    for (client, database) in others.iter_mut().zip(3..) {
+        wait_for("the database", || {
+            client.text(&format!("SELECT {database}")) == "+OK\\r\\n"
+        });
+    }
+}

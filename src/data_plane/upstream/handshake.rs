@@ -33,6 +33,9 @@ pub(crate) enum HandshakeError {
     /// The node's own error to SELECT: it will not change.
     #[error("{0}")]
     Database(String),
+    /// The node's own error to SELECT while a script takes long: it tells everybody the same.
+    #[error("{0}")]
+    Busy(String),
     /// The node's own error to what one session's link is to be told.
     #[error("{0}")]
     Setup(String),
@@ -139,6 +142,7 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), Handshake
     if dial.setting.database != 0 && !is_selected {
         match error(replies.next()) {
             Some(text) if text.starts_with("ERR DB index") => return Err(HandshakeError::Database(text)),
+            Some(text) if text.starts_with("BUSY ") => return Err(HandshakeError::Busy(text)),
             Some(text) if is_about_user(&text) => return Err(HandshakeError::User(text)),
             Some(text) => return Err(HandshakeError::Refused(text)),
             None => {}

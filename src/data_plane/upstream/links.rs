@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::net::TcpStream;
@@ -25,8 +25,8 @@ use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::session::{Learnt, Ticket};
 use crate::data_plane::users::UserId;
 use crate::limits::{
-    CONNECT_TIMEOUT, DOOR_LIFETIME, IDLE_PRIVATE_LINKS_MAX, LEARNT_NAMES_MAX, RESERVE_ROOM, SHARED_LINKS_MAX,
-    USER_REFUSAL, USERS_MAX,
+    BUSY_REFUSAL, CONNECT_TIMEOUT, DOOR_LIFETIME, IDLE_PRIVATE_LINKS_MAX, LEARNT_NAMES_MAX, RESERVE_ROOM,
+    SHARED_LINKS_MAX, USER_REFUSAL, USERS_MAX,
 };
 use crate::resp::Protocol;
 use crate::routing::Slot;
@@ -67,8 +67,8 @@ pub(crate) struct Links {
     refused_resp3: RefCell<Option<String>>,
     /// Commands that the node has and the table has not, by name.
     learnt: RefCell<FxHashMap<Vec<u8>, Learnt>>,
-    /// What the node has just refused because of the user, in its words.
-    refused_users: RefCell<FxHashMap<Setting, (String, Instant)>>,
+    /// What the node has just refused because of the user, or of what keeps it busy, in its words, and until when that is told.
+    refused_for_now: RefCell<FxHashMap<Setting, (String, Instant)>>,
     /// Users this node has let in.
     accepted: RefCell<FxHashSet<UserId>>,
     /// Whether the door was open, and when.
@@ -93,7 +93,7 @@ impl Links {
             refused_database: RefCell::default(),
             refused_resp3: RefCell::default(),
             learnt: RefCell::default(),
-            refused_users: RefCell::default(),
+            refused_for_now: RefCell::default(),
             accepted: RefCell::default(),
             door: Cell::new(None),
             knocking_since: Cell::new(None),
@@ -113,7 +113,7 @@ impl Links {
         self.idle.borrow_mut().clear();
         self.reserve.clear();
         self.forget_refusals();
-        self.refused_users.take();
+        self.refused_for_now.take();
         self.accepted.take();
         self.door.set(None);
         self.knocking_since.set(None);
@@ -294,12 +294,12 @@ impl Links {
             Protocol::Resp2 => None,
             Protocol::Resp3 => self.refused_resp3.borrow().clone(),
         };
-        let of_user = || {
-            let refused = self.refused_users.borrow();
-            let (text, at) = refused.get(&setting)?;
-            (at.elapsed() < USER_REFUSAL).then(|| text.clone())
+        let for_now = || {
+            let refused = self.refused_for_now.borrow();
+            let (text, until) = refused.get(&setting)?;
+            (Instant::now() < *until).then(|| text.clone())
         };
-        of_database.or_else(of_protocol).or_else(of_user)
+        of_database.or_else(of_protocol).or_else(for_now)
     }
 
     /// What the node has said of a command.
@@ -475,18 +475,12 @@ impl Links {
     /// The node refuses a user. Returns whether it had let that one in before, and has no connection of it any more: then the user
     /// has been deleted, or has another password.
     pub(crate) fn refuse_user(&self, route: &LocalRoute, setting: Setting, text: String) -> bool {
-        let now = Instant::now();
         if setting.user == UserId::FIRST && route.asks_for_password(self.side) && text.starts_with("NOAUTH ")
         {
             self.knocked(Some(false));
         }
-        let mut refused = self.refused_users.borrow_mut();
-        if refused.len() >= USERS_MAX {
-            refused.retain(|_, (_, at)| at.elapsed() < USER_REFUSAL);
-        }
         let is_of_password = !text.starts_with("NOPERM ");
-        refused.insert(setting, (text, now));
-        drop(refused);
+        self.refuse_for(setting, text, USER_REFUSAL);
         let is_there = |link: &Rc<Link>| link.setting.get().user == setting.user && link.is_ready();
         let has_links = self.all.borrow().iter().any(is_there);
         is_of_password
@@ -495,10 +489,20 @@ impl Links {
             && self.accepted.borrow_mut().remove(&setting.user)
     }
 
+    /// The node refuses this now, and may not in a moment. Whoever waits for the same is told the same.
+    fn refuse_for(&self, setting: Setting, text: String, time: Duration) {
+        let now = Instant::now();
+        let mut refused = self.refused_for_now.borrow_mut();
+        if refused.len() >= USERS_MAX {
+            refused.retain(|_, (_, until)| now < *until);
+        }
+        refused.insert(setting, (text, now + time));
+    }
+
     /// The present node has let this user in.
     pub(crate) fn accepts(&self, user: UserId) {
         self.accepted.borrow_mut().insert(user);
-        self.refused_users
+        self.refused_for_now
             .borrow_mut()
             .retain(|setting, _| setting.user != user);
     }
@@ -579,7 +583,7 @@ impl Links {
     /// Ends the links of users that nobody is any more.
     pub(crate) fn forget_users(&self, is_known: impl Fn(UserId) -> bool) {
         self.accepted.borrow_mut().retain(|user| is_known(*user));
-        self.refused_users
+        self.refused_for_now
             .borrow_mut()
             .retain(|setting, _| is_known(setting.user));
         for pools in [&self.shared, &self.idle] {
@@ -715,6 +719,7 @@ async fn failed(route: &Rc<LocalRoute>, link: &Link, error: HandshakeError) {
     match error {
         HandshakeError::Database(text) => return links.refuse_database(link.setting.get(), text),
         HandshakeError::Protocol(text) => return links.refuse_resp3(text),
+        HandshakeError::Busy(text) => return links.refuse_for(link.setting.get(), text, BUSY_REFUSAL),
         HandshakeError::Setup(text) => return link.refuse(text),
         // What the proxy itself was configured with may be right in a moment: commands are held as for a node that is not there.
         HandshakeError::User(text)
