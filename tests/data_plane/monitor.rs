@@ -70,6 +70,11 @@ fn only_what_clients_execute_is_told() {
     };
     let mut before = probe(&proxied);
     let mut client = proxied.client();
+    // The link in reserve is not being opened when MONITOR begins: of what began before it, the rest is told.
+    client.text("GET a");
+    wait_for("a link in reserve", || {
+        before.text("CLIENT LIST").contains(" cmd=info ")
+    });
     assert_eq!(client.text("MONITOR"), "+OK\\r\\n");
     let mut after = probe(&proxied);
     for probe in [&mut before, &mut after] {

@@ -16,6 +16,8 @@ pub(super) struct Own {
     aside: HashSet<Vec<u8>>,
     /// Of links that are being opened.
     opening: HashSet<Vec<u8>>,
+    /// Of links that have just been opened: of one in reserve it is asked whether the node has room for it.
+    opened: HashSet<Vec<u8>>,
 }
 
 impl Own {
@@ -59,7 +61,7 @@ impl Own {
             _ => {}
         }
         if !self.opening.contains(addr) {
-            return false;
+            return self.opened.remove(addr) && command == b"\"INFO\" \"clients\"";
         }
         let goes_on = matches!(command, b"\"CLIENT\" \"ID\"" | b"\"PING\"")
             || command.starts_with(b"\"SELECT\" ")
@@ -67,7 +69,11 @@ impl Own {
         if !goes_on {
             self.opening.remove(addr);
         }
-        goes_on || command == b"\"ROLE\""
+        let is_last = command == b"\"ROLE\"";
+        if is_last {
+            keep(&mut self.opened, addr);
+        }
+        goes_on || is_last
     }
 }
 
@@ -111,6 +117,10 @@ mod tests {
         for command in ["\"PING\"", "\"ROLE\"", "\"SELECT\" \"1\"", "\"eval\" \"x\" \"0\""] {
             assert!(!own(&mut known, 1, command), "{command}");
         }
+        assert!(!own(&mut known, 1, "\"INFO\" \"clients\""), "no longer");
+        assert!(own(&mut known, 5, "\"HELLO\"") && own(&mut known, 5, "\"ROLE\""));
+        assert!(own(&mut known, 5, "\"INFO\" \"clients\""));
+        assert!(!own(&mut known, 5, "\"INFO\" \"clients\""));
         assert!(own(&mut known, 3, "\"HELLO\""));
         assert!(!own(&mut known, 3, "\"GET\" \"a\""), "no link does this");
         assert!(!own(&mut known, 3, "\"PING\""));
