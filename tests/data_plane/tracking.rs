@@ -255,6 +255,43 @@ fn tracking_that_is_changed_misses_nothing_and_says_no_more_than_a_servers() {
 }
 
 #[test]
+fn who_was_told_itself_tells_another_from_now_on_and_hears_nothing_besides() {
+    let proxied = Proxied::start();
+    for (weight, side) in [(0, Side::Old), (50, Side::New), (100, Side::New)] {
+        proxied.weight(weight);
+        let key = key_of(side, 0);
+        let (mut told, mut client, mut writer) =
+            (tracking(&proxied, ""), tracking(&proxied, ""), proxied.client());
+        let on = format!("CLIENT TRACKING ON REDIRECT {}", id(&mut told));
+        let read = |client: &mut Client| assert!(client.text(&format!("GET {key}")).starts_with(['$', '_']));
+        let mut write = || assert_eq!(writer.text(&format!("SET {key} v")), "+OK\\r\\n");
+        read(&mut client);
+        assert_eq!(client.text(&on), "+OK\\r\\n");
+        write();
+        assert_told(&mut told, &stale(&key));
+        for _ in 0..3 {
+            assert_eq!(client.text("CLIENT TRACKING OFF"), "+OK\\r\\n");
+            assert_eq!(client.text(&on), "+OK\\r\\n");
+            read(&mut client);
+            write();
+            assert_told(&mut told, &stale(&key));
+        }
+        assert_eq!(client.text("PING"), "+PONG\\r\\n", "it is told nothing");
+        // In RESP2 its link could not hear: another takes its place, and what was read before is stale.
+        read(&mut client);
+        assert!(client.text("HELLO 2").starts_with("*14"));
+        read(&mut client);
+        write();
+        wait_for("the key to be told", || {
+            let said = next(&mut told);
+            assert!(said == ALL || said == stale(&key), "{said}");
+            said == stale(&key)
+        });
+        assert_eq!(client.text("PING"), "+PONG\\r\\n");
+    }
+}
+
+#[test]
 fn prefixes_are_added_to_a_broadcast_that_is_heard_already() {
     let proxied = Proxied::start();
     let mut client = tracking(&proxied, " BCAST PREFIX a:");

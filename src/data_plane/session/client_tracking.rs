@@ -58,7 +58,8 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// The session's links are for this from now on; those that serve for it without a new connection are told.
+    /// The session's links are for this from now on; those that serve for it without a new connection are told. One may be there
+    /// from before tracking was turned off, when nothing was asked since: it has gone on hearing.
     fn take_on(&self, state: &mut State, next: Option<&Tracking>) {
         let before = std::mem::take(&mut state.setup);
         state.setup = state.setup_with(next).map(Rc::new);
@@ -66,7 +67,7 @@ impl Sending<'_> {
             return;
         };
         for side in Side::BOTH {
-            let suits = |link: &&Rc<Link>| link.setup() == before && link.setting.get() == state.setting;
+            let suits = |link: &&Rc<Link>| link.setup() != state.setup && link.setting.get() == state.setting;
             let link = state.lanes[side.index()]
                 .link
                 .as_ref()

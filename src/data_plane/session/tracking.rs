@@ -132,7 +132,7 @@ impl State {
             .is_some_and(|tracking| tracking.redirect != 0);
         let link = self.lanes[side.index()].link.as_ref().filter(|_| is_redirected)?;
         let suits = link.is_ready() && link.setting.get() == self.setting && link.setup() == self.setup;
-        (suits && link.is_set_up()).then(|| Rc::clone(link))
+        (suits && link.has_ear()).then(|| Rc::clone(link))
     }
 
     /// Whether what this link says is for the client.
