@@ -18,6 +18,9 @@ use crate::data_plane::upstream::Link;
 use crate::limits::{OWN_WORDS_MAX, TRACKED_PREFIX_BYTES_MAX};
 use crate::resp::{Protocol, parse_i64};
 
+/// What a node is told when it is to take other options than may follow those that it has.
+const OFF: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$3\r\nOFF\r\n";
+
 /// Whether there is a client of that number, as far as request `asked_by` has found out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
@@ -73,10 +76,16 @@ impl Sending<'_> {
                 .as_ref()
                 .filter(suits)
                 .map(Rc::clone);
-            if let Some(link) = link
-                && let Some(request) = link.take_on(&setup)
-            {
+            let Some(link) = link else { continue };
+            let was_off = link.setup() != before;
+            if let Some(request) = link.take_on(&setup) {
+                if was_off {
+                    self.enqueue_as(state, &link, 0, Role::Aside, OFF);
+                }
                 self.enqueue_as(state, &link, 0, Role::Aside, &request);
+            } else if setup.has_ear && next.is_some_and(|next| !next.bcast) && link.is_tracking() {
+                // It has no second connection, and so cannot go on. What has been read there is heard there.
+                state.former[side.index()] = state.lanes[side.index()].link.take();
             }
         }
     }

@@ -375,9 +375,6 @@ fn agree(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
         Ok(link) => {
             link.setting.set(state.setting);
             sending.enqueue(state, &link, Role::Whole, protocol.hello());
-            if protocol == Protocol::Resp2 && link.goes_deaf() {
-                sending.session.all_is_stale(state);
-            }
             if keeps_links && let Some(other) = &redirected[side.other().index()] {
                 other.setting.set(state.setting);
                 sending.enqueue_as(state, other, 0, Role::Aside, protocol.hello());

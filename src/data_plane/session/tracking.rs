@@ -132,7 +132,7 @@ impl State {
             .is_some_and(|tracking| tracking.redirect != 0);
         let link = self.lanes[side.index()].link.as_ref().filter(|_| is_redirected)?;
         let suits = link.is_ready() && link.setting.get() == self.setting && link.setup() == self.setup;
-        (suits && link.has_ear()).then(|| Rc::clone(link))
+        (suits && link.is_set_up()).then(|| Rc::clone(link))
     }
 
     /// Whether what this link says is for the client.
@@ -187,7 +187,12 @@ impl Session {
             return;
         }
         let mut state = self.state.borrow_mut();
-        if let Some(former) = state.former[link.side.index()].take() {
+        let is_broadcast = state.tracking.as_ref().is_some_and(|tracking| tracking.bcast);
+        let hears_less = |former: &mut Rc<Link>| {
+            let setups = link.setup().zip(former.setup());
+            setups.is_some_and(|(setup, former)| setup.hears_more_than(&former))
+        };
+        if let Some(former) = state.former[link.side.index()].take_if(hears_less) {
             let has_heard = former.is_ready();
             former.set_reader(None);
             former.close();
@@ -195,7 +200,6 @@ impl Session {
                 return;
             }
         }
-        let is_broadcast = state.tracking.as_ref().is_some_and(|tracking| tracking.bcast);
         if is_broadcast && state.is_tracked_by(link) && state.setup == link.setup() {
             self.all_is_stale(&mut state);
         }

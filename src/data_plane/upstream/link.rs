@@ -28,7 +28,7 @@ use crate::data_plane::wake::Wake;
 use crate::limits::{
     LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, SCRIPT_LONG, WRITE_BYTES, WRITES_A_TURN,
 };
-use crate::resp::{Protocol, ReplyScanner};
+use crate::resp::ReplyScanner;
 
 /// From this size of a bulk string on, a shared link takes no new sessions until the reply has passed.
 const OCCUPIED_BYTES: u64 = 1024 * 1024;
@@ -315,28 +315,17 @@ impl Link {
         let mut setup = self.setup.borrow_mut();
         let can_follow = setup.as_ref().is_some_and(|present| next.can_follow(present));
         let ear = self.ear.get().filter(|_| next.has_ear);
-        // In RESP3 it hears for another client what it would for its own.
-        let hears = ear.is_some() || self.setting.get().protocol == Protocol::Resp3;
-        if !self.is_ready() || !can_follow || (next.has_ear && !hears) {
+        if !self.is_ready() || !can_follow || next.has_ear != ear.is_some() {
             return None;
         }
         *setup = Some(Rc::clone(next));
         Some(next.tracking_request(ear))
     }
 
-    /// It speaks RESP2 from now on: whether it could hear for another client in RESP3 alone, and so is not for that any more.
-    pub(crate) fn goes_deaf(&self) -> bool {
-        let mut setup = self.setup.borrow_mut();
-        let is_deaf = self.ear.get().is_none() && setup.as_ref().is_some_and(|setup| setup.has_ear);
-        if is_deaf {
-            *setup = None;
-        }
-        is_deaf
-    }
-
-    /// Whether it hears in either protocol.
-    pub(crate) fn has_ear(&self) -> bool {
-        self.ear.get().is_some()
+    /// Its node tells which of the keys that were read here change.
+    pub(crate) fn is_tracking(&self) -> bool {
+        let setup = self.setup.borrow();
+        self.is_ready() && setup.as_ref().is_some_and(|setup| setup.tracking.is_some())
     }
 
     /// The node does not accept what the link is for.
