@@ -291,6 +291,38 @@ fn who_was_told_itself_tells_another_from_now_on_and_hears_nothing_besides() {
 }
 
 #[test]
+fn who_names_others_again_and_again_keeps_no_links_from_before() {
+    let proxied = Proxied::start();
+    let (mut told, mut client) = (tracking(&proxied, ""), tracking(&proxied, ""));
+    let on = format!("CLIENT TRACKING ON REDIRECT {}", id(&mut told));
+    let links = || {
+        let list = proxied.old.client().text("CLIENT LIST");
+        list.matches("name=switchback").count()
+    };
+    let ask = |client: &mut Client, line: &str| {
+        client.send(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+        while next(client).starts_with('>') {}
+    };
+    let mut counts = Vec::new();
+    for round in 0..12 {
+        for line in [
+            "CLIENT TRACKING ON",
+            &format!("SELECT {}", round % 2),
+            "GET a",
+            &on,
+            "GET a",
+        ] {
+            ask(&mut client, line);
+        }
+        counts.push(links());
+    }
+    let settled = *counts.iter().skip(2).take(4).max().unwrap();
+    wait_for("links from before to end", || links() <= settled);
+    drop(client);
+    wait_for("its links to end", || links() < settled);
+}
+
+#[test]
 fn prefixes_are_added_to_a_broadcast_that_is_heard_already() {
     let proxied = Proxied::start();
     let mut client = tracking(&proxied, " BCAST PREFIX a:");

@@ -77,7 +77,7 @@ impl Sending<'_> {
                 .filter(suits)
                 .map(Rc::clone);
             let Some(link) = link else { continue };
-            let was_off = link.setup() != before;
+            let was_off = before.as_ref().is_none_or(|before| before.tracking.is_none());
             if let Some(request) = link.take_on(&setup) {
                 if was_off {
                     self.enqueue_as(state, &link, 0, Role::Aside, OFF);
@@ -85,7 +85,15 @@ impl Sending<'_> {
                 self.enqueue_as(state, &link, 0, Role::Aside, &request);
             } else if setup.has_ear && next.is_some_and(|next| !next.bcast) && link.is_tracking() {
                 // It has no second connection, and so cannot go on. What has been read there is heard there.
-                state.former[side.index()] = state.lanes[side.index()].link.take();
+                let older = std::mem::replace(
+                    &mut state.former[side.index()],
+                    state.lanes[side.index()].link.take(),
+                );
+                // Its client has been told that all is stale since: the link that took its place has itself been left.
+                if let Some(older) = older {
+                    older.set_reader(None);
+                    older.close();
+                }
             }
         }
     }
