@@ -23,9 +23,10 @@ impl Succession {
         Self { proxied, heir }
     }
 
-    /// Sentinel says whom it will promote. Returns once every worker that has subscriptions on `channel` watches it.
-    fn announce(&self, channel: &str) -> usize {
-        let workers = listeners(&self.proxied.old, channel);
+    /// Sentinel says whom it will promote. Returns once every worker that has subscriptions watches it, how many do. Which of a
+    /// route's workers have them is the kernel's choice.
+    fn announce(&self) -> usize {
+        let workers = count_clients(&mut self.proxied.old.client(), "switchback-subscriber");
         let heir = Arc::new(self.heir.addr());
         self.proxied.publish(|snapshot| {
             snapshot.old.master = None;
@@ -37,9 +38,8 @@ impl Succession {
 
     fn wait_for_clients(&self, name: &str, count: usize) {
         let mut client = self.heir.client();
-        let label = format!("name={name} ");
         wait_for(&format!("{count} connections named {name}"), || {
-            client.text("CLIENT LIST").matches(&label).count() == count
+            count_clients(&mut client, name) == count
         });
     }
 
@@ -82,6 +82,13 @@ impl Succession {
     }
 }
 
+fn count_clients(direct: &mut Client, name: &str) -> usize {
+    direct
+        .text("CLIENT LIST")
+        .matches(&format!("name={name} "))
+        .count()
+}
+
 /// In a transaction, and ends everyone's connections with it.
 fn in_one(server: &Server, first: &[&str], more: &[&str]) {
     let kills = ["CLIENT KILL TYPE normal", "CLIENT KILL TYPE pubsub"];
@@ -102,7 +109,7 @@ fn subscribers(proxied: &Proxied, channel: &str) -> Vec<Client> {
 fn no_gap_is_told_and_nothing_lost_when_the_heir_was_subscribed_to_first() {
     let it = Succession::begin();
     assert_nothing_lost_while(&it.proxied, || {
-        let workers = it.announce("p1.c1");
+        let workers = it.announce();
         it.promote(&[]);
         it.wait_until_proven(workers);
         it.publish_heir();
@@ -115,7 +122,7 @@ fn no_gap_is_told_and_nothing_lost_when_the_heir_was_subscribed_to_first() {
 fn what_others_publish_at_the_heir_before_it_is_followed_is_delivered() {
     let it = Succession::begin();
     let mut clients = subscribers(&it.proxied, "news");
-    let workers = it.announce("news");
+    let workers = it.announce();
     it.promote(&[]);
     it.wait_until_proven(workers);
     it.heir.client().text("PUBLISH news early");
@@ -136,7 +143,7 @@ fn what_was_published_at_the_heir_before_it_could_be_subscribed_to_is_told_as_a_
         let it = Succession::begin();
         let mut watcher = subscribed(&it.proxied, "__switchback:gap");
         let mut client = subscribed(&it.proxied, "news");
-        let workers = it.announce("news");
+        let workers = it.announce();
         let published = jiff::Timestamp::now();
         it.promote(&[unheard]);
         it.wait_until_proven(workers);
@@ -156,7 +163,7 @@ fn an_heir_that_followed_somebody_else_proves_nothing() {
     let _client = subscribed(&it.proxied, "news");
     let other = Server::start();
     replicate(&it.heir, &other);
-    let workers = it.announce("news");
+    let workers = it.announce();
     it.promote(&[]);
     it.wait_until_proven(workers);
     it.publish_heir();
@@ -168,7 +175,7 @@ fn a_promotion_that_comes_to_nothing_leaves_nothing_behind() {
     for is_promoted in [false, true] {
         let it = Succession::begin();
         let mut clients = subscribers(&it.proxied, "news");
-        let workers = it.announce("news");
+        let workers = it.announce();
         if is_promoted {
             it.promote(&[]);
             it.wait_until_proven(workers);
@@ -194,7 +201,7 @@ fn a_promotion_that_comes_to_nothing_leaves_nothing_behind() {
 fn who_subscribes_while_the_heir_is_awaited_misses_nothing_there() {
     let it = Succession::begin();
     let _clients = subscribers(&it.proxied, "news");
-    let workers = it.announce("news");
+    let workers = it.announce();
     let mut before = subscribed(&it.proxied, "before");
     it.promote(&[]);
     it.wait_until_proven(workers);
@@ -229,7 +236,7 @@ fn thousands_of_patterns_go_over_to_the_heir() {
         for _ in 0..3_000 {
             client.reply();
         }
-        let workers = it.announce("news");
+        let workers = it.announce();
         it.promote(&[]);
         if is_awaited {
             it.wait_until_proven(workers);
