@@ -53,6 +53,11 @@ pub const SCRIPT_LONG: Duration = Duration::from_millis(5);
 pub const RESERVE_ROOM: u64 = 32;
 /// Private links kept idle for reuse, by worker, side and database, with the one in reserve.
 pub const IDLE_PRIVATE_LINKS_MAX: usize = 32;
+/// Addresses of the proxy's own connections that a client's MONITOR leaves out, by side and kind. Which of them end is not told: at the
+/// limit all are forgotten. Far above what the workers and the control plane have.
+pub const OWN_ADDRESSES_MAX: usize = 4_096;
+/// What is read at once of a line of CLIENT LIST, in bytes: such a line is some 400 and a name, which no node bounds.
+pub const OWN_LINE_BYTES_MAX: u64 = 64 * 1024;
 /// Users that clients of one worker are at the same time, each with links of its own.
 pub const USERS_MAX: usize = 1_024;
 /// How long a user is kept that no client is any more, with its links: an app that connects for each command dials no link for each.

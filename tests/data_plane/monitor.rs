@@ -63,6 +63,9 @@ fn the_owners_say_what_they_execute_through_changes_of_weight_and_master() {
 #[test]
 fn only_what_clients_execute_is_told() {
     let proxied = Proxied::start();
+    // The names of others are as long as they like.
+    let mut long = proxied.old.client();
+    assert_eq!(long.call(&[b"CLIENT", b"SETNAME", &[b'n'; 70_000]]), b"+OK\r\n");
     let probe = |proxied: &Proxied| {
         let mut client = proxied.old.client();
         assert_eq!(client.text("CLIENT SETNAME switchback-probe"), "+OK\\r\\n");

@@ -69,6 +69,7 @@ impl Sending<'_> {
         let Some(setup) = state.setup.clone().filter(|_| state.setup != before) else {
             return;
         };
+        let was_off = before.as_ref().is_none_or(|before| before.tracking.is_none());
         for side in Side::BOTH {
             let suits = |link: &&Rc<Link>| link.setup() != state.setup && link.setting.get() == state.setting;
             let link = state.lanes[side.index()]
@@ -77,7 +78,6 @@ impl Sending<'_> {
                 .filter(suits)
                 .map(Rc::clone);
             let Some(link) = link else { continue };
-            let was_off = before.as_ref().is_none_or(|before| before.tracking.is_none());
             if let Some(request) = link.take_on(&setup) {
                 if was_off {
                     self.enqueue_as(state, &link, 0, Role::Aside, OFF);

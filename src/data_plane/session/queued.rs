@@ -2,8 +2,8 @@
 //!
 //! Pure. On the server something stands for each of them, so that errors, order and the number of replies are its own: a
 //! PING for what the proxy answers, or what is as much forbidden and does nothing, whose reply is replaced in EXEC's by what
-//! Redis 7.0 says there; AUTH, SELECT and HELLO themselves. A subscription is confirmed for each channel, as it would be outside, which makes EXEC's reply longer than the
-//! array it says it is. That is Redis's doing.
+//! Redis 7.0 says there; AUTH, SELECT and HELLO themselves. A subscription is confirmed for each channel, as it would be outside,
+//! which makes EXEC's reply longer than the array it says it is. That is Redis's doing.
 
 use std::collections::BTreeSet;
 

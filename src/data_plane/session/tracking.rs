@@ -187,7 +187,6 @@ impl Session {
             return;
         }
         let mut state = self.state.borrow_mut();
-        let is_broadcast = state.tracking.as_ref().is_some_and(|tracking| tracking.bcast);
         let hears_less = |former: &mut Rc<Link>| {
             let setups = link.setup().zip(former.setup());
             setups.is_some_and(|(setup, former)| setup.hears_more_than(&former))
@@ -200,6 +199,7 @@ impl Session {
                 return;
             }
         }
+        let is_broadcast = state.tracking.as_ref().is_some_and(|tracking| tracking.bcast);
         if is_broadcast && state.is_tracked_by(link) && state.setup == link.setup() {
             self.all_is_stale(&mut state);
         }

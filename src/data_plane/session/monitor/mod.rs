@@ -23,7 +23,7 @@ use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::pubsub::Delivery;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::users::UserId;
-use crate::limits::{CONNECT_TIMEOUT, REDIAL_FIRST, SUBSCRIBER_CHECK};
+use crate::limits::{CONNECT_TIMEOUT, OWN_LINE_BYTES_MAX, REDIAL_FIRST, SUBSCRIBER_CHECK};
 use crate::resp::{Protocol, parse_i64};
 
 /// The connections of a client that monitors; they end with it.
@@ -35,9 +35,6 @@ impl Drop for Monitor {
         self.0.iter().for_each(AbortHandle::abort);
     }
 }
-
-/// The longest line of what a node says before it begins; of CLIENT LIST's it is names that may be long.
-const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 struct Connected {
     node: Arc<NodeAddr>,
@@ -133,15 +130,12 @@ async fn connect(route: &LocalRoute, side: Side, user: UserId) -> Option<Result<
     .ok()?
 }
 
-/// With its end; `None` where there is none.
+/// A line with its end, or a piece of one that is longer than any but for somebody's name; `None`: the connection has ended.
 async fn line(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     let mut line = Vec::new();
-    stream
-        .take(LINE_BYTES_MAX)
-        .read_until(b'\n', &mut line)
-        .await
-        .ok()?;
-    line.ends_with(b"\n").then_some(line)
+    let mut limited = stream.take(OWN_LINE_BYTES_MAX);
+    limited.read_until(b'\n', &mut line).await.ok()?;
+    (!line.is_empty()).then_some(line)
 }
 
 /// Passes on what one side says, for as long as the client is there.

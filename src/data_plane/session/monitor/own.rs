@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 
+use crate::limits::OWN_ADDRESSES_MAX;
+
 /// What begins the names of connections that carry no command of a client.
 const ASIDE: &[u8] = b"switchback-";
-/// So many addresses are kept. A connection is forgotten by this alone: who ends is not told.
-const ADDRESSES_MAX: usize = 4096;
 
 /// Addresses, as the node writes them, of the proxy's own connections.
 #[derive(Default)]
@@ -78,7 +78,7 @@ impl Own {
 }
 
 fn keep(addresses: &mut HashSet<Vec<u8>>, addr: &[u8]) {
-    if addresses.len() >= ADDRESSES_MAX {
+    if addresses.len() >= OWN_ADDRESSES_MAX {
         addresses.clear();
     }
     addresses.insert(addr.to_vec());
@@ -86,7 +86,7 @@ fn keep(addresses: &mut HashSet<Vec<u8>>, addr: &[u8]) {
 
 fn parts(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let begin = memchr::memmem::find(line, b" [")? + 2;
-    let (_, rest) = line.split_at(begin);
+    let rest = line.get(begin..)?;
     let end = memchr::memmem::find(rest, b"] \"")?;
     let addr = rest.get(..end)?.splitn(2, |byte| *byte == b' ').nth(1)?;
     Some((addr, rest.get(end + 2..)?.trim_ascii_end()))
@@ -164,9 +164,11 @@ mod tests {
         }
         assert!(!known.is_own(b"+OK\r\n"));
         assert!(known.is_own(b"+1 [0 [::1]:55152] \"HELLO\"\r\n"));
-        for port in 0..10_000 {
-            own(&mut known, port, "\"HELLO\"");
-        }
-        assert!(known.opening.len() <= ADDRESSES_MAX);
+        let count = u16::try_from(OWN_ADDRESSES_MAX).unwrap();
+        let mut known = Own::default();
+        (0..count).for_each(|port| assert!(own(&mut known, port, "\"HELLO\"")));
+        assert_eq!(known.opening.len(), OWN_ADDRESSES_MAX);
+        own(&mut known, count, "\"HELLO\"");
+        assert_eq!(known.opening.len(), 1, "one past it");
     }
 }
