@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use switchback::cluster::{Discovery, Endpoint, NodeAddr, Side};
+use switchback::cluster::{Credentials, Discovery, Endpoint, NodeAddr, Secret, Side};
 use switchback::config::{
     GuardConfig, OnUncertain, RampConfig, RouteConfig, RouteLimits, SubscribeTo, Unauthenticated,
 };
@@ -232,6 +232,17 @@ impl Proxied {
         Self::of_workers(WORKERS, change)
     }
 
+    /// One worker, and the route's own user: nobody has to ask a node whether it wants a password, and there are no other links
+    /// than those of the test.
+    pub(crate) fn with_node_auth() -> Self {
+        Self::of_workers(1, |config| {
+            config.old.node_auth = Some(Credentials {
+                user: Some("default".to_owned()),
+                password: Secret::new("any".to_owned()),
+            });
+        })
+    }
+
     /// With one worker, clients are served in the order in which they send.
     pub(crate) fn of_workers(workers: usize, change: impl FnOnce(&mut RouteConfig)) -> Self {
         let (old, new) = (Server::start(), Server::start());
@@ -285,6 +296,14 @@ impl Proxied {
             shutdown,
             threads,
         }
+    }
+
+    /// Waits until the old side has so many links.
+    pub(crate) fn wait_for_links(&self, count: usize) {
+        let links = &self.stats.upstream_connections[0];
+        wait_for(&format!("{count} links"), || {
+            links.load(Ordering::Relaxed) == count
+        });
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -503,15 +503,13 @@ fn a_killed_masters_subscriptions_go_to_its_successor_without_the_client_noticin
 
 #[test]
 fn a_frozen_node_is_given_up_after_a_second() {
-    let proxied = Proxied::start();
+    let proxied = Proxied::with_node_auth();
     let mut watcher = subscribed(&proxied, "__switchback:gap");
     let mut client = subscribed(&proxied, "news");
+    proxied.wait_for_links(1);
     proxied.old.signal(Signal::SIGSTOP);
     let frozen = Instant::now();
-    // The other one is not for messages, and is read at nobody's pace.
-    let links = || proxied.stats.upstream_connections[0].load(Ordering::Relaxed);
-    let before = links();
-    wait_for("the link to be given up", || links() == before - 1);
+    proxied.wait_for_links(0);
     let took = frozen.elapsed();
     assert!(
         (Duration::from_millis(900)..Duration::from_secs(3)).contains(&took),

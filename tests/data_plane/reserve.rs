@@ -1,32 +1,14 @@
 //! A link that is there before a client needs one of its own.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use switchback::cluster::{Credentials, Secret, Side};
+use switchback::cluster::Side;
 
 use crate::proxied::{Client, Proxied, Server, wait_for};
 
 const ROUNDS: usize = 40;
 /// So long nothing is told to a client that has been overtaken.
 const OVERTAKEN: Duration = Duration::from_secs(1);
-
-/// As the route's own user, of which nobody has to ask a node whether it wants a password: there are no other links than those of the test.
-fn start() -> Proxied {
-    Proxied::of_workers(1, |config| {
-        config.old.node_auth = Some(Credentials {
-            user: Some("default".to_owned()),
-            password: Secret::new("any".to_owned()),
-        });
-    })
-}
-
-/// Waits until the old side has so many links.
-fn wait_for_links(proxied: &Proxied, count: usize) {
-    wait_for(&format!("{count} links"), || {
-        proxied.stats.upstream_connections[0].load(Ordering::Relaxed) == count
-    });
-}
 
 /// The node's own count of the links to it.
 fn links(direct: &mut Client) -> usize {
@@ -42,7 +24,7 @@ fn connections(direct: &mut Client) -> usize {
 /// Lets fresh clients say their first, and another one what comes right behind, and looks at what the first are told.
 /// A client that is not done with its link keeps it, so that each has another.
 fn in_order(select: Option<&str>, first: &str, behind: &[&str], then: &[&str], expected: &str) {
-    let proxied = start();
+    let proxied = Proxied::with_node_auth();
     let mut other = proxied.client();
     let connect = || {
         let mut client = proxied.client();
@@ -62,7 +44,7 @@ fn in_order(select: Option<&str>, first: &str, behind: &[&str], then: &[&str], e
         let mut client = connect();
         // In another database, a second one is shared from the first that blocks on, by which those who do are moved.
         let moves_blocked = select.is_some() && round > 0;
-        wait_for_links(&proxied, 1 + usize::from(moves_blocked) + 1 + round);
+        proxied.wait_for_links(1 + usize::from(moves_blocked) + 1 + round);
         let words = |line: &str| {
             line.split(' ')
                 .map(|word| word.as_bytes().to_vec())
@@ -119,11 +101,11 @@ fn a_clients_first_blocking_command_comes_before_what_another_sends_right_after(
 
 #[test]
 fn a_first_blocking_command_needs_no_new_connection() {
-    let proxied = start();
+    let proxied = Proxied::with_node_auth();
     let (mut client, mut other) = (proxied.client(), proxied.client());
     let mut direct = proxied.old.client();
     assert_eq!(other.text("GET k"), "$-1\\r\\n");
-    wait_for_links(&proxied, 2);
+    proxied.wait_for_links(2);
     assert_eq!(
         direct.text("CONFIG SET maxclients 1"),
         "+OK\\r\\n",
@@ -150,20 +132,20 @@ fn a_clients_first_watch_comes_before_what_another_sends_right_after() {
 
 #[test]
 fn a_first_script_comes_before_what_another_sends_right_after() {
-    let proxied = start();
+    let proxied = Proxied::with_node_auth();
     let (mut client, mut other) = (proxied.client(), proxied.client());
     assert_eq!(other.text("GET k"), "$-1\\r\\n");
-    wait_for_links(&proxied, 2);
+    proxied.wait_for_links(2);
     client.send(&[b"EVAL", b"return redis.call('GET', KEYS[1])", b"1", b"k"]);
     other.send(&[b"SET", b"k", b"v"]);
     assert_eq!(client.reply(), b"$-1\r\n");
     assert_eq!(other.reply(), b"+OK\r\n");
-    wait_for_links(&proxied, 3);
+    proxied.wait_for_links(3);
 }
 
 #[test]
 fn one_that_ends_is_replaced_and_none_is_left_at_a_former_master() {
-    let proxied = start();
+    let proxied = Proxied::with_node_auth();
     let successor = Server::start();
     let mut direct = proxied.old.client();
     let mut client = proxied.client();
@@ -183,7 +165,7 @@ fn one_that_ends_is_replaced_and_none_is_left_at_a_former_master() {
 
 #[test]
 fn clients_of_several_databases_have_one_between_them() {
-    let proxied = start();
+    let proxied = Proxied::with_node_auth();
     let mut direct = proxied.old.client();
     for database in 0..16 {
         assert_eq!(
@@ -202,7 +184,7 @@ fn clients_of_several_databases_have_one_between_them() {
 
 #[test]
 fn a_node_that_has_few_connections_left_keeps_them() {
-    let proxied = start();
+    let proxied = Proxied::with_node_auth();
     let mut direct = proxied.old.client();
     // It has 31 left when there are three: this one, a shared link, and one in reserve.
     assert_eq!(direct.text("CONFIG SET maxclients 34"), "+OK\\r\\n");
