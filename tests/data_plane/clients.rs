@@ -1,6 +1,6 @@
 //! The proxy's own clients: told of, killed, unblocked and muted, whichever worker serves them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -378,6 +378,40 @@ fn replies_that_a_client_does_not_want_are_withheld_as_by_a_server() {
             let (there, here) = (answers(server.client()), answers(proxied.client()));
             assert!(there.len() > 5, "{there:?}");
             assert_eq!(there, here, "RESP{protocol} at {weight}");
+        }
+    }
+}
+
+#[test]
+fn a_transaction_withholds_replies_as_a_server_does() {
+    let proxied = Proxied::start();
+    let script = "MULTI|ECHO a|CLIENT REPLY OFF|ECHO b|CLIENT REPLY nonsense|CLIENT REPLY ON|ECHO c|EXEC|ECHO d\
+        |MULTI|GET k|CLIENT REPLY SKIP|CLIENT REPLY x|SET k v|EXEC|ECHO e|ECHO f\
+        |MULTI|CLIENT REPLY SKIP|CLIENT REPLY ON|EXEC|ECHO g|ECHO h\
+        |MULTI|CLIENT REPLY OFF|CLIENT REPLY SKIP|EXEC|ECHO i|ECHO j|CLIENT REPLY ON|ECHO k\
+        |CLIENT REPLY OFF|MULTI|ECHO l|CLIENT REPLY ON|GET k|EXEC|ECHO m\
+        |CLIENT REPLY OFF|MULTI|ECHO n|CLIENT REPLY|CLIENT REPLY ON|EXEC|ECHO o|CLIENT REPLY ON\
+        |MULTI|CLIENT REPLY OFF|DISCARD|ECHO p\
+        |CLIENT REPLY OFF|WATCH k|SET k w|MULTI|CLIENT REPLY ON|EXEC|ECHO q|CLIENT REPLY ON\
+        |CLIENT REPLY OFF|MULTI|SUBSCRIBE c|SSUBSCRIBE c|CLIENT KILL ID 0|UNSUBSCRIBE c|EXEC|ECHO r|CLIENT REPLY ON\
+        |MULTI|CLIENT REPLY OFF|CLIENT LIST ID 0|SUBSCRIBE c|UNSUBSCRIBE|CLIENT REPLY ON|CLIENT KILL ID 0|EXEC|ECHO s\
+        |MULTI|CLIENT REPLY ON|EXEC|ECHO t|DEL k|QUIT";
+    for protocol in ["2", "3"] {
+        let answers = |mut client: Client| {
+            client.text(&format!("HELLO {protocol}"));
+            let words = |line: &str| encode(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+            let all: Vec<u8> = script.split('|').flat_map(words).collect();
+            client.stream.write_all(&all).unwrap();
+            let mut replies = Vec::new();
+            client.stream.read_to_end(&mut replies).unwrap();
+            replies.escape_ascii().to_string()
+        };
+        for weight in [0, 50, 100] {
+            proxied.weight(weight);
+            let server = Server::start();
+            let (there, here) = (answers(server.client()), answers(proxied.client()));
+            assert!(there.contains("$1\\r\\nt\\r\\n:1\\r\\n+OK"), "{there}");
+            assert_eq!(here, there, "RESP{protocol} at {weight}");
         }
     }
 }

@@ -95,7 +95,7 @@ fn hello_authenticates_and_names_in_the_order_of_its_options() {
     assert_eq!(client.text("ACL WHOAMI"), "$5\\r\\nalice\\r\\n");
     assert_eq!(
         said(&mut client, "HELLO 2 AUTH default x NONSENSE"),
-        "-ERR Syntax error in HELLO option 'NONSENSE'\\r\\n"
+        "-ERR Syntax error in HELLO option\\r\\n"
     );
     assert_eq!(
         client.text("ACL WHOAMI"),
@@ -682,6 +682,51 @@ fn what_is_watched_stays_so_when_the_client_becomes_another_user() {
         assert_eq!(said, expected, "{side:?}");
         assert_eq!(client.text("ACL WHOAMI"), "$7\\r\\ndefault\\r\\n");
     }
+}
+
+#[test]
+fn hello_in_a_transaction_authenticates_and_names_as_far_as_it_comes() {
+    let proxied = with_alice();
+    let becomes = |client: &mut Client, hello: &str| {
+        for queued in ["MULTI", hello, "ACL WHOAMI"] {
+            client.text(queued);
+        }
+        client.text("EXEC")
+    };
+    for weight in [0, 100] {
+        proxied.weight(weight);
+        let mut client = proxied.client();
+        let said = becomes(&mut client, "HELLO 3 SETNAME a AUTH alice wrong SETNAME b");
+        assert!(
+            said.starts_with("*2\\r\\n-WRONGPASS") && said.ends_with("default\\r\\n"),
+            "{said}"
+        );
+        assert_eq!(client.text("CLIENT GETNAME"), "$1\\r\\na\\r\\n");
+        assert_eq!(client.text("GET nothing"), "$-1\\r\\n", "still RESP2");
+        let said = becomes(&mut client, "HELLO 3 AUTH alice secret NONSENSE");
+        assert!(
+            said.contains("-ERR Syntax error in HELLO option") && said.ends_with("alice\\r\\n"),
+            "{said}"
+        );
+        assert_eq!(client.text("ACL WHOAMI"), "$5\\r\\nalice\\r\\n");
+        let mut client = proxied.client();
+        let said = becomes(&mut client, "HELLO 3 AUTH alice secret SETNAME c");
+        assert!(said.starts_with("*2\\r\\n%7\\r\\n"), "{said}");
+        assert_eq!(client.text("CLIENT GETNAME"), "$1\\r\\nc\\r\\n");
+        assert_eq!(client.text("GET a:nothing"), "_\\r\\n", "RESP3 on every link");
+        assert!(client.text("GET b").starts_with("-NOPERM"), "alice on every link");
+        client.text("MULTI");
+        let twice = client.text("HELLO 3 AUTH default x AUTH alice secret");
+        assert!(twice.contains("is not supported by switchback"), "{twice}");
+        assert!(client.text("EXEC").starts_with("-EXECABORT"));
+        assert_eq!(client.text("ACL WHOAMI"), "$5\\r\\nalice\\r\\n");
+    }
+    proxied.weight(50);
+    let mut client = proxied.client();
+    client.text("MULTI");
+    let refused = client.text("HELLO 3 AUTH alice secret");
+    assert!(refused.contains("while two masters share the keys"), "{refused}");
+    assert!(client.text("EXEC").starts_with("-EXECABORT"));
 }
 
 #[test]

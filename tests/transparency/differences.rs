@@ -20,9 +20,9 @@ const UNSUPPORTED: &str = "is not supported by switchback";
 pub(crate) const DIFFERENCES: &[Difference] = &[
     // Not yet: the rest of the command surface is to come.
     of(
-        &["MULTI", "HELLO 3 AUTH default x"],
+        &["MULTI", "HELLO 2 AUTH default x AUTH default y"],
         UNSUPPORTED,
-        "AUTH itself is queued, and HELLO without it",
+        "a refusal would not say of which",
     ),
     of(
         &["HELLO 3", "WATCH a", "CLIENT TRACKING ON", "MULTI", "EXEC"],

@@ -1,7 +1,6 @@
 //! What does a client ask of tracking?
 //!
-//! Shell: CLIENT TRACKING, CACHING, TRACKINGINFO and GETREDIR, in the words and in the order of checks of Redis 7.0; and what of
-//! CLIENT the proxy does not know, which a node answers on a link of the client's own.
+//! Shell: CLIENT TRACKING, CACHING, TRACKINGINFO and GETREDIR, in the words and in the order of checks of Redis 7.0.
 
 use std::rc::Rc;
 
@@ -15,7 +14,7 @@ use crate::cluster::Side;
 use crate::data_plane::clients::Question;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::Link;
-use crate::limits::{OWN_WORDS_MAX, TRACKED_PREFIX_BYTES_MAX};
+use crate::limits::TRACKED_PREFIX_BYTES_MAX;
 use crate::resp::{Protocol, parse_i64};
 
 /// What a node is told when it is to take other options than may follow those that it has.
@@ -168,38 +167,6 @@ impl Sending<'_> {
         });
     }
 
-    /// What a later server may know (CLIENT NO-TOUCH) and may keep for the connection. The nodes are asked on links of the
-    /// client's own, each that takes their place too; a refusal is passed on.
-    pub(super) fn client_unknown(&self, state: &mut State) -> Result<(), Stop> {
-        let words: Vec<Vec<u8>> = self.request.args.iter().skip(1).map(<[u8]>::to_vec).collect();
-        let size: usize = state.unknown.iter().chain([&words]).flatten().map(Vec::len).sum();
-        if size > OWN_WORDS_MAX {
-            return Err(Refusal::TooBig {
-                what: "what this client sets for its connection",
-                limit: OWN_WORDS_MAX,
-            }
-            .into());
-        }
-        settle(state)?;
-        let before = state.unknown.clone();
-        let is_other = |other: &Vec<Vec<u8>>| {
-            !other
-                .first()
-                .zip(words.first())
-                .is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
-        };
-        state.unknown.retain(is_other);
-        state.unknown.push(words);
-        state.setup = state.setup_with(state.tracking.as_deref()).map(Rc::new);
-        if let Err(stop) = self.own_links(state) {
-            state.unknown = before;
-            undo_if_refused(state, &stop);
-            return Err(stop);
-        }
-        answer(state, None, b"+OK\r\n");
-        Ok(())
-    }
-
     /// Whether CLIENT CACHING is for this command: not in a transaction, before which it was.
     pub(super) fn goes_before(&self, state: &State, role: Role) -> bool {
         let is_own = matches!(role, Role::Whole | Role::Part(_) | Role::Blocking);
@@ -315,7 +282,7 @@ pub(super) fn client_trackinginfo(state: &State) -> Vec<u8> {
 
 /// While links with a new set-up are dialled, that is what the session's links are: a client that hears broadcasts would
 /// otherwise have links of the former kind dialled in their place. Only a refusal goes back to it.
-fn undo_if_refused(state: &mut State, stop: &Stop) {
+pub(super) fn undo_if_refused(state: &mut State, stop: &Stop) {
     if matches!(stop, Stop::Refuse(_)) {
         state.refresh_setup();
     }

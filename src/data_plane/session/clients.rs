@@ -29,7 +29,6 @@ impl Sending<'_> {
     /// One of them.
     pub(super) fn client(&self, state: &mut State, command: LocalCommand) -> Result<(), Stop> {
         match command {
-            LocalCommand::ClientReply => return self.client_reply(state),
             LocalCommand::ClientTracking => return self.client_tracking(state),
             LocalCommand::ClientUnknown => return self.client_unknown(state),
             LocalCommand::ClientList
@@ -43,24 +42,10 @@ impl Sending<'_> {
         let outcome = self.session.client(state, command, self.request.args);
         state.question_bytes = 0;
         match outcome? {
+            // Neither CLIENT REPLY OFF nor SKIP has a reply itself.
+            Outcome::Said(reply) if reply.is_empty() => {}
             Outcome::Said(reply) => answer(state, self.request.again, &reply),
             Outcome::Asked(question, reply) => self.ask(state, question, reply)?,
-        }
-        Ok(())
-    }
-
-    /// Neither OFF nor SKIP has a reply itself.
-    fn client_reply(&self, state: &mut State) -> Result<(), Stop> {
-        let muting = &mut state.replies.muting;
-        match self.word(2).as_slice() {
-            b"on" => {
-                *muting = Muting::None;
-                answer(state, None, b"+OK\r\n");
-            }
-            b"off" => *muting = Muting::All,
-            b"skip" if *muting == Muting::All => {}
-            b"skip" => *muting = Muting::Next,
-            _ => return Err(syntax().into()),
         }
         Ok(())
     }
@@ -112,6 +97,7 @@ impl Session {
                 };
                 b"+OK\r\n".to_vec()
             }
+            LocalCommand::ClientReply => client_reply(state, argument)?,
             LocalCommand::ClientCaching => client_caching(state, argument)?,
             LocalCommand::ClientGetRedir => format!(":{}\r\n", state.redirection()).into_bytes(),
             LocalCommand::ClientTrackingInfo => client_trackinginfo(state),
@@ -131,7 +117,6 @@ impl Session {
             | LocalCommand::Select
             | LocalCommand::Hello
             | LocalCommand::ClientTracking
-            | LocalCommand::ClientReply
             | LocalCommand::ClientSetInfo
             | LocalCommand::ClientUnknown => return Err(syntax()),
         };
@@ -173,6 +158,25 @@ impl Session {
         drop(state);
         self.wake.wake();
     }
+}
+
+fn client_reply(state: &mut State, argument: &[u8]) -> Result<Vec<u8>, Refusal> {
+    // In a transaction SKIP is for what comes behind EXEC.
+    let is_executing = state.executing.is_some();
+    let muting = &mut state.replies.muting;
+    match argument.to_ascii_lowercase().as_slice() {
+        b"on" => {
+            if !(is_executing && *muting == Muting::Next) {
+                *muting = Muting::None;
+            }
+            return Ok(b"+OK\r\n".to_vec());
+        }
+        b"off" => *muting = Muting::All,
+        b"skip" if *muting == Muting::All => {}
+        b"skip" => *muting = Muting::Next,
+        _ => return Err(syntax()),
+    }
+    Ok(Vec::new())
 }
 
 fn client_list(state: &State, args: Args<'_>) -> Result<Outcome, Refusal> {

@@ -15,14 +15,18 @@ use super::exec::STAND_IN;
 use super::local;
 use super::login::is_forbidden;
 use super::merge::scanned;
-use super::queued::{Change, Listening, Queued, executed};
+use super::queued::{Change, HelloOption, Listening, Queued, executed};
+use super::replies::Muting;
 use super::state::{Session, State};
 use super::ticket::{Role, Ticket};
+use super::told::keep_told;
 use crate::cluster::Side;
 use crate::data_plane::clients::Question;
 use crate::data_plane::command::TopicKind;
 use crate::data_plane::pubsub::{Pending, Topic};
 use crate::data_plane::refusal::Refusal;
+use crate::data_plane::upstream::Setup;
+use crate::data_plane::users::Login;
 use crate::resp::{Args, RequestParser};
 
 /// A transaction that is about to change its session.
@@ -59,6 +63,8 @@ struct Changing {
     at: usize,
     /// Where it was executed, if anywhere.
     side: Option<Side>,
+    /// What the link there has been told by now.
+    told: Setup,
     /// What the client listens to at this point.
     listening: Listening,
     /// EXEC's, as far as it is made.
@@ -66,28 +72,46 @@ struct Changing {
 }
 
 impl Changing {
-    fn new(entry: Box<Entry>, elements: Vec<Bytes>, side: Option<Side>) -> Self {
-        Self {
+    fn new(state: &mut State, entry: Box<Entry>, elements: Vec<Bytes>, side: Option<Side>) -> Self {
+        let mut changing = Self {
             listening: entry.before.clone(),
-            reply: format!("*{}\r\n", elements.len()).into_bytes(),
+            reply: Vec::new(),
+            told: state.told(side),
             entry,
             elements,
             at: 0,
             side,
+        };
+        // What of it is withheld is decided here, command by command.
+        state.replies.unmute(changing.entry.number);
+        let head = format!("*{}\r\n", changing.elements.len());
+        changing.say(state, head.as_bytes());
+        changing
+    }
+
+    /// A piece of the reply, unless the client wants none at this point.
+    fn say(&mut self, state: &State, bytes: &[u8]) {
+        if state.replies.muting != Muting::All {
+            self.reply.extend_from_slice(bytes);
         }
     }
 
     /// Up to where workers have to be asked something, or to the end.
     fn go_on(&mut self, session: &Rc<Session>, state: &mut State) -> Option<(Question, Reply)> {
-        while let Some(element) = self.elements.get(self.at) {
+        while let Some(element) = self.elements.get(self.at).cloned() {
             let change = self.entry.queued.change(self.at);
             self.at += 1;
             let Some(change) = change else {
-                self.reply.extend_from_slice(element);
+                self.say(state, &element);
                 continue;
             };
-            match session.change(state, &mut self.listening, change, element) {
-                Outcome::Said(own) => self.reply.extend_from_slice(&own),
+            let is_seen = matches!(change, Change::Listen(..));
+            match session.change(state, (&mut self.listening, &mut self.told), change, &element) {
+                // Redis does not withhold what tells of subscriptions.
+                Outcome::Said(own) if is_seen && own.first() != Some(&b'-') => {
+                    self.reply.extend_from_slice(&own);
+                }
+                Outcome::Said(own) => self.say(state, &own),
                 Outcome::Asked(question, reply) => return Some((question, reply)),
             }
         }
@@ -163,7 +187,8 @@ impl Sending<'_> {
         if let Some(entry) = state.entry.take() {
             let pongs = vec![Bytes::from_static(b"+PONG\r\n"); entry.count];
             state.replies.open();
-            self.session.carry_out(state, Changing::new(entry, pongs, None));
+            let changing = Changing::new(state, entry, pongs, None);
+            self.session.carry_out(state, changing);
         }
     }
 
@@ -188,6 +213,15 @@ impl Sending<'_> {
         self.has_room_for(state, std::iter::once(self.request.bytes))?;
         let at = state.transaction.queued;
         self.queue_own(state, request)?;
+        state.transaction.own.add(at, change, self.request.bytes.len());
+        Ok(())
+    }
+
+    /// The same, of what only a node can answer for.
+    pub(super) fn queue_change_on(&self, state: &mut State, side: Side, change: Change) -> Result<(), Stop> {
+        self.has_room_for(state, std::iter::once(self.request.bytes))?;
+        let at = state.transaction.queued;
+        self.queue_on(state, side, self.request.bytes)?;
         state.transaction.own.add(at, change, self.request.bytes.len());
         Ok(())
     }
@@ -236,7 +270,7 @@ impl Session {
             .map(|elements| elements.into_iter().map(Bytes::copy_from_slice).collect());
         match elements.and_then(|elements| state.entry.take().map(|entry| (entry, elements))) {
             Some((entry, elements)) => {
-                let changing = Changing::new(entry, elements, Some(ticket.side));
+                let changing = Changing::new(state, entry, elements, Some(ticket.side));
                 ticket.session.carry_out(state, changing);
             }
             None => {
@@ -263,7 +297,7 @@ impl Session {
                 }
                 let mut state = session.state.borrow_mut();
                 let own = reply(&mut state, told);
-                changing.reply.extend_from_slice(&own);
+                changing.say(&state, &own);
                 asked = changing.go_on(&session, &mut state);
             }
             let mut state = session.state.borrow_mut();
@@ -278,6 +312,7 @@ impl Session {
         let Changing {
             entry,
             side,
+            told,
             listening,
             reply,
             ..
@@ -295,6 +330,9 @@ impl Session {
         {
             link.setting.set(state.setting);
         }
+        if entry.queued.resets_links() {
+            keep_told(state, side, &told);
+        }
         state.executing = None;
         // It was for this transaction.
         if let Some(tracking) = &mut state.tracking {
@@ -307,7 +345,7 @@ impl Session {
     fn change(
         self: &Rc<Self>,
         state: &mut State,
-        listening: &mut Listening,
+        (listening, told): (&mut Listening, &mut Setup),
         change: &Change,
         element: &[u8],
     ) -> Outcome {
@@ -327,8 +365,9 @@ impl Session {
                 };
             }
             Change::Auth(login) => {
-                // Its link is somebody whom the client cannot be.
-                state.disowned |= !is_error && self.has_logged_in(state, login.clone()).is_err();
+                if !is_error {
+                    self.has_become(state, login);
+                }
                 element.to_vec()
             }
             Change::Select(database) => {
@@ -337,9 +376,26 @@ impl Session {
                 }
                 element.to_vec()
             }
-            Change::Hello { protocol, name } => {
-                if let Some(name) = name {
-                    state.name = name.to_vec();
+            Change::Unknown(words) => {
+                if !is_error {
+                    state.knows(words.clone());
+                    told.unknown.clone_from(&state.unknown);
+                }
+                element.to_vec()
+            }
+            Change::Hello {
+                protocol,
+                options,
+                error,
+            } => {
+                // What is refused is its AUTH, unless it says what is wrong behind that.
+                let is_let_in = !is_error || error.as_deref() == Some(element);
+                for option in options {
+                    match option {
+                        HelloOption::Name(name) => state.name = name.to_vec(),
+                        HelloOption::Auth(login) if is_let_in => self.has_become(state, login),
+                        HelloOption::Auth(_) => break,
+                    }
                 }
                 if let Some(protocol) = protocol
                     && !is_error
@@ -352,6 +408,11 @@ impl Session {
             Change::Scan(_) if is_error => element.to_vec(),
             Change::Scan(cursor) => scanned(*cursor, element).unwrap_or_else(|| element.to_vec()),
         })
+    }
+
+    /// The server has let it in on its link, which is somebody whom the client may not be able to be.
+    fn has_become(&self, state: &mut State, login: &Login) {
+        state.disowned |= self.has_logged_in(state, login.clone()).is_err();
     }
 
     /// The transaction is not executed: the client has no other subscriptions than before.

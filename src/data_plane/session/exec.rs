@@ -183,7 +183,7 @@ impl Sending<'_> {
         Ok(())
     }
 
-    fn queue_on(&self, state: &mut State, side: Side, bytes: &[u8]) -> Result<(), Stop> {
+    pub(super) fn queue_on(&self, state: &mut State, side: Side, bytes: &[u8]) -> Result<(), Stop> {
         let link = self.begin_on(state, side)?;
         self.enqueue(state, &link, Role::Queued, bytes);
         state.transaction.queued += 1;

@@ -5,7 +5,7 @@
 use super::dispatch::{Sending, Stall, Stop, answer as reply};
 use super::exec::STAND_IN;
 use super::login::{Standing, ask_standing};
-use super::queued::Change;
+use super::queued::{Change, HelloOption};
 use super::replies::Muting;
 use super::state::State;
 use super::ticket::Role;
@@ -85,13 +85,12 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
             answer(sending, state, command)
         }
         LocalCommand::Auth => sending.queue_auth(state),
-        LocalCommand::ClientTracking | LocalCommand::ClientReply | LocalCommand::ClientUnknown => {
-            Err(Refusal::Unsupported {
-                name: sending.name(),
-                why: "in a transaction it is not supported yet",
-            }
-            .into())
+        LocalCommand::ClientUnknown => sending.queue_unknown(state),
+        LocalCommand::ClientTracking => Err(Refusal::Unsupported {
+            name: sending.name(),
+            why: "in a transaction it is not supported yet",
         }
+        .into()),
         LocalCommand::Monitor
         | LocalCommand::ClientInfo
         | LocalCommand::ClientList
@@ -100,6 +99,7 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
         | LocalCommand::ClientNoEvict
         | LocalCommand::ClientPause
         | LocalCommand::ClientUnpause
+        | LocalCommand::ClientReply
         | LocalCommand::ClientCaching
         | LocalCommand::ClientGetRedir
         | LocalCommand::ClientTrackingInfo
@@ -128,54 +128,81 @@ fn queue_hello(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
     if version.is_some() && protocol.is_none() {
         return sending.queue_own(state, sending.request.bytes);
     }
-    let (name, error) = options(args);
-    if let Some(Refusal::Unsupported { .. } | Refusal::TooBig { .. }) = &error {
-        return error.map_or(Ok(()), |error| Err(error.into()));
+    let (options, error) = options(args);
+    let logins = options.iter().filter_map(|option| match option {
+        HelloOption::Auth(login) => Some(login),
+        HelloOption::Name(_) => None,
+    });
+    let mut count = 0;
+    for login in logins {
+        count += 1;
+        sending.can_queue_login(state, login)?;
     }
-    let change = Change::Hello {
-        protocol,
-        name: name.map(Box::from),
-    };
+    if count > 1 {
+        // A refusal would not say of which.
+        return Err(Refusal::Unsupported {
+            name: "HELLO".to_owned(),
+            why: "with AUTH twice in a transaction",
+        }
+        .into());
+    }
     let mut bare = Vec::new();
-    let request = match error {
-        // The server says what is wrong.
-        Some(_) => sending.request.bytes,
+    let request = match &error {
+        Some(Refusal::Redis(_)) => sending.request.bytes,
+        Some(_) => return error.map_or(Ok(()), |error| Err(error.into())),
         // A link keeps its name.
         None => {
-            let words: Vec<&[u8]> = args.iter().take(2).collect();
+            let mut words: Vec<&[u8]> = args.iter().take(2).collect();
+            for option in &options {
+                if let HelloOption::Auth(login) = option {
+                    words.extend([
+                        b"AUTH",
+                        login.name.as_deref().unwrap_or_default(),
+                        &login.password,
+                    ]);
+                }
+            }
             write_command(&mut bare, &words);
             &bare
         }
     };
+    let change = Change::Hello {
+        protocol,
+        options,
+        error: error.map(|error| error.line()),
+    };
     sending.queue_change(state, change, request)
 }
 
-/// The name that HELLO's options give, and what is wrong with them. One given before that holds, as in Redis.
-fn options(args: Args<'_>) -> (Option<&[u8]>, Option<Refusal>) {
-    let mut name = None;
+/// What HELLO's options do, in their order, and what is wrong with them. Those given before that hold, as in Redis.
+fn options(args: Args<'_>) -> (Vec<HelloOption>, Option<Refusal>) {
+    let mut options = Vec::new();
     let mut at = 2;
     while let Some(option) = args.get(at) {
+        let argument = |after: usize| args.get(at + after).unwrap_or_default();
         if option.eq_ignore_ascii_case(b"setname") && args.len() > at + 1 {
-            let given = args.get(at + 1).unwrap_or_default();
-            if let Err(refusal) = check_name(given) {
-                return (name, Some(refusal));
+            if let Err(refusal) = check_name(argument(1)) {
+                return (options, Some(refusal));
             }
-            name = Some(given);
+            options.push(HelloOption::Name(Box::from(argument(1))));
             at += 2;
         } else if option.eq_ignore_ascii_case(b"auth") && args.len() > at + 2 {
-            let refusal = Refusal::Unsupported {
-                name: "HELLO AUTH".to_owned(),
-                why: "in a transaction it is not supported yet",
-            };
-            return (name, Some(refusal));
+            options.push(HelloOption::Auth(Login {
+                name: Some(argument(1).to_vec()),
+                password: argument(2).to_vec(),
+            }));
+            at += 3;
         } else {
-            // There the option is a C string.
-            let option = option.split(|byte| *byte == 0).next().unwrap_or_default();
-            let refusal = redis(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
-            return (name, Some(refusal));
+            return (options, Some(wrong_option(option)));
         }
     }
-    (name, None)
+    (options, None)
+}
+
+fn wrong_option(option: &[u8]) -> Refusal {
+    // There the option is a C string.
+    let option = option.split(|byte| *byte == 0).next().unwrap_or_default();
+    redis(&[b"ERR Syntax error in HELLO option '", option, b"'"])
 }
 
 /// Nobody has this number.
@@ -416,9 +443,7 @@ fn hello_options(sending: &Sending<'_>, state: &mut State) -> Result<Option<Vec<
             }
             at += 3;
         } else {
-            // There the option is a C string.
-            let option = option.split(|byte| *byte == 0).next().unwrap_or_default();
-            return Err(redis(&[b"ERR Syntax error in HELLO option '", option, b"'"]).into());
+            return Err(wrong_option(option).into());
         }
         state.hello_at = at;
     }

@@ -240,13 +240,18 @@ impl Sending<'_> {
         let Some(login) = self.login() else {
             return self.queue_own(state, self.request.bytes);
         };
+        self.can_queue_login(state, &login)?;
+        self.queue_change(state, Change::Auth(login), self.request.bytes)
+    }
+
+    /// Whether one side's word is enough, and what the client is and has would go on as it was.
+    pub(super) fn can_queue_login(&self, state: &State, login: &Login) -> Result<(), Refusal> {
         let weight = self.turn.snapshot.weight;
         if is_between(weight) {
             let name = self.name();
-            return Err(Refusal::BetweenWeights { name, weight }.into());
+            return Err(Refusal::BetweenWeights { name, weight });
         }
-        self.can_log_in(state, &login)?;
-        self.queue_change(state, Change::Auth(login), self.request.bytes)
+        self.can_log_in(state, login)
     }
 
     /// Whether what the client is and has would go on as it was.

@@ -31,6 +31,7 @@ mod subscribe;
 mod subscriber;
 mod subscriptions;
 mod ticket;
+mod told;
 mod tracking;
 mod transaction;
 mod tunnel;

@@ -30,13 +30,24 @@ pub(super) enum Change {
     Auth(Login),
     /// To this database, if it does.
     Select(u32),
-    /// To this protocol, if the server does not object; with this name in any case.
+    /// To this protocol, if the server does not object; what the options do holds as far as it came.
     Hello {
         protocol: Option<Protocol>,
-        name: Option<Box<[u8]>>,
+        options: Vec<HelloOption>,
+        /// What the server says when it comes to what is wrong with them.
+        error: Option<Vec<u8>>,
     },
+    /// What the proxy does not know of CLIENT and a server may set for its connection: words after CLIENT.
+    Unknown(Vec<Vec<u8>>),
     /// SCAN's reply gets another cursor.
     Scan(Cursor),
+}
+
+/// What HELLO does on its way.
+#[derive(Debug)]
+pub(super) enum HelloOption {
+    Name(Box<[u8]>),
+    Auth(Login),
 }
 
 /// All of these, by their place among all that is queued.
@@ -67,14 +78,23 @@ impl Queued {
 
     /// Whether the client may be another user afterwards.
     pub(super) fn logs_in(&self) -> bool {
-        let logs_in = |change: &Change| matches!(change, Change::Auth(_));
+        let is_auth = |option: &HelloOption| matches!(option, HelloOption::Auth(_));
+        let logs_in = |change: &Change| match change {
+            Change::Auth(_) => true,
+            Change::Hello { options, .. } => options.iter().any(is_auth),
+            _ => false,
+        };
         self.changes.iter().any(|(_, change)| logs_in(change))
     }
 
     /// Whether its links may be of another setting afterwards.
     pub(super) fn resets_links(&self) -> bool {
-        let resets =
-            |change: &Change| matches!(change, Change::Auth(_) | Change::Select(_) | Change::Hello { .. });
+        let resets = |change: &Change| {
+            matches!(
+                change,
+                Change::Auth(_) | Change::Select(_) | Change::Hello { .. } | Change::Unknown(_)
+            )
+        };
         self.changes.iter().any(|(_, change)| resets(change))
     }
 

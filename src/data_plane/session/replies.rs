@@ -123,6 +123,13 @@ impl Replies {
         number
     }
 
+    /// The reply to this open slot is seen, whatever was asked for before it.
+    pub(crate) fn unmute(&mut self, number: u64) {
+        if let Ok(at) = self.muted.binary_search(&number) {
+            self.muted.remove(at);
+        }
+    }
+
     #[inline]
     fn is_muted(&self, number: u64) -> bool {
         !self.muted.is_empty() && self.muted.binary_search(&number).is_ok()

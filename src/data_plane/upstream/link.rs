@@ -322,6 +322,11 @@ impl Link {
         Some(next.tracking_request(ear))
     }
 
+    /// Its node has been told this, by what its session has sent.
+    pub(crate) fn has_been_told(&self, setup: Option<Rc<Setup>>) {
+        *self.setup.borrow_mut() = setup;
+    }
+
     /// Its node tells which of the keys that were read here change.
     pub(crate) fn is_tracking(&self) -> bool {
         let setup = self.setup.borrow();
