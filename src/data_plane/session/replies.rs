@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::merge::Merge;
 use super::output::Output;
 use crate::data_plane::pubsub::Delivery;
+use crate::limits::LARGE_BYTES;
 use crate::resp::Protocol;
 
 /// Where a request stands.
@@ -21,8 +22,72 @@ enum Slot {
     Partial(Vec<u8>),
     /// The whole reply came before it was the oldest.
     Done(Vec<u8>),
+    /// The same of one that is not large: it is among the [`Early`].
+    Early { start: usize, length: usize },
     /// The request was split; its parts' replies are gathered.
     Merging(Box<Merge>),
+}
+
+/// Bytes of [`Early`] that are let go of before the others are moved together.
+const GONE_BYTES_MAX: usize = LARGE_BYTES;
+/// A buffer of them that is larger than this, in bytes, is given back when it empties.
+const EARLY_KEEP_BYTES: usize = 4 * LARGE_BYTES;
+
+/// Replies that came before it was their turn, as they do between weights: one buffer, as a buffer for each would be an
+/// allocation for each.
+#[derive(Debug, Default)]
+struct Early {
+    bytes: Vec<u8>,
+    /// Of those, the ones that were let go of.
+    gone: usize,
+    /// Where the others are moved to, in turn.
+    spare: Vec<u8>,
+}
+
+impl Early {
+    #[inline]
+    fn keep(&mut self, reply: &[u8]) -> Slot {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(reply);
+        Slot::Early {
+            start,
+            length: reply.len(),
+        }
+    }
+
+    #[inline]
+    fn get(&self, start: usize, length: usize) -> &[u8] {
+        self.bytes.get(start..start + length).unwrap_or_default()
+    }
+
+    /// A reply of this length has had its turn; `slots` are those whose replies have not.
+    #[inline]
+    fn let_go(&mut self, length: usize, slots: &mut VecDeque<Slot>) {
+        self.gone += length;
+        if self.gone == self.bytes.len() {
+            self.bytes.clear();
+            self.gone = 0;
+            if self.bytes.capacity() > EARLY_KEEP_BYTES {
+                *self = Self::default();
+            }
+        } else if self.gone > GONE_BYTES_MAX && self.gone > self.bytes.len() / 2 {
+            self.move_together(slots);
+        }
+    }
+
+    #[cold]
+    fn move_together(&mut self, slots: &mut VecDeque<Slot>) {
+        std::mem::swap(&mut self.bytes, &mut self.spare);
+        self.bytes.clear();
+        for slot in slots {
+            if let Slot::Early { start, length } = slot {
+                let reply = self.spare.get(*start..*start + *length).unwrap_or_default();
+                *start = self.bytes.len();
+                self.bytes.extend_from_slice(reply);
+            }
+        }
+        self.gone = 0;
+    }
 }
 
 #[derive(Debug)]
@@ -74,6 +139,7 @@ pub(crate) struct Replies {
     first: u64,
     /// Bytes of replies, whole or not, that wait for an older one; and of messages.
     held: usize,
+    early: Option<Box<Early>>,
     /// Messages that wait for the reply to their subscription, or for the end of a reply that has begun; each with the
     /// number of that subscription's request.
     messages: VecDeque<(u64, Message)>,
@@ -189,6 +255,7 @@ impl Replies {
     pub(crate) fn release_memory(&mut self) {
         if self.slots.is_empty() {
             self.slots = VecDeque::new();
+            self.early = None;
             self.output.release();
         }
     }
@@ -226,15 +293,19 @@ impl Replies {
             self.release();
             return;
         }
-        if let Some(slot) = self.slot(number) {
-            let mut reply = match std::mem::replace(slot, Slot::Waiting { started: false }) {
-                Slot::Partial(reply) => reply,
-                _ => Vec::new(),
-            };
-            reply.extend_from_slice(bytes);
-            *slot = Slot::Done(reply);
-            self.held += bytes.len();
-        }
+        let Some(index) = self.index(number) else { return };
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        *slot = match std::mem::replace(slot, Slot::Waiting { started: false }) {
+            Slot::Partial(mut reply) => {
+                reply.extend_from_slice(bytes);
+                Slot::Done(reply)
+            }
+            _ if bytes.len() < LARGE_BYTES => self.early.get_or_insert_default().keep(bytes),
+            _ => Slot::Done(bytes.to_vec()),
+        };
+        self.held += bytes.len();
     }
 
     /// The same, of a number.
@@ -267,7 +338,9 @@ impl Replies {
                 *slot = Slot::Partial(bytes.to_vec());
                 self.held += bytes.len();
             }
-            Slot::Done(_) | Slot::Merging(_) => debug_assert!(false, "a piece for a slot that takes none"),
+            Slot::Done(_) | Slot::Early { .. } | Slot::Merging(_) => {
+                debug_assert!(false, "a piece for a slot that takes none")
+            }
         }
     }
 
@@ -331,8 +404,12 @@ impl Replies {
         }
     }
 
+    fn index(&self, number: u64) -> Option<usize> {
+        usize::try_from(number.checked_sub(self.first)?).ok()
+    }
+
     fn slot(&mut self, number: u64) -> Option<&mut Slot> {
-        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let index = self.index(number)?;
         self.slots.get_mut(index)
     }
 
@@ -383,6 +460,16 @@ impl Replies {
                     self.output.push(reply);
                     self.pass();
                 }
+                Some(&mut Slot::Early { start, length }) => {
+                    self.held -= length;
+                    if let Some(early) = &self.early {
+                        self.output.push(early.get(start, length));
+                    }
+                    self.pass();
+                    if let Some(early) = &mut self.early {
+                        early.let_go(length, &mut self.slots);
+                    }
+                }
                 Some(slot @ Slot::Partial(_)) => {
                     if let Slot::Partial(reply) = std::mem::replace(slot, Slot::Waiting { started: true }) {
                         self.held -= reply.len();
@@ -390,11 +477,8 @@ impl Replies {
                     }
                     return;
                 }
-                _ => break,
+                _ => return,
             }
-        }
-        if self.slots.is_empty() && self.slots.capacity() > 64 {
-            self.slots = VecDeque::new();
         }
     }
 }
@@ -452,6 +536,41 @@ mod tests {
             }
             prop_assert_eq!(written(&mut replies), b"<00><11><22><33><44><55><66><77>".to_vec());
             prop_assert_eq!(replies.open_count(), 0);
+            prop_assert_eq!(replies.bytes(), 0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn replies_that_come_early_stay_whole_while_others_are_let_go_of(
+            steps in proptest::collection::vec((1usize..12, 0usize..30_000), 1..200)
+        ) {
+            let mut replies = Replies::default();
+            let (mut open, mut seen, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+            let mut steps = steps.into_iter();
+            loop {
+                match steps.next() {
+                    Some((behind, size)) => {
+                        let number = replies.open();
+                        open.push((number, size));
+                        expected.extend(vec![number as u8; size]);
+                        if open.len() < behind {
+                            continue;
+                        }
+                    }
+                    None if open.is_empty() => break,
+                    None => {}
+                }
+                // Now the newest, now the oldest: between them some are always early.
+                let (number, size) = open.remove(if open.len() % 3 == 0 { 0 } else { open.len() - 1 });
+                replies.finish(number, &vec![number as u8; size]);
+                seen.extend(written(&mut replies));
+                if let Some(early) = &replies.early {
+                    prop_assert_eq!(replies.bytes(), early.bytes.len() - early.gone);
+                    prop_assert!(early.gone <= GONE_BYTES_MAX.max(early.bytes.len() / 2) + 30_000);
+                }
+            }
+            prop_assert!(seen == expected);
             prop_assert_eq!(replies.bytes(), 0);
         }
     }
