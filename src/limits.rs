@@ -22,6 +22,10 @@ pub const CONTROL_REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes one read takes from a socket: a worker's shared buffer, so idle clients hold none.
 pub const READ_BYTES: usize = 64 * 1024;
+/// Inputs that a worker keeps for clients that have a part of a request in one; most have none.
+pub const SPARE_INPUTS_MAX: usize = 32;
+/// Bytes of a request that such an input keeps room for.
+pub const SPARE_INPUT_BYTES: usize = 16 * 1024;
 /// Bytes given to a socket at once. A socket may take as many megabytes as its peer reads meanwhile.
 pub const WRITE_BYTES: usize = 256 * 1024;
 /// Writes to one socket before others have their turn.

@@ -3,7 +3,6 @@
 //! Shell: each worker has its own SO_REUSEPORT socket for each address, so the kernel spreads connections and no
 //! worker hands one over to another.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
@@ -18,7 +17,7 @@ use tracing::warn;
 
 use super::local_route::LocalRoute;
 use super::refusal::Refusal;
-use super::session::{Ends, Session, drive};
+use super::session::{Ends, Scratch, Session, drive};
 
 /// Connections the kernel queues before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -78,11 +77,7 @@ fn bound(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 /// Accepts clients until the future is dropped.
-pub(super) async fn accept(
-    route: Rc<LocalRoute>,
-    listener: tokio::net::TcpListener,
-    scratch: Rc<RefCell<Vec<u8>>>,
-) {
+pub(super) async fn accept(route: Rc<LocalRoute>, listener: tokio::net::TcpListener, scratch: Rc<Scratch>) {
     loop {
         match listener.accept().await {
             Ok((stream, addr)) => admit(&route, stream, addr, &scratch),
@@ -94,7 +89,7 @@ pub(super) async fn accept(
     }
 }
 
-fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr, scratch: &Rc<RefCell<Vec<u8>>>) {
+fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr, scratch: &Rc<Scratch>) {
     let before = route.stats.clients.fetch_add(1, Ordering::Relaxed);
     if before >= route.limits().clients {
         route.stats.clients.fetch_sub(1, Ordering::Relaxed);

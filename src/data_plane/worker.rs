@@ -3,7 +3,6 @@
 //! Shell: a current-thread runtime with its own listeners, sessions and links. It follows each route's snapshot and
 //! acknowledges it; nothing else comes in from other threads.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -19,7 +18,7 @@ use super::clients;
 use super::listener::accept;
 use super::local_route::{LocalRoute, RouteShared};
 use super::pubsub::Gap;
-use crate::limits::READ_BYTES;
+use super::session::Scratch;
 use crate::routing::Subscription;
 
 /// How often counters are flushed, and blocked clients and links in reserve looked after.
@@ -60,7 +59,7 @@ pub fn start(
 }
 
 async fn serve(number: usize, seats: Vec<Seat>, mut shutdown: watch::Receiver<Option<Duration>>) {
-    let scratch = Rc::new(RefCell::new(vec![0; READ_BYTES]));
+    let scratch = Rc::new(Scratch::new());
     let mut routes = Vec::new();
     let mut listening = Vec::new();
     for seat in seats {
@@ -91,7 +90,7 @@ async fn serve(number: usize, seats: Vec<Seat>, mut shutdown: watch::Receiver<Op
     ticking.abort();
     for route in &routes {
         route.flush_counts();
-        route.all_hubs().iter().for_each(|hub| hub.end());
+        route.each_hub(|hub| hub.end());
     }
 }
 
@@ -110,7 +109,7 @@ async fn follow(route: Rc<LocalRoute>, mut subscription: Subscription) {
 async fn tell_gaps(route: Rc<LocalRoute>, mut gaps: broadcast::Receiver<Arc<Gap>>) {
     loop {
         match gaps.recv().await {
-            Ok(gap) => route.all_hubs().iter().for_each(|hub| hub.tell_gap(&route, &gap)),
+            Ok(gap) => route.each_hub(|hub| hub.tell_gap(&route, &gap)),
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 warn!(
                     route = route.name,
@@ -134,7 +133,7 @@ async fn tick(routes: Vec<Rc<LocalRoute>>) {
             route.move_blocked();
             route.look_after_users();
             route.keep_reserves();
-            route.all_hubs().iter().for_each(|hub| hub.tick(route));
+            route.each_hub(|hub| hub.tick(route));
             if ticks.is_multiple_of(RELEASE_TICKS) {
                 route.release_idle();
             }

@@ -9,6 +9,23 @@ use switchback::data_plane::bind;
 use crate::proxied::{Client, Proxied, encode, key_of, wait_for};
 
 #[test]
+fn what_one_client_broke_off_is_not_the_beginning_of_another_ones() {
+    let proxied = Proxied::of_workers(1, |_| {});
+    let mut other = proxied.client();
+    for broken in [
+        &b"*2\r\n$3\r\nGET\r\n$-5\r\n"[..],
+        b"*3\r\n$3\r\nGET\r\n:1\r\n",
+        b"GET \"a\r\n",
+    ] {
+        let mut client = proxied.client();
+        client.stream.write_all(broken).unwrap();
+        assert!(client.reply().starts_with(b"-ERR Protocol error"));
+        assert_eq!(other.text("PING"), "+PONG\\r\\n");
+        assert_eq!(proxied.client().text("ECHO hello"), "$5\\r\\nhello\\r\\n");
+    }
+}
+
+#[test]
 fn malformed_requests_get_the_answer_of_redis_and_harm_nobody() {
     let proxied = Proxied::start();
     let mut bystander = proxied.client();

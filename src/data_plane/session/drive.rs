@@ -3,7 +3,6 @@
 //! Shell: one task a client, polled by its socket and by its links. It reads into the worker's shared buffer, so that
 //! an idle client holds none; what is left of a request when the bytes end is kept until more come.
 
-use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,6 +15,7 @@ use tracing::debug;
 use super::dispatch::{Stall, Turn};
 use super::hold::{Hold, Patience};
 use super::input::{Input, Step};
+use super::scratch::Scratch;
 use super::state::Session;
 use super::tunnel::pass_on;
 use crate::limits::{READ_BYTES, WRITE_BYTES, WRITES_A_TURN};
@@ -24,17 +24,18 @@ use crate::limits::{READ_BYTES, WRITE_BYTES, WRITES_A_TURN};
 const READS_A_TURN: usize = 16;
 
 /// Serves one client until it is gone, or has been answered its last.
-pub(crate) async fn drive(session: Rc<Session>, stream: TcpStream, scratch: Rc<RefCell<Vec<u8>>>) {
+pub(crate) async fn drive(session: Rc<Session>, stream: TcpStream, scratch: Rc<Scratch>) {
     let mut client = Client {
         stream,
         scratch,
-        input: Input::default(),
+        input: None,
         ended: false,
         hold: Hold::default(),
     };
     let mut result = std::future::poll_fn(|cx| client.poll(&session, cx)).await;
     if result.is_ok() && session.state.borrow().is_in_tunnel() {
-        result = pass_on(&session, client.stream, client.input.rest()).await;
+        let rest = client.input.as_ref().map_or(&[][..], |input| input.rest());
+        result = pass_on(&session, client.stream, rest).await;
     }
     if let Err(error) = result {
         debug!(route = session.route.name, client = session.id, %error, "client connection ended");
@@ -45,8 +46,9 @@ pub(crate) async fn drive(session: Rc<Session>, stream: TcpStream, scratch: Rc<R
 
 struct Client {
     stream: TcpStream,
-    scratch: Rc<RefCell<Vec<u8>>>,
-    input: Input,
+    scratch: Rc<Scratch>,
+    /// Between two polls: what it has sent and what could not be dispatched, if there is anything.
+    input: Option<Box<Input>>,
     /// The client has closed its sending half.
     ended: bool,
     hold: Hold,
@@ -54,6 +56,21 @@ struct Client {
 
 impl Client {
     fn poll(&mut self, session: &Rc<Session>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut input = self.input.take().unwrap_or_else(|| self.scratch.input());
+        let result = self.poll_with(&mut input, session, cx);
+        match input.is_empty() {
+            true => self.scratch.give_back(input),
+            false => self.input = Some(input),
+        }
+        result
+    }
+
+    fn poll_with(
+        &mut self,
+        input: &mut Input,
+        session: &Rc<Session>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         session.wake.polled(cx);
         let route = &session.route;
         let now = route.clock();
@@ -64,20 +81,18 @@ impl Client {
             now_micros: now as u32,
         };
         for _ in 0..READS_A_TURN {
-            let step = self.advance(session, &turn, cx);
-            session.queued_bytes.set(self.input.len());
+            let step = self.advance(input, session, &turn, cx);
+            session.queued_bytes.set(input.len());
             session.keep_tracking(&turn);
             self.poll_flush(session, cx)?;
-            if let Some(end) = self.end(session, &turn, step)? {
+            if let Some(end) = self.end(input, session, &turn, step)? {
                 return end;
             }
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0)) => self.ended = true,
                 Poll::Ready(Ok(count)) => {
-                    let scratch = Rc::clone(&self.scratch);
-                    let scratch = scratch.borrow();
-                    self.input
-                        .take(session, &turn, scratch.get(..count).unwrap_or_default());
+                    let read = self.scratch.read();
+                    input.take(session, &turn, read.get(..count).unwrap_or_default());
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
@@ -88,9 +103,15 @@ impl Client {
     }
 
     /// Dispatches what can be dispatched; what has waited too long for a master is refused.
-    fn advance(&mut self, session: &Rc<Session>, turn: &Turn, cx: &mut Context<'_>) -> Step {
+    fn advance(
+        &mut self,
+        input: &mut Input,
+        session: &Rc<Session>,
+        turn: &Turn,
+        cx: &mut Context<'_>,
+    ) -> Step {
         loop {
-            let step = self.input.advance(session, turn);
+            let step = input.advance(session, turn);
             let Step::Stalled {
                 stall: Stall::Hold(side),
                 progress,
@@ -104,13 +125,19 @@ impl Client {
             }
             match self.hold.poll(session, &turn.limits.hold, side, cx) {
                 Patience::Lasts => return step,
-                Patience::Over(refusal) => self.input.refuse_first(session, &refusal),
+                Patience::Over(refusal) => input.refuse_first(session, &refusal),
             }
         }
     }
 
     /// Whether the session is over (`Ready`), or has nothing to read for now (`Pending`); `None`: it reads on.
-    fn end(&self, session: &Session, turn: &Turn, step: Step) -> io::Result<Option<Poll<io::Result<()>>>> {
+    fn end(
+        &self,
+        input: &Input,
+        session: &Session,
+        turn: &Turn,
+        step: Step,
+    ) -> io::Result<Option<Poll<io::Result<()>>>> {
         let state = session.state.borrow();
         if state.broken {
             return Err(io::Error::other("a reply was cut short by the end of its link"));
@@ -150,7 +177,7 @@ impl Client {
             // As Redis: a client that left while blocked takes no element, and what it had still to say is not heard.
             return Ok(Some(Poll::Ready(Ok(()))));
         }
-        let full = (!idle && self.input.len() >= READ_BYTES) || waiting > turn.limits.output_buffer_bytes / 4;
+        let full = (!idle && input.len() >= READ_BYTES) || waiting > turn.limits.output_buffer_bytes / 4;
         Ok((last || self.ended || full).then_some(Poll::Pending))
     }
 
@@ -186,8 +213,8 @@ impl Client {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut scratch = self.scratch.borrow_mut();
-        let mut space = ReadBuf::new(&mut scratch);
+        let mut space = self.scratch.space();
+        let mut space = ReadBuf::new(&mut space);
         match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
             Poll::Ready(result) => Poll::Ready(result.map(|()| space.filled().len())),
             Poll::Pending => Poll::Pending,

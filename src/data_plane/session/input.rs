@@ -14,7 +14,7 @@ use super::replay::Returned;
 use super::state::{Session, State};
 use super::ticket::Role;
 use crate::data_plane::refusal::Refusal;
-use crate::limits::{BULK_BYTES_MAX, OWN_LINK_BYTES, READ_BYTES};
+use crate::limits::{BULK_BYTES_MAX, OWN_LINK_BYTES, READ_BYTES, SPARE_INPUT_BYTES};
 use crate::resp::{Args, ProtocolError, RequestParser};
 
 /// How far the input got.
@@ -53,6 +53,23 @@ impl Input {
         self.pending.len() - self.start + self.large.as_ref().map_or(0, Bytes::len)
     }
 
+    /// Nothing is kept: not even a part of a request.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.large.is_none()
+    }
+
+    /// Makes it one that any client may have, as nothing is kept: a request that broke the protocol has left the parser within it.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.parser.reset();
+        self.parsed = None;
+        self.start = 0;
+        if self.pending.capacity() > SPARE_INPUT_BYTES {
+            self.pending = Vec::new();
+        }
+    }
+
     /// What no request was made of.
     pub(super) fn rest(&self) -> &[u8] {
         self.pending.get(self.start..).unwrap_or_default()
@@ -61,7 +78,7 @@ impl Input {
     /// Dispatches bytes that have just been read; keeps what cannot go yet.
     pub(super) fn take(&mut self, session: &Rc<Session>, turn: &Turn, came: &[u8]) {
         let mut state = session.state.borrow_mut();
-        if self.len() > 0 || !state.replay.is_empty() {
+        if !self.is_empty() || !state.replay.is_empty() {
             self.pending.extend_from_slice(came);
             return;
         }
@@ -271,7 +288,7 @@ impl Input {
 
     fn compact(&mut self) {
         if self.start == self.pending.len() {
-            self.pending = Vec::new();
+            self.pending.clear();
             self.start = 0;
         } else if self.start > READ_BYTES && self.start > self.pending.len() / 2 {
             self.pending.drain(..self.start);

@@ -24,6 +24,7 @@ mod pause;
 mod queued;
 mod replay;
 mod replies;
+mod scratch;
 mod script;
 mod split;
 mod state;
@@ -39,6 +40,7 @@ mod unblock;
 
 pub(crate) use drive::drive;
 pub(crate) use learn::Learnt;
+pub(crate) use scratch::Scratch;
 pub(crate) use state::{Ends, Session};
 pub(crate) use ticket::{Role, Ticket};
 pub(crate) use unblock::Unblocking;

@@ -568,6 +568,9 @@ impl Links {
 
     /// Sees to it that each of these users has a link here: the node ends it with the user.
     pub(crate) fn keep(&self, route: &Rc<LocalRoute>, users: &[UserId]) {
+        if users.is_empty() {
+            return;
+        }
         let with_link: FxHashSet<UserId> = self
             .all
             .borrow()
