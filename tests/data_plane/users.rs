@@ -95,7 +95,7 @@ fn hello_authenticates_and_names_in_the_order_of_its_options() {
     assert_eq!(client.text("ACL WHOAMI"), "$5\\r\\nalice\\r\\n");
     assert_eq!(
         said(&mut client, "HELLO 2 AUTH default x NONSENSE"),
-        "-ERR Syntax error in HELLO option\\r\\n"
+        "-ERR Syntax error in HELLO option 'NONSENSE'\\r\\n"
     );
     assert_eq!(
         client.text("ACL WHOAMI"),
