@@ -1,45 +1,24 @@
 //! What does a delivery cost, next to direct Redis in the same run?
 //!
-//! Shell. The publisher keeps a fixed number of deliveries on their way, so that a contestant is as busy as it can be and
-//! no buffer overflows; every one of them is waited for in the end.
+//! Shell.
 
 use std::time::{Duration, Instant};
 
 use switchback::cluster::NodeAddr;
-use switchback::lab::{Client, Server, ServerOptions, wait_for};
+use switchback::lab::{Server, ServerOptions};
 
+use super::fan::{Fan, Publisher, channel};
 use super::footprint::Footprint;
 use super::listeners::Listeners;
 use super::running::Running;
 
-const PAYLOAD_BYTES: usize = 64;
 /// How long deliveries are measured.
 const LENGTH: Duration = Duration::from_secs(5);
-/// Deliveries on their way: enough for nobody to wait, few enough for no buffer to matter.
-const ON_THEIR_WAY: u64 = 40_000;
 
 #[derive(Clone, Copy)]
 struct Case {
     title: &'static str,
-    subscribers: usize,
-    channels: usize,
-    /// PUBLISH commands in one write.
-    pipeline: usize,
-}
-
-/// Names of one length: messages are then of one length.
-fn channel(number: usize, channels: usize) -> String {
-    format!("fan:{:06}", number % channels)
-}
-
-/// `*3\r\n$7\r\nmessage\r\n$10\r\nfan:000000\r\n$64\r\n…\r\n`
-fn message_bytes() -> u64 {
-    let name = channel(0, 1);
-    let head = format!(
-        "*3\r\n$7\r\nmessage\r\n${}\r\n{name}\r\n${PAYLOAD_BYTES}\r\n",
-        name.len()
-    );
-    (head.len() + PAYLOAD_BYTES + 2) as u64
+    fan: Fan,
 }
 
 /// Every case for every contestant, printed as it comes.
@@ -47,15 +26,19 @@ pub(crate) fn measure_all(count: usize) {
     let cases = [
         Case {
             title: "one channel",
-            subscribers: count,
-            channels: 1,
-            pipeline: 1,
+            fan: Fan {
+                subscribers: count,
+                channels: 1,
+                pipeline: 1,
+            },
         },
         Case {
             title: "a channel each",
-            subscribers: count,
-            channels: count,
-            pipeline: 50,
+            fan: Fan {
+                subscribers: count,
+                channels: count,
+                pipeline: 50,
+            },
         },
     ];
     println!(
@@ -72,7 +55,7 @@ pub(crate) fn measure_all(count: usize) {
     );
     for case in cases {
         let direct = server(count);
-        let row = measure(case, &direct.addr(), &[], &[direct.pid()]);
+        let row = measure(case.fan, &direct.addr(), &[], &[direct.pid()]);
         print(case, "direct", row, &[&direct], "");
         drop(direct);
         for percent in ["0", "50"] {
@@ -81,7 +64,12 @@ pub(crate) fn measure_all(count: usize) {
             let url = |server: &Server| format!("redis://{}", server.addr());
             let running = Running::start(&url(&old), Some(&url(&new)), &more);
             running.raise(percent);
-            let row = measure(case, &running.listen, &[running.pid()], &[old.pid(), new.pid()]);
+            let row = measure(
+                case.fan,
+                &running.listen,
+                &[running.pid()],
+                &[old.pid(), new.pid()],
+            );
             print(case, "switchback", row, &[&old, &new], percent);
         }
     }
@@ -107,20 +95,20 @@ struct Row {
     _listeners: Listeners,
 }
 
-fn measure(case: Case, address: &NodeAddr, proxy: &[u32], servers: &[u32]) -> Row {
+fn measure(fan: Fan, address: &NodeAddr, proxy: &[u32], servers: &[u32]) -> Row {
     let footprints = || (Footprint::of(proxy), Footprint::of(servers));
     let before = footprints();
-    let listeners = Listeners::subscribe(address, case.subscribers, channel, case.channels);
+    let listeners = Listeners::subscribe(address, fan.subscribers, channel, fan.channels);
     let idle = footprints();
     // Once round before anything is measured: buffers exist then.
-    let mut publisher = Publisher::new(case, address);
+    let mut publisher = Publisher::new(fan, address);
     publisher.publish_for(Duration::from_millis(500), &listeners);
     let (start, begun, earlier) = (Instant::now(), footprints(), publisher.deliveries);
     publisher.publish_for(LENGTH, &listeners);
     let (seconds, busy) = (start.elapsed().as_secs_f64(), footprints());
     let deliveries = (publisher.deliveries - earlier) as f64;
     let micros = |from: Footprint, to: Footprint| (to.cpu_seconds - from.cpu_seconds) * 1e6 / deliveries;
-    let bytes = |from: Footprint, to: Footprint| (to.bytes - from.bytes) / case.subscribers as f64;
+    let bytes = |from: Footprint, to: Footprint| (to.bytes - from.bytes) / fan.subscribers as f64;
     Row {
         deliveries_per_second: deliveries / seconds,
         proxy_micros: micros(begun.0, busy.0),
@@ -128,55 +116,6 @@ fn measure(case: Case, address: &NodeAddr, proxy: &[u32], servers: &[u32]) -> Ro
         proxy_bytes: bytes(before.0, idle.0),
         redis_bytes: bytes(before.1, idle.1),
         _listeners: listeners,
-    }
-}
-
-struct Publisher {
-    case: Case,
-    client: Client,
-    messages: usize,
-    /// Owed so far.
-    deliveries: u64,
-}
-
-impl Publisher {
-    fn new(case: Case, address: &NodeAddr) -> Self {
-        Self {
-            case,
-            client: Client::connect(address).unwrap(),
-            messages: 0,
-            deliveries: 0,
-        }
-    }
-
-    /// Publishes as fast as it is delivered, and waits for the last delivery.
-    fn publish_for(&mut self, length: Duration, listeners: &Listeners) {
-        let fan = (self.case.subscribers / self.case.channels) as u64;
-        let bytes = message_bytes();
-        let until = Instant::now() + length;
-        let payload = [b'x'; PAYLOAD_BYTES];
-        while Instant::now() < until {
-            while self.deliveries.saturating_sub(listeners.received() / bytes) > ON_THEIR_WAY.max(fan) {
-                std::thread::sleep(Duration::from_micros(50));
-            }
-            for _ in 0..self.case.pipeline {
-                let name = channel(self.messages, self.case.channels);
-                self.messages += 1;
-                self.client
-                    .send::<&[u8]>(&[b"PUBLISH", name.as_bytes(), &payload])
-                    .unwrap();
-            }
-            for _ in 0..self.case.pipeline {
-                self.client.receive().unwrap();
-            }
-            self.deliveries += fan * self.case.pipeline as u64;
-        }
-        let owed = self.deliveries * bytes;
-        let waited = wait_for("the last delivery", Duration::from_secs(60), || {
-            listeners.received() >= owed
-        });
-        waited.unwrap_or_else(|error| panic!("{error}: {} of {owed} bytes", listeners.received()));
-        assert_eq!(listeners.received(), owed, "each once");
     }
 }
 

@@ -9,9 +9,12 @@
 
 #[path = "../../tests/support/breaking.rs"]
 mod breaking;
+#[path = "../support/fan.rs"]
+mod fan;
 mod fan_out;
 #[path = "../support/footprint.rs"]
 mod footprint;
+#[path = "../support/listeners.rs"]
 mod listeners;
 #[path = "../../tests/support/running.rs"]
 #[allow(dead_code, reason = "made for the proxy's tests, of which this needs a part")]

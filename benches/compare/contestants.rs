@@ -1,0 +1,174 @@
+//! What is compared?
+//!
+//! Shell: direct Redis, the floor, the proxies that are there, and the proxy itself at weight 0, 50 and 100.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use switchback::cluster::NodeAddr;
+use switchback::lab::{Client, Directory, Process, Server, free_port, wait_for};
+
+use super::arguments::Arguments;
+use super::floor;
+use super::footprint::cpu_seconds;
+
+/// The weights at which the proxy is shown; the first one is what others are compared with.
+const WEIGHTS: [u16; 3] = [0, 50, 100];
+
+/// Something that load can be pointed at.
+pub(crate) struct Contestant {
+    pub(crate) name: String,
+    pub(crate) port: u16,
+    /// `None` for Redis itself.
+    process: Option<Process>,
+    /// It can carry SUBSCRIBE.
+    pub(crate) has_messages: bool,
+    _directory: Option<Directory>,
+}
+
+impl Contestant {
+    /// Processor time so far, user and system, of the proxy's threads together; 0 of Redis itself.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        self.process
+            .as_ref()
+            .map_or(0.0, |process| cpu_seconds(process.pid()))
+    }
+
+    pub(crate) fn is_direct(&self) -> bool {
+        self.process.is_none()
+    }
+
+    /// The one others are compared with.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name == ours(WEIGHTS[0])
+    }
+
+    pub(crate) fn addr(&self) -> NodeAddr {
+        NodeAddr::new("127.0.0.1", self.port)
+    }
+}
+
+fn ours(weight: u16) -> String {
+    format!("switchback, weight {weight}")
+}
+
+/// The direct one first: the others are measured by it.
+pub(crate) fn all(servers: &[Server; 2], arguments: &Arguments) -> Vec<Contestant> {
+    let [old, new] = [servers[0].port(), servers[1].port()];
+    let mut all = vec![Contestant {
+        name: "direct".to_owned(),
+        port: old,
+        process: None,
+        has_messages: true,
+        _directory: None,
+    }];
+    let mut add =
+        |name: &str, has_messages: bool, program: &Path, set_up: &dyn Fn(&Directory, u16) -> Vec<String>| {
+            if !arguments.is_against(name) {
+                return;
+            }
+            let (directory, port) = (Directory::create("compare").unwrap(), free_port().unwrap());
+            let words = set_up(&directory, port);
+            let log = directory.path().join("log");
+            match Process::start(program, &words, &log) {
+                Ok(process) => {
+                    wait_for("it to answer", Duration::from_secs(10), || answers(port))
+                        .unwrap_or_else(|error| panic!("{name}: {error}: {}", process.log_tail()));
+                    all.push(Contestant {
+                        name: name.to_owned(),
+                        port,
+                        process: Some(process),
+                        has_messages,
+                        _directory: Some(directory),
+                    });
+                }
+                Err(error) => println!("{name} is left out: {error}"),
+            }
+        };
+    add("floor", false, &std::env::current_exe().unwrap(), &|_, port| {
+        vec![floor::WORD.to_owned(), port.to_string(), old.to_string()]
+    });
+    add("HAProxy", true, Path::new("haproxy"), &|directory, port| {
+        haproxy(directory, port, old)
+    });
+    add("twemproxy", false, Path::new("nutcracker"), &|directory, port| {
+        twemproxy(directory, port, old)
+    });
+    add("predixy", true, &arguments.predixy, &|directory, port| {
+        predixy(directory, port, old)
+    });
+    for (name, program) in &arguments.peer {
+        add(name, true, program, &|_, port| {
+            vec![port.to_string(), old.to_string()]
+        });
+    }
+    for weight in WEIGHTS {
+        add(&ours(weight), true, &arguments.switchback, &|directory, port| {
+            switchback(directory, port, [old, new], weight)
+        });
+    }
+    all
+}
+
+/// Writes `text` to a file of that name, and says where it is.
+fn file(directory: &Directory, name: &str, text: &str) -> String {
+    let path: PathBuf = directory.write(name, text).unwrap();
+    path.display().to_string()
+}
+
+/// The program as operators run it: one worker a core, with its control plane, its guard asking both servers.
+fn switchback(directory: &Directory, port: u16, [old, new]: [u16; 2], weight: u16) -> Vec<String> {
+    let (metrics, path) = (free_port().unwrap(), directory.path().display());
+    let config = format!(
+        "[proxy]\nadmin_socket = \"{path}/admin.sock\"\nstate_dir = \"{path}\"\n\
+         metrics_listen = \"127.0.0.1:{metrics}\"\n\
+         [[route]]\nname = \"bench\"\nlisten = [\"127.0.0.1:{port}\"]\nweight = {weight}.0\n\
+         old = \"redis://127.0.0.1:{old}\"\nnew = \"redis://127.0.0.1:{new}\"\n"
+    );
+    let config = file(directory, "switchback.toml", &config);
+    vec!["run".to_owned(), "--config".to_owned(), config]
+}
+
+/// A relay of bytes, a connection to Redis for each of a client.
+fn haproxy(directory: &Directory, port: u16, redis: u16) -> Vec<String> {
+    let config = format!(
+        "global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 10m\n  timeout server 10m\n\
+         listen redis\n  bind 127.0.0.1:{port}\n  server redis 127.0.0.1:{redis}\n"
+    );
+    vec![
+        "-db".to_owned(),
+        "-f".to_owned(),
+        file(directory, "haproxy.cfg", &config),
+    ]
+}
+
+/// As it is usually run: one connection to the server.
+fn twemproxy(directory: &Directory, port: u16, redis: u16) -> Vec<String> {
+    let config = format!(
+        "bench:\n  listen: 127.0.0.1:{port}\n  hash: fnv1a_64\n  distribution: ketama\n  redis: true\n  \
+         server_connections: 1\n  servers:\n   - 127.0.0.1:{redis}:1\n"
+    );
+    let config = file(directory, "nutcracker.yml", &config);
+    let stats = free_port().unwrap().to_string();
+    let words = ["-c", &config, "-o", "/dev/null", "-a", "127.0.0.1", "-s", &stats];
+    words.map(str::to_owned).to_vec()
+}
+
+/// A worker a core.
+fn predixy(directory: &Directory, port: u16, redis: u16) -> Vec<String> {
+    let workers = std::thread::available_parallelism().unwrap();
+    let config = format!(
+        "Name bench\nBind 127.0.0.1:{port}\nWorkerThreads {workers}\nClientTimeout 0\nLogVerbSample 0\nLogDebugSample 0\n\
+         LogInfoSample 0\nAuthority {{\n  Auth {{\n    Mode admin\n  }}\n}}\n\
+         StandaloneServerPool {{\n  Databases 1\n  Hash crc16\n  Distribution modula\n  MasterReadPriority 60\n  \
+         RefreshMethod fixed\n  Group one {{\n    + 127.0.0.1:{redis}\n  }}\n}}\n"
+    );
+    vec![file(directory, "predixy.conf", &config)]
+}
+
+/// GET, not PING: twemproxy refuses the latter, and a proxy that has not reached its server yet lets it wait.
+fn answers(port: u16) -> bool {
+    let mut ask = Client::connect_within(&NodeAddr::new("127.0.0.1", port), Duration::from_secs(2));
+    let reply = ask.as_mut().map(|client| client.ask(&["GET", "k"]));
+    matches!(reply, Ok(Ok(_)))
+}
