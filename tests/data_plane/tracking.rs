@@ -94,6 +94,136 @@ fn what_transactions_splits_and_large_requests_read_is_tracked() {
 }
 
 #[test]
+fn a_transaction_that_changes_what_is_tracked_is_told_of_as_by_a_server() {
+    let proxied = Proxied::start();
+    // Of each line the reply, and behind it what is said unasked.
+    let script = [
+        "SET a 0",
+        "SET b 0",
+        "MULTI|CLIENT TRACKING ON|GET a|SET a 1|EXEC",
+        "GET a",
+        "SET a 2",
+        "GET b",
+        "MULTI|CLIENT LIST ID 0|GET b|EXEC",
+        "SET b 1",
+        "GET b",
+        "MULTI|CLIENT TRACKING OFF|GET a|EXEC",
+        "SET a 3",
+        "SET b 3",
+        "MULTI|GET b|CLIENT TRACKING ON OPTIN|GET a|CLIENT CACHING YES|GET b|EXEC",
+        "SET a 4",
+        "SET b 4",
+        "MULTI|CLIENT TRACKING OFF|CLIENT TRACKING ON BCAST PREFIX p:|SET p:1 x|EXEC",
+        "SET a 5",
+        "SET p:2 x",
+        "MULTI|CLIENT TRACKING ON BCAST PREFIX q:|EXEC",
+        "SET p:3 x",
+        "SET q:1 x",
+        "MULTI|CLIENT TRACKING OFF|EXEC",
+        "SET p:4 x",
+        "CLIENT TRACKING ON",
+        "GET a",
+        "MULTI|CLIENT TRACKING OFF|DISCARD",
+        "SET a 6",
+        "GET a",
+        "MULTI|CLIENT TRACKING OFF|NOSUCH|EXEC",
+        "SET a 7",
+        "WATCH a",
+        "SET a 8",
+        "MULTI|CLIENT TRACKING OFF|EXEC",
+        "GET a",
+        "SET a 9",
+        "MULTI|CLIENT TRACKING OFF|HELLO 2|HELLO 3|CLIENT TRACKING ON NOLOOP|GET a|EXEC",
+        "SET a 10",
+        "RESET",
+        "MULTI|HELLO 3|CLIENT TRACKING ON|GET a|EXEC",
+        "SET a 11",
+    ];
+    let answers = |mut client: Client| {
+        let mut all = Vec::new();
+        for line in script {
+            for request in line.split('|') {
+                let reply = client.text(request);
+                // HELLO tells the number of a connection.
+                let parts = reply.split("$2\\r\\nid\\r\\n:");
+                let parts = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit()));
+                all.push(format!("{request}: {}", parts.collect::<Vec<_>>().concat()));
+            }
+            // What a node says of keys comes before its next reply.
+            client.send(&[b"ECHO", b"end"]);
+            loop {
+                let said = next(&mut client);
+                if said == "$3\\r\\nend\\r\\n" {
+                    break;
+                }
+                all.push(format!("{line}: {said}"));
+            }
+        }
+        all
+    };
+    for weight in [0, 100] {
+        proxied.weight(weight);
+        let server = Server::start();
+        let greet = |mut client: Client| {
+            client.text("HELLO 3");
+            client
+        };
+        let (there, here) = (answers(greet(server.client())), answers(greet(proxied.client())));
+        let told = there.iter().filter(|reply| reply.contains("invalidate")).count();
+        assert_eq!(told, 12, "{there:#?}");
+        assert_eq!(here, there, "at {weight}");
+    }
+}
+
+#[test]
+fn what_a_transaction_reads_and_no_node_tracks_is_told_to_be_stale() {
+    let proxied = Proxied::start();
+    let exec = |client: &mut Client, requests: &[&str]| {
+        client.text("MULTI");
+        for request in requests {
+            assert_eq!(client.text(request), "+QUEUED\\r\\n", "{request}");
+        }
+        client.text("EXEC")
+    };
+    let mut writer = proxied.client();
+    for weight in [0, 50, 100] {
+        proxied.weight(weight);
+        // Those of the last round are told of the change, if they are not gone yet.
+        let mut told = proxied.client();
+        told.text("HELLO 3");
+        let redirect = format!("CLIENT TRACKING ON REDIRECT {}", id(&mut told));
+        let (old, new) = (key_of(Side::Old, 0), key_of(Side::New, 0));
+        let (get, other) = (format!("GET {old}"), format!("GET {new}"));
+
+        let mut client = proxied.client();
+        assert!(exec(&mut client, &[&redirect, &get]).starts_with("*2\\r\\n+OK"));
+        assert_told(&mut told, ALL);
+        assert_told(&mut told, ALL);
+        client.text(&other);
+        writer.text(&format!("SET {new} x"));
+        assert_told(&mut told, &stale(&new));
+
+        let mut client = proxied.client();
+        let said = exec(&mut client, &["CLIENT TRACKING ON", &get, "HELLO 3"]);
+        assert!(said.starts_with("*3\\r\\n+OK"), "{said}");
+        assert_told(&mut client, ALL);
+        client.text(&other);
+        writer.text(&format!("SET {new} y"));
+        assert_told(&mut client, &stale(&new));
+
+        let mut client = proxied.client();
+        client.text("HELLO 3");
+        let said = exec(&mut client, &["CLIENT TRACKING ON", &get, "CLIENT LIST ID 0"]);
+        assert!(said.starts_with("*3\\r\\n+OK"), "{said}");
+        client.text(&other);
+        for key in [&old, &new] {
+            writer.text(&format!("SET {key} z"));
+            assert_told(&mut client, &stale(key));
+        }
+    }
+}
+
+#[test]
 fn modes_and_options_are_those_of_a_server() {
     let proxied = Proxied::start();
     for weight in [0, 50, 100] {

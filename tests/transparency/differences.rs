@@ -34,11 +34,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         UNSUPPORTED,
         "what is listened to is listened to on a link of one user",
     ),
-    of(
-        &["MULTI", "CLIENT TRACKING ON"],
-        UNSUPPORTED,
-        "what a client tracks is not changed by a transaction yet",
-    ),
     // By design: what it would say or do is a server's or a link's, not the app's.
     of(
         &["MULTI", "SUBSCRIBE c", "PUBLISH c m", "EXEC"],

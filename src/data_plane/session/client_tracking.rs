@@ -4,18 +4,20 @@
 
 use std::rc::Rc;
 
-use super::clients::syntax;
+use super::clients::{Outcome, syntax};
 use super::dispatch::{Sending, Stall, Stop, answer};
+use super::exec::STAND_IN;
 use super::local::{redis, settle};
-use super::state::State;
+use super::queued::Change;
+use super::state::{Session, State};
 use super::ticket::Role;
 use super::tracking::Tracking;
 use crate::cluster::Side;
-use crate::data_plane::clients::Question;
+use crate::data_plane::clients::{Answer, Question};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::Link;
 use crate::limits::TRACKED_PREFIX_BYTES_MAX;
-use crate::resp::{Protocol, parse_i64};
+use crate::resp::{Args, Protocol, RequestParser, parse_i64, write_command};
 
 /// What a node is told when it is to take other options than may follow those that it has.
 const OFF: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$3\r\nOFF\r\n";
@@ -31,17 +33,8 @@ pub(crate) struct Found {
 impl Sending<'_> {
     /// OK once the owners' nodes track.
     pub(super) fn client_tracking(&self, state: &mut State) -> Result<(), Stop> {
-        let (asked, prefixes) = self.options(state)?;
-        let before = state.tracking.as_ref();
-        let has_read_untold = before.is_some_and(|before| before.has_read_untold);
-        let mut next = match self.word(2).as_slice() {
-            b"on" => Some(turned_on(state.tracking.as_deref(), asked, prefixes)?),
-            b"off" => None,
-            _ => return Err(syntax().into()),
-        };
-        if let Some(next) = &mut next {
-            next.has_read_untold = has_read_untold;
-        }
+        let (asked, prefixes) = options(self.request.args, |id| self.redirected_to(state, id))?;
+        let next = next(state, self.request.args, asked, prefixes)?;
         settle(state)?;
         self.take_on(state, next.as_ref());
         if next.is_some()
@@ -97,40 +90,31 @@ impl Sending<'_> {
         }
     }
 
-    fn options(&self, state: &mut State) -> Result<(Tracking, Vec<Vec<u8>>), Stop> {
+    /// The same between MULTI and EXEC: the node is told there too, unless it could not tell the client, or is to tell another, for which
+    /// the link has no second connection or has one.
+    pub(super) fn queue_tracking(&self, state: &mut State, stand_in: Option<&[&[u8]]>) -> Result<(), Stop> {
         let args = self.request.args;
-        let (mut asked, mut prefixes) = (Tracking::default(), Vec::new());
-        let mut at = 3;
-        while let Some(option) = args.get(at) {
-            let more = args.get(at + 1);
-            match (option.to_ascii_lowercase().as_slice(), more) {
-                (b"redirect", Some(id)) => {
-                    if asked.redirect != 0 {
-                        let text = b"ERR A client can only redirect to a single other client";
-                        return Err(redis(&[text]).into());
-                    }
-                    asked.redirect = self.redirected_to(state, id)?;
-                    at += 1;
-                }
-                (b"prefix", Some(prefix)) => {
-                    prefixes.push(prefix.to_vec());
-                    at += 1;
-                }
-                (b"bcast", _) => asked.bcast = true,
-                (b"optin", _) => asked.optin = true,
-                (b"optout", _) => asked.optout = true,
-                (b"noloop", _) => asked.noloop = true,
-                _ => return Err(syntax().into()),
-            }
-            at += 1;
+        let protocol = state.transaction.own.protocol().unwrap_or(state.setting.protocol);
+        let is_redirect = |word: &[u8]| word.eq_ignore_ascii_case(b"redirect");
+        let has_ear = state.setup.as_ref().is_some_and(|setup| setup.has_ear);
+        let is_told = protocol == Protocol::Resp3 && !has_ear && !args.iter().skip(3).any(is_redirect);
+        let mut request = STAND_IN.to_vec();
+        if is_told {
+            request = self.request.bytes.to_vec();
+        } else if let Some(stand_in) = stand_in {
+            request.clear();
+            write_command(&mut request, stand_in);
         }
-        Ok((asked, prefixes))
+        let change = Change::Track {
+            is_told,
+            request: Box::from(self.request.bytes),
+        };
+        self.queue_change(state, change, &request)
     }
 
     /// The number of a client that there is, on whichever worker.
     fn redirected_to(&self, state: &mut State, id: &[u8]) -> Result<u64, Stop> {
-        let id = parse_i64(id).ok_or_else(|| redis(&[b"ERR value is not an integer or out of range"]))?;
-        let id = u64::try_from(id).unwrap_or_default();
+        let id = number(id)?;
         let asked_by = state.replies.next_number();
         let is_here = id == self.session.id || self.session.route.session(id).is_some();
         let exists = match state.found {
@@ -143,7 +127,7 @@ impl Sending<'_> {
         };
         match exists {
             true => Ok(id),
-            false => Err(redis(&[b"ERR The client ID you want redirect to does not exist"]).into()),
+            false => Err(nobody().into()),
         }
     }
 
@@ -202,6 +186,124 @@ impl Sending<'_> {
             self.enqueue_as(state, link, 0, Role::Own, request);
         }
     }
+}
+
+impl Session {
+    /// CLIENT TRACKING, when a transaction is executed.
+    pub(super) fn track(self: &Rc<Self>, state: &mut State, request: &[u8]) -> Outcome {
+        let mut named = None;
+        let next = next_in(state, request, |id| {
+            named = Some(id).filter(|id| *id != self.id && *id != 0);
+            id != 0
+        });
+        let Some(id) = named else {
+            return Outcome::Said(self.has_tracked(state, next));
+        };
+        let (session, request) = (Rc::clone(self), request.to_vec());
+        let reply = move |state: &mut State, told: Answer| {
+            let next = next_in(state, &request, |_| told.count > 0);
+            session.has_tracked(state, next)
+        };
+        Outcome::Asked(Question::IsThere { id }, Box::new(reply))
+    }
+
+    /// What is said to it; from here on it is so.
+    fn has_tracked(self: &Rc<Self>, state: &mut State, next: Result<Option<Tracking>, Refusal>) -> Vec<u8> {
+        let next = match next {
+            Ok(next) => next,
+            Err(refusal) => return refusal.line(),
+        };
+        if next.is_none() {
+            state.leave_former();
+        }
+        state.tracking = next.map(Box::new);
+        state.refresh_setup();
+        self.route.tracks(self, state.tracking.is_some());
+        b"+OK\r\n".to_vec()
+    }
+}
+
+/// What a request in a transaction asks for, given whether there is the client that it names.
+fn next_in(
+    state: &State,
+    request: &[u8],
+    mut is_there: impl FnMut(u64) -> bool,
+) -> Result<Option<Tracking>, Refusal> {
+    let mut parser = RequestParser::new();
+    // It has been parsed before.
+    let _ = parser.parse(request, usize::MAX);
+    let args = Args::new(request, parser.spans());
+    let find = |id: &[u8]| {
+        let id = number(id)?;
+        match is_there(id) {
+            true => Ok(id),
+            false => Err(nobody()),
+        }
+    };
+    let (asked, prefixes) = options(args, find)?;
+    next(state, args, asked, prefixes)
+}
+
+/// Tracking as the client will have it.
+fn next(
+    state: &State,
+    args: Args<'_>,
+    asked: Tracking,
+    prefixes: Vec<Vec<u8>>,
+) -> Result<Option<Tracking>, Refusal> {
+    let before = state.tracking.as_deref();
+    match args.get(2).unwrap_or_default().to_ascii_lowercase().as_slice() {
+        b"on" => {
+            let mut next = turned_on(before, asked, prefixes)?;
+            next.has_read_untold = before.is_some_and(|before| before.has_read_untold);
+            Ok(Some(next))
+        }
+        b"off" => Ok(None),
+        _ => Err(syntax()),
+    }
+}
+
+/// What follows ON or OFF. `find` says who the client is that is named.
+fn options<E: From<Refusal>>(
+    args: Args<'_>,
+    mut find: impl FnMut(&[u8]) -> Result<u64, E>,
+) -> Result<(Tracking, Vec<Vec<u8>>), E> {
+    let (mut asked, mut prefixes) = (Tracking::default(), Vec::new());
+    let mut at = 3;
+    while let Some(option) = args.get(at) {
+        let more = args.get(at + 1);
+        match (option.to_ascii_lowercase().as_slice(), more) {
+            (b"redirect", Some(id)) => {
+                if asked.redirect != 0 {
+                    let text = b"ERR A client can only redirect to a single other client";
+                    return Err(redis(&[text]).into());
+                }
+                asked.redirect = find(id)?;
+                at += 1;
+            }
+            (b"prefix", Some(prefix)) => {
+                prefixes.push(prefix.to_vec());
+                at += 1;
+            }
+            (b"bcast", _) => asked.bcast = true,
+            (b"optin", _) => asked.optin = true,
+            (b"optout", _) => asked.optout = true,
+            (b"noloop", _) => asked.noloop = true,
+            _ => return Err(syntax().into()),
+        }
+        at += 1;
+    }
+    Ok((asked, prefixes))
+}
+
+/// The number of a client; 0 is nobody's.
+fn number(id: &[u8]) -> Result<u64, Refusal> {
+    let id = parse_i64(id).ok_or_else(|| redis(&[b"ERR value is not an integer or out of range"]))?;
+    Ok(u64::try_from(id).unwrap_or_default())
+}
+
+fn nobody() -> Refusal {
+    redis(&[b"ERR The client ID you want redirect to does not exist"])
 }
 
 impl State {

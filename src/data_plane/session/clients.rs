@@ -63,11 +63,6 @@ impl Sending<'_> {
         });
         Ok(())
     }
-
-    /// An argument in lower case.
-    pub(super) fn word(&self, at: usize) -> Vec<u8> {
-        self.request.args.get(at).unwrap_or_default().to_ascii_lowercase()
-    }
 }
 
 impl Session {

@@ -19,7 +19,6 @@ use super::queued::{Change, HelloOption, Listening, Queued, executed};
 use super::replies::Muting;
 use super::state::{Session, State};
 use super::ticket::{Role, Ticket};
-use super::told::keep_told;
 use crate::cluster::Side;
 use crate::data_plane::clients::Question;
 use crate::data_plane::command::TopicKind;
@@ -63,8 +62,8 @@ struct Changing {
     at: usize,
     /// Where it was executed, if anywhere.
     side: Option<Side>,
-    /// What the link there has been told by now.
-    told: Setup,
+    /// What the link there has been told by now, as far as that is known.
+    told: Option<Setup>,
     /// What the client listens to at this point.
     listening: Listening,
     /// EXEC's, as far as it is made.
@@ -76,7 +75,7 @@ impl Changing {
         let mut changing = Self {
             listening: entry.before.clone(),
             reply: Vec::new(),
-            told: state.told(side),
+            told: Some(state.told(side)),
             entry,
             elements,
             at: 0,
@@ -308,7 +307,7 @@ impl Session {
         });
     }
 
-    fn carried_out(&self, state: &mut State, changing: Changing) {
+    fn carried_out(self: &Rc<Self>, state: &mut State, changing: Changing) {
         let Changing {
             entry,
             side,
@@ -331,7 +330,8 @@ impl Session {
             link.setting.set(state.setting);
         }
         if entry.queued.resets_links() {
-            keep_told(state, side, &told);
+            let has_read = !entry.queued.is_all(entry.count);
+            self.keep_told(state, side, told.as_ref(), has_read);
         }
         state.executing = None;
         // It was for this transaction.
@@ -345,7 +345,7 @@ impl Session {
     fn change(
         self: &Rc<Self>,
         state: &mut State,
-        (listening, told): (&mut Listening, &mut Setup),
+        (listening, told): (&mut Listening, &mut Option<Setup>),
         change: &Change,
         element: &[u8],
     ) -> Outcome {
@@ -376,10 +376,24 @@ impl Session {
                 }
                 element.to_vec()
             }
+            Change::Track { .. } if is_forbidden(element) => element.to_vec(),
+            Change::Track { is_told, request } => {
+                let is_known = state.is_as_told(told.as_ref());
+                let said = self.track(state, request);
+                if let Outcome::Said(reply) = &said
+                    && *is_told
+                {
+                    let agrees = is_error == reply.starts_with(b"-");
+                    state.has_tracked_on(told, is_known && agrees);
+                }
+                return said;
+            }
             Change::Unknown(words) => {
                 if !is_error {
                     state.knows(words.clone());
-                    told.unknown.clone_from(&state.unknown);
+                    if let Some(told) = told {
+                        told.unknown.clone_from(&state.unknown);
+                    }
                 }
                 element.to_vec()
             }

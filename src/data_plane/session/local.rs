@@ -86,11 +86,10 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
         }
         LocalCommand::Auth => sending.queue_auth(state),
         LocalCommand::ClientUnknown => sending.queue_unknown(state),
-        LocalCommand::ClientTracking => Err(Refusal::Unsupported {
-            name: sending.name(),
-            why: "in a transaction it is not supported yet",
+        LocalCommand::ClientTracking => {
+            let stand_in = harmless(sending, state, command);
+            sending.queue_tracking(state, stand_in.as_deref())
         }
-        .into()),
         LocalCommand::Monitor
         | LocalCommand::ClientInfo
         | LocalCommand::ClientList
@@ -108,7 +107,7 @@ pub(super) fn queue(sending: &Sending<'_>, state: &mut State, command: LocalComm
         | LocalCommand::ClientId => {
             let mut stand_in = STAND_IN.to_vec();
             let is_tracked = state.setup.as_ref().is_some_and(|setup| setup.tracking.is_some());
-            if command == LocalCommand::ClientCaching && is_tracked {
+            if command == LocalCommand::ClientCaching && (is_tracked || state.transaction.own.tracks()) {
                 // It is for what is queued behind it.
                 stand_in = sending.request.bytes.to_vec();
             } else if let Some(harmless) = harmless(sending, state, command) {

@@ -37,6 +37,8 @@ pub(super) enum Change {
         /// What the server says when it comes to what is wrong with them.
         error: Option<Vec<u8>>,
     },
+    /// CLIENT TRACKING; whether the node is told the same there.
+    Track { is_told: bool, request: Box<[u8]> },
     /// What the proxy does not know of CLIENT and a server may set for its connection: words after CLIENT.
     Unknown(Vec<Vec<u8>>),
     /// SCAN's reply gets another cursor.
@@ -92,10 +94,33 @@ impl Queued {
         let resets = |change: &Change| {
             matches!(
                 change,
-                Change::Auth(_) | Change::Select(_) | Change::Hello { .. } | Change::Unknown(_)
+                Change::Auth(_)
+                    | Change::Select(_)
+                    | Change::Hello { .. }
+                    | Change::Track { .. }
+                    | Change::Unknown(_)
             )
         };
         self.changes.iter().any(|(_, change)| resets(change))
+    }
+
+    /// Whether the node may track afterwards.
+    pub(super) fn tracks(&self) -> bool {
+        let tracks = |change: &Change| matches!(change, Change::Track { is_told: true, .. });
+        self.changes.iter().any(|(_, change)| tracks(change))
+    }
+
+    /// The protocol that is spoken afterwards, when it may be another.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        self.changes.iter().rev().find_map(|(_, change)| match change {
+            Change::Hello { protocol, .. } => *protocol,
+            _ => None,
+        })
+    }
+
+    /// Whether all of so many commands are of these.
+    pub(super) fn is_all(&self, count: usize) -> bool {
+        self.changes.len() == count
     }
 
     /// A request for subscriptions, or for their end, is number `at` of what is queued.

@@ -10,11 +10,12 @@ use super::dispatch::{Sending, Stop, answer};
 use super::exec::drop_link;
 use super::local::settle;
 use super::queued::Change;
-use super::state::State;
+use super::state::{Session, State};
 use crate::cluster::Side;
 use crate::data_plane::refusal::Refusal;
-use crate::data_plane::upstream::{LinkKind, Setup};
+use crate::data_plane::upstream::{Link, LinkKind, Setup};
 use crate::limits::OWN_WORDS_MAX;
+use crate::resp::Protocol;
 use crate::routing::majority_owner;
 
 impl Sending<'_> {
@@ -58,6 +59,25 @@ impl Sending<'_> {
 }
 
 impl State {
+    /// Whether a link that has been `told` this takes a further CLIENT TRACKING as the client does: the prefixes of a broadcast add up.
+    pub(super) fn is_as_told(&self, told: Option<&Setup>) -> bool {
+        let is_broadcast = self.tracking.as_ref().is_some_and(|tracking| tracking.bcast);
+        !is_broadcast || told.is_some_and(|told| told.tracking == self.tracking_words())
+    }
+
+    /// A link has been told of tracking what the client has, if that is known.
+    pub(super) fn has_tracked_on(&self, told: &mut Option<Setup>, is_known: bool) {
+        match told.as_mut().filter(|_| is_known) {
+            Some(told) => told.tracking = self.tracking_words(),
+            None => *told = None,
+        }
+    }
+
+    fn tracking_words(&self) -> Option<Vec<Vec<u8>>> {
+        let setup = self.tracking.as_ref()?.setup(Protocol::Resp3)?;
+        Some(setup.0)
+    }
+
     /// A node has taken this, in the place of what the same subcommand said before.
     pub(super) fn knows(&mut self, words: Vec<Vec<u8>>) {
         let is_other = |other: &Vec<Vec<u8>>| {
@@ -82,17 +102,42 @@ impl State {
     }
 }
 
-/// A transaction has been executed on the link to `side`, which has been `told` this by now: it stays the session's if that is what
-/// its links are to be told.
-pub(super) fn keep_told(state: &mut State, side: Option<Side>, told: &Setup) {
-    let Some(side) = side else { return };
-    let is_kept = state
-        .setup
-        .as_deref()
-        .map_or(told.is_empty(), |wanted| wanted == told);
-    let link = state.lanes[side.index()].link.clone();
-    match link.filter(|link| is_kept && link.kind() == LinkKind::Private && link.is_ready()) {
-        Some(link) => link.has_been_told(state.setup.clone()),
-        None => drop_link(state, side),
+impl Session {
+    /// A transaction has been executed on the link to `side`, which has been `told` this by now: it stays the session's if that is
+    /// what its links are to be told. Otherwise what it read there (`has_read`) nobody tells of, nor of what was passed over there
+    /// while it was not known to be for the client.
+    pub(super) fn keep_told(
+        self: &Rc<Self>,
+        state: &mut State,
+        side: Option<Side>,
+        told: Option<&Setup>,
+        has_read: bool,
+    ) {
+        let Some(side) = side else { return };
+        let wanted = state.setup.as_deref().cloned().unwrap_or_default();
+        let link = state.lanes[side.index()].link.clone();
+        let is_kept =
+            |link: &Rc<Link>| told == Some(&wanted) && link.kind() == LinkKind::Private && link.is_ready();
+        let was_heard = match link.filter(is_kept) {
+            Some(link) => {
+                link.has_been_told(state.setup.clone());
+                !link.has_passed_over()
+            }
+            None => {
+                drop_link(state, side);
+                false
+            }
+        };
+        if let Some(tracking) = &mut state.tracking
+            && has_read
+            && !(was_heard && wanted.tracking.is_some())
+        {
+            tracking.has_read_untold = true;
+            match tracking.redirect {
+                _ if wanted.tracking.is_none() => {}
+                0 => self.can_be_told(state),
+                _ => self.all_is_stale(state),
+            }
+        }
     }
 }

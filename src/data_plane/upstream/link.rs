@@ -61,6 +61,8 @@ pub(crate) struct Link {
     kind: Cell<LinkKind>,
     /// What its node was told of the one session it is for.
     setup: RefCell<Option<Rc<Setup>>>,
+    /// Its node has said something of keys before it was known that it was told to.
+    passed_over: Cell<bool>,
     /// CLIENT ID, on the node, of the connection that hears for it.
     pub(super) ear: Cell<Option<i64>>,
     /// What its node said to that.
@@ -98,6 +100,7 @@ impl Link {
     ) -> Rc<Self> {
         Rc::new(Self {
             setup: RefCell::new(setup),
+            passed_over: Cell::new(false),
             ear: Cell::new(None),
             refusal: RefCell::default(),
             side,
@@ -322,6 +325,11 @@ impl Link {
         Some(next.tracking_request(ear))
     }
 
+    /// Whether its node has said something of keys that nobody was known to be told.
+    pub(crate) fn has_passed_over(&self) -> bool {
+        self.passed_over.take()
+    }
+
     /// Its node has been told this, by what its session has sent.
     pub(crate) fn has_been_told(&self, setup: Option<Rc<Setup>>) {
         *self.setup.borrow_mut() = setup;
@@ -345,9 +353,10 @@ impl Link {
 
     /// The node has said something that is no reply.
     pub(super) fn heard(&self, push: &[u8]) {
-        if self.is_set_up()
-            && let Some(session) = self.reader()
-        {
+        let tracks = |setup: &Rc<Setup>| setup.tracking.is_some();
+        if !self.setup.borrow().as_ref().is_some_and(tracks) {
+            self.passed_over.set(true);
+        } else if let Some(session) = self.reader() {
             session.heard(self, push);
         }
     }
