@@ -33,6 +33,8 @@ pub const WRITES_A_TURN: usize = 16;
 /// From this size on a request takes a link of its own: nobody waits behind it, and it is not copied. Below 1 MiB, the
 /// least `proto-max-bulk-len` there is: a server that refuses an argument closes the connection it came on.
 pub const OWN_LINK_BYTES: usize = 512 * 1024;
+/// Up to this size a reply is copied, so that all of a turn leave in one write; a larger one is offered to its client's socket first.
+pub const COPIED_BYTES: usize = 16 * 1024;
 /// From this size on a payload is moved by reference instead of copied, and streams.
 pub const LARGE_BYTES: usize = 64 * 1024;
 

@@ -107,12 +107,12 @@ fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr, scratc
         laddr: stream.local_addr().unwrap_or(Ends::NONE.laddr),
         fd: stream.as_raw_fd(),
     };
-    let session = Session::new(route.clients().next_id(), Rc::clone(route), ends);
+    let session = Session::new(route.clients().next_id(), Rc::clone(route), ends, Some(stream));
     route.joined(&session);
     let scratch = Rc::clone(scratch);
     tokio::task::spawn_local(async move {
         let route = Rc::clone(&session.route);
-        drive(Rc::clone(&session), stream, scratch).await;
+        drive(Rc::clone(&session), scratch).await;
         route.left(&session);
         route.stats.clients.fetch_sub(1, Ordering::Relaxed);
     });

@@ -60,8 +60,9 @@ pub(crate) struct LocalRoute {
     pub(crate) name: String,
     pub(crate) stats: Arc<RouteStats>,
     shared: Arc<RouteShared>,
-    limits: RefCell<Arc<RouteLimits>>,
-    snapshot: RefCell<Arc<Snapshot>>,
+    /// Of this worker's own, as counting who holds the shared one costs more where others count too.
+    limits: RefCell<Rc<RouteLimits>>,
+    snapshot: RefCell<Rc<Snapshot>>,
     links: [Links; 2],
     /// Of clients that have not authenticated.
     pub(crate) hub: Rc<Hub>,
@@ -115,9 +116,9 @@ impl LocalRoute {
         let route = Self {
             name: shared.config.name.clone(),
             stats: Arc::clone(&shared.stats),
-            limits: RefCell::new(shared.limits.load_full()),
+            limits: RefCell::new(Rc::new(RouteLimits::clone(&shared.limits.load()))),
             shared,
-            snapshot: RefCell::new(Arc::clone(&snapshot)),
+            snapshot: RefCell::new(Rc::new(Snapshot::clone(&snapshot))),
             links: Side::BOTH.map(Links::new),
             hub: Hub::new(marks, &snapshot, worker, UserId::FIRST),
             hubs: RefCell::default(),
@@ -180,12 +181,12 @@ impl LocalRoute {
 
     /// The snapshot this worker routes by. Cost: a reference count.
     #[inline]
-    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot.borrow())
+    pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
+        Rc::clone(&self.snapshot.borrow())
     }
 
-    pub(crate) fn limits(&self) -> Arc<RouteLimits> {
-        Arc::clone(&self.limits.borrow())
+    pub(crate) fn limits(&self) -> Rc<RouteLimits> {
+        Rc::clone(&self.limits.borrow())
     }
 
     /// Whether a client on `side` begins as the server's default user, which may ask for a password.
@@ -260,7 +261,7 @@ impl LocalRoute {
     pub(crate) fn messenger(self: &Rc<Self>) -> Rc<Session> {
         Rc::clone(
             self.messenger
-                .get_or_init(|| Session::new(0, Rc::clone(self), Ends::NONE)),
+                .get_or_init(|| Session::new(0, Rc::clone(self), Ends::NONE, None)),
         )
     }
 
@@ -350,7 +351,7 @@ impl LocalRoute {
     /// From the return of this call on, nothing is sent by an older snapshot: what had not been handed to a socket
     /// of a side that lost slots has gone back to its sessions.
     pub(crate) fn apply(self: &Rc<Self>, snapshot: Arc<Snapshot>) {
-        let before = self.snapshot.replace(Arc::clone(&snapshot));
+        let before = self.snapshot.replace(Rc::new(Snapshot::clone(&snapshot)));
         for side in Side::BOTH {
             let links = self.links(side);
             let view = snapshot.side(side);
@@ -573,8 +574,8 @@ impl LocalRoute {
             }
         }
         let limits = self.shared.limits.load();
-        if !Arc::ptr_eq(&limits, &self.limits.borrow()) {
-            *self.limits.borrow_mut() = Arc::clone(&limits);
+        if **limits != **self.limits.borrow() {
+            *self.limits.borrow_mut() = Rc::new(RouteLimits::clone(&limits));
         }
     }
 }

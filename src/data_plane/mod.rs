@@ -13,6 +13,7 @@ pub(crate) mod pubsub;
 mod refusal;
 pub(crate) mod scripts;
 pub(crate) mod session;
+mod ticker;
 pub(crate) mod upstream;
 mod users;
 mod wake;

@@ -19,6 +19,7 @@ use super::listener::accept;
 use super::local_route::{LocalRoute, RouteShared};
 use super::pubsub::Gap;
 use super::session::Scratch;
+use super::ticker::Ticker;
 use crate::routing::Subscription;
 
 /// How often counters are flushed, and blocked clients and links in reserve looked after.
@@ -122,11 +123,10 @@ async fn tell_gaps(route: Rc<LocalRoute>, mut gaps: broadcast::Receiver<Arc<Gap>
 }
 
 async fn tick(routes: Vec<Rc<LocalRoute>>) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let ticker = Ticker::every(TICK);
     let mut ticks = 0u32;
     loop {
-        interval.tick().await;
+        ticker.tick().await;
         ticks = ticks.wrapping_add(1);
         for route in &routes {
             route.flush_counts();

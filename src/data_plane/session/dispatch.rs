@@ -5,7 +5,6 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -28,8 +27,8 @@ use crate::routing::{Owners, Slot, Snapshot, Weight, majority_owner, owner};
 
 /// What holds during one turn of a session.
 pub(super) struct Turn {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) limits: Arc<RouteLimits>,
+    pub(super) snapshot: Rc<Snapshot>,
+    pub(super) limits: Rc<RouteLimits>,
     pub(super) now_micros: u32,
 }
 

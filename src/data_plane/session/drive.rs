@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tracing::debug;
 
 use super::dispatch::{Stall, Turn};
@@ -24,18 +23,20 @@ use crate::limits::{READ_BYTES, WRITE_BYTES, WRITES_A_TURN};
 const READS_A_TURN: usize = 16;
 
 /// Serves one client until it is gone, or has been answered its last.
-pub(crate) async fn drive(session: Rc<Session>, stream: TcpStream, scratch: Rc<Scratch>) {
+pub(crate) async fn drive(session: Rc<Session>, scratch: Rc<Scratch>) {
     let mut client = Client {
-        stream,
         scratch,
         input: None,
         ended: false,
         hold: Hold::default(),
     };
     let mut result = std::future::poll_fn(|cx| client.poll(&session, cx)).await;
-    if result.is_ok() && session.state.borrow().is_in_tunnel() {
+    if result.is_ok()
+        && session.state.borrow().is_in_tunnel()
+        && let Some(stream) = session.stream.take()
+    {
         let rest = client.input.as_ref().map_or(&[][..], |input| input.rest());
-        result = pass_on(&session, client.stream, rest).await;
+        result = pass_on(&session, stream, rest).await;
     }
     if let Err(error) = result {
         debug!(route = session.route.name, client = session.id, %error, "client connection ended");
@@ -45,7 +46,6 @@ pub(crate) async fn drive(session: Rc<Session>, stream: TcpStream, scratch: Rc<S
 }
 
 struct Client {
-    stream: TcpStream,
     scratch: Rc<Scratch>,
     /// Between two polls: what it has sent and what could not be dispatched, if there is anything.
     input: Option<Box<Input>>,
@@ -71,7 +71,7 @@ impl Client {
         session: &Rc<Session>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        session.wake.polled(cx);
+        let was_told = session.wake.polled(cx);
         let route = &session.route;
         let now = route.clock();
         session.touched(now);
@@ -80,26 +80,50 @@ impl Client {
             limits: route.limits(),
             now_micros: now as u32,
         };
+        // Nobody but its socket has woken it: there is nothing to look at but what that brings.
+        let mut is_settled = session.at_rest.replace(false) && !was_told;
         for _ in 0..READS_A_TURN {
-            let step = self.advance(input, session, &turn, cx);
-            session.queued_bytes.set(input.len());
-            session.keep_tracking(&turn);
-            self.poll_flush(session, cx)?;
-            if let Some(end) = self.end(input, session, &turn, step)? {
-                return end;
+            if !is_settled {
+                let step = self.advance(input, session, &turn, cx);
+                session.queued_bytes.set(input.len());
+                session.keep_tracking(&turn);
+                self.poll_flush(session, cx)?;
+                if let Some(end) = self.end(input, session, &turn, step)? {
+                    return end;
+                }
+                is_settled = self.is_settled(input, session);
             }
-            match self.poll_read(cx) {
-                Poll::Ready(Ok(0)) => self.ended = true,
+            match self.poll_read(session, cx) {
+                Poll::Ready(Ok(0)) => {
+                    self.ended = true;
+                    is_settled = false;
+                }
                 Poll::Ready(Ok(count)) => {
                     let read = self.scratch.read();
                     input.take(session, &turn, read.get(..count).unwrap_or_default());
+                    drop(read);
+                    is_settled = self.is_settled(input, session);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    session.at_rest.set(is_settled);
+                    return Poll::Pending;
+                }
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Whether everything that came is on its way, and there is nothing to be done before something else comes.
+    #[inline]
+    fn is_settled(&self, input: &Input, session: &Session) -> bool {
+        let state = session.state.borrow();
+        input.is_empty()
+            && !self.ended
+            && state.replies.bytes() == 0
+            && state.is_plain()
+            && !session.route.is_draining()
     }
 
     /// Dispatches what can be dispatched; what has waited too long for a master is refused.
@@ -186,6 +210,7 @@ impl Client {
         if state.replies.output.is_empty() {
             return Ok(());
         }
+        let mut stream = session.stream.borrow_mut();
         let mut writes = 0;
         while !state.replies.output.is_empty() {
             if writes == WRITES_A_TURN {
@@ -195,7 +220,8 @@ impl Client {
             writes += 1;
             let front = state.replies.output.front();
             let piece = front.get(..WRITE_BYTES).unwrap_or(front);
-            match Pin::new(&mut self.stream).poll_write(cx, piece)? {
+            let Some(stream) = stream.as_mut() else { break };
+            match Pin::new(stream).poll_write(cx, piece)? {
                 Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
                 Poll::Ready(count) => state.replies.output.wrote(count),
                 Poll::Pending => break,
@@ -212,10 +238,14 @@ impl Client {
         Ok(())
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut stream = session.stream.borrow_mut();
+        let Some(stream) = stream.as_mut() else {
+            return Poll::Ready(Ok(0));
+        };
         let mut space = self.scratch.space();
         let mut space = ReadBuf::new(&mut space);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
+        match Pin::new(stream).poll_read(cx, &mut space) {
             Poll::Ready(result) => Poll::Ready(result.map(|()| space.filled().len())),
             Poll::Pending => Poll::Pending,
         }

@@ -37,6 +37,7 @@ mod tracking;
 mod transaction;
 mod tunnel;
 mod unblock;
+mod writing;
 
 pub(crate) use drive::drive;
 pub(crate) use learn::Learnt;

@@ -38,6 +38,9 @@ impl Output {
     /// Adds bytes. Cost: one copy; allocates only when a chunk grows or is full.
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         self.bytes += bytes.len();
         match self.chunks.back_mut() {
             Some(Chunk::Own(last)) if last.len() + bytes.len() <= LARGE_BYTES || last.is_empty() => {

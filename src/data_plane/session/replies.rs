@@ -276,6 +276,12 @@ impl Replies {
         self.held + self.output.len()
     }
 
+    /// Whether what comes of the reply to `number` is the next thing the client is to read.
+    #[inline]
+    pub(crate) fn is_next(&self, number: u64) -> bool {
+        number == self.first && self.output.is_empty() && !self.is_muted(number)
+    }
+
     /// Requests without their whole reply.
     #[inline]
     pub(crate) fn open_count(&self) -> usize {

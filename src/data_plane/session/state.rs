@@ -10,6 +10,8 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tokio::net::TcpStream;
+
 use super::client_tracking::Found;
 use super::entry::Entry;
 use super::lane::Lane;
@@ -30,7 +32,7 @@ use crate::data_plane::pubsub::Hearers;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, Setting, Setup};
 use crate::data_plane::wake::Wake;
-use crate::limits::{PRIVATE_OUTPUT_BYTES, REFUSALS_MAX};
+use crate::limits::{PRIVATE_OUTPUT_BYTES, READ_BYTES, REFUSALS_MAX};
 use crate::resp::{parse_i64, write_command};
 use crate::routing::{Epoch, Slot, Snapshot, Weight};
 
@@ -69,6 +71,12 @@ pub(crate) struct Session {
     pub(super) closed: Cell<bool>,
     /// It has done something since the last look for idle sessions.
     active: Cell<bool>,
+    /// The client's connection, while it is open.
+    pub(super) stream: RefCell<Option<TcpStream>>,
+    /// Its task waits for nothing but what the client sends next.
+    pub(super) at_rest: Cell<bool>,
+    /// Replies for it are written at the end of their link's turn.
+    pub(super) to_write: Cell<bool>,
 }
 
 /// A blocking command that is under way.
@@ -158,7 +166,7 @@ pub(crate) struct State {
 }
 
 impl Session {
-    pub(crate) fn new(id: u64, route: Rc<LocalRoute>, ends: Ends) -> Rc<Self> {
+    pub(crate) fn new(id: u64, route: Rc<LocalRoute>, ends: Ends, stream: Option<TcpStream>) -> Rc<Self> {
         let snapshot = route.snapshot();
         let state = State {
             seen: (snapshot.epoch, snapshot.weight),
@@ -177,12 +185,17 @@ impl Session {
             state: RefCell::new(state),
             closed: Cell::new(false),
             active: Cell::new(true),
+            stream: RefCell::new(stream),
+            at_rest: Cell::new(false),
+            to_write: Cell::new(false),
         })
     }
 
     /// The client is gone: replies that still come are dropped, private links are closed.
     pub(crate) fn close(&self) {
         self.closed.set(true);
+        self.at_rest.set(false);
+        self.stream.take();
         let mut state = self.state.borrow_mut();
         self.postpone(&mut state, false);
         self.unsubscribe_all(&mut state);
@@ -333,23 +346,33 @@ impl Session {
                 state.take_entry_piece(bytes, self.route.limits().output_buffer_bytes);
             }
             Role::Whole | Role::Blocking | Role::Queued | Role::Exec => {
-                state.replies.piece(ticket.number, bytes)
+                let rest = self.write_through(&state, ticket, bytes);
+                state.replies.piece(ticket.number, rest);
             }
             Role::Part(index) => state.replies.part_piece(ticket.number, index, bytes),
             Role::Learn => state.learning.piece(bytes),
             Role::Own | Role::Aside | Role::Script | Role::Unblock | Role::Check | Role::Knock => {}
         }
+        let is_written = state.replies.bytes() == 0;
         drop(state);
-        self.wake.wake();
+        if !is_written || !self.at_rest.get() {
+            self.wake.wake();
+        }
     }
 
-    /// A reply, `whole` or the last piece of one.
+    /// A reply, `whole` or the last piece of one. `true`: [`Self::write`] is to be called of the session once the link has handed out
+    /// what else has come.
     #[inline]
-    pub(crate) fn replied(&self, ticket: &Ticket, bytes: &[u8], whole: bool) {
+    pub(crate) fn replied(&self, ticket: &Ticket, bytes: &[u8], whole: bool) -> bool {
         if self.closed.get() {
-            return;
+            return false;
         }
         let mut state = self.state.borrow_mut();
+        let can_rest = self.can_rest(&state, ticket);
+        let bytes = match ticket.is_publish {
+            true => bytes,
+            false => self.write_through(&state, ticket, bytes),
+        };
         let lane = &mut state.lanes[ticket.side.index()];
         lane.done_one(ticket.sequence);
         lane.has_answered(ticket.number);
@@ -391,8 +414,14 @@ impl Session {
             Role::Check => state.checked(ticket, bytes),
             Role::Knock => self.knocked(ticket, Some(!bytes.starts_with(b"-NOAUTH"))),
         }
+        // Its task looks at limits.
+        let is_little = state.replies.bytes() <= READ_BYTES;
         drop(state);
+        if can_rest && is_little {
+            return !self.to_write.replace(true);
+        }
         self.wake.wake();
+        false
     }
 
     /// A blocking command whose client is being moved has come back without an element.

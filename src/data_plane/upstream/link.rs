@@ -411,6 +411,7 @@ pub(super) async fn drive(
         scanner: ReplyScanner::new(),
         passed: 0,
         is_in_push: false,
+        unwritten: Vec::new(),
     };
     let retired = async {
         std::future::poll_fn(|_| {
@@ -426,7 +427,9 @@ pub(super) async fn drive(
     tokio::pin!(retired);
     let result = std::future::poll_fn(|cx| {
         link.wake.polled(cx);
-        if let Poll::Ready(result) = io.poll(link, route, cx) {
+        let polled = io.poll(link, route, cx);
+        io.have_written(route);
+        if let Poll::Ready(result) = polled {
             return Poll::Ready(result);
         }
         retired
@@ -450,6 +453,8 @@ struct LinkIo {
     passed: u64,
     /// A list of keys that is larger than the buffer is passing: its end will say that all keys are stale.
     is_in_push: bool,
+    /// Sessions that are to write what this turn has brought.
+    unwritten: Vec<Rc<Session>>,
 }
 
 impl LinkIo {
@@ -476,6 +481,17 @@ impl LinkIo {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Has the replies of this turn written.
+    fn have_written(&mut self, route: &LocalRoute) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let now = route.clock();
+        for session in self.unwritten.drain(..) {
+            session.write(now);
+        }
     }
 
     fn poll_write(&mut self, link: &Link, route: &LocalRoute, cx: &mut Context<'_>) -> io::Result<()> {
@@ -606,10 +622,13 @@ impl LinkIo {
                 route.answered(link.side, now.wrapping_sub(ticket.at_micros), is_error);
             }
             if whole {
-                deliver(link, ticket, request, reply);
+                let session = deliver(link, ticket, request, reply);
+                self.unwritten.extend(session);
             } else {
                 // What came before it has been told: whatever these bytes look like, they are the end of a reply.
-                ticket.session.replied(&ticket, reply, false);
+                if ticket.session.replied(&ticket, reply, false) {
+                    self.unwritten.push(ticket.session);
+                }
             }
             self.start += length;
             link.occupied.set(false);
@@ -636,9 +655,10 @@ impl Link {
     }
 }
 
-/// Hands a whole reply to its session, or takes the command back when the node is no longer the master.
+/// Hands a whole reply to its session, which is returned if it is to write at the end of the turn; or takes the command back when the
+/// node is no longer the master.
 #[inline]
-fn deliver(link: &Link, ticket: Ticket, request: &[u8], reply: &[u8]) {
+fn deliver(link: &Link, ticket: Ticket, request: &[u8], reply: &[u8]) -> Option<Rc<Session>> {
     if reply.starts_with(b"-NOSCRIPT ") {
         link.scripts.borrow_mut().forget();
     }
@@ -648,21 +668,21 @@ fn deliver(link: &Link, ticket: Ticket, request: &[u8], reply: &[u8]) {
         let session = Rc::clone(&ticket.session);
         let refusals = ticket.refusals + 1;
         session.recalled(Ticket { refusals, ..ticket }, request.to_vec());
-        return;
+        return None;
     }
     if ticket.session.came_back_empty(&ticket, reply) {
         let session = Rc::clone(&ticket.session);
         session.recalled(ticket, request.to_vec());
-        return;
+        return None;
     }
     if link.demoted.get() && ticket.repeatable() {
         // A read answered by a node that has lost its mastership may be stale, and may overtake a write taken back.
         let session = Rc::clone(&ticket.session);
         session.recalled(ticket, request.to_vec());
-        return;
+        return None;
     }
-    let session = Rc::clone(&ticket.session);
-    session.replied(&ticket, reply, true);
+    let is_to_write = ticket.session.replied(&ticket, reply, true);
+    is_to_write.then_some(ticket.session)
 }
 
 /// Errors that say: this node is not (or not yet) a usable master, and the command was not executed.

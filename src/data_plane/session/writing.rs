@@ -1,0 +1,79 @@
+//! When do replies leave for the client?
+//!
+//! Shell: a link hands out all replies that have come, then has each of their sessions write once, so that a pipeline's replies are
+//! one write. A session at rest waits only for what its client sends next, and is not polled for it: that was a third of what a
+//! command took. Whatever is out of the ordinary (a socket that takes no more, a request that had to wait, a transaction, messages)
+//! is left to the session's own task ([`super::drive()`]), which is woken instead.
+
+use std::io;
+
+use super::state::{Session, State};
+use super::ticket::{Role, Ticket};
+use crate::limits::{COPIED_BYTES, WRITE_BYTES, WRITES_A_TURN};
+
+impl State {
+    /// Whether nothing but a request, or the reply to one, can bring its session anything to do.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.closing
+            && self.replay.is_empty()
+            && self.subscriptions.is_empty()
+            && self.tracking.is_none()
+            && self.monitor.is_none()
+            && self.tunnel.is_none()
+            && !self.lanes.iter().any(|lane| lane.is_private())
+    }
+}
+
+impl Session {
+    /// Whether the reply to this command can be written by the link it comes from, by [`Self::write`] after the link's other replies,
+    /// and need not wake the session's task.
+    #[inline]
+    pub(super) fn can_rest(&self, state: &State, ticket: &Ticket) -> bool {
+        let may_follow = self.to_write.get() || state.replies.output.is_empty();
+        self.at_rest.get() && ticket.role == Role::Whole && may_follow
+    }
+
+    /// Writes what the link's turn has brought; has the session's task go on where that is not all.
+    pub(crate) fn write(&self, now_micros: u64) {
+        self.to_write.set(false);
+        if self.at_rest.get() && self.try_write() {
+            self.touched(now_micros);
+        } else {
+            self.wake.wake();
+        }
+    }
+
+    /// Whether the socket has taken all there is.
+    fn try_write(&self) -> bool {
+        let output = &mut self.state.borrow_mut().replies.output;
+        for _ in 0..WRITES_A_TURN {
+            let front = output.front();
+            if front.is_empty() {
+                break;
+            }
+            match self.offer(front.get(..WRITE_BYTES).unwrap_or(front)) {
+                Ok(count) if count > 0 => output.wrote(count),
+                // Its task meets the same error, and ends.
+                Ok(_) | Err(_) => return false,
+            }
+        }
+        output.is_empty()
+    }
+
+    /// What of a large reply the socket does not take at once: the rest is copied, as it has to wait.
+    #[inline]
+    pub(super) fn write_through<'a>(&self, state: &State, ticket: &Ticket, bytes: &'a [u8]) -> &'a [u8] {
+        if bytes.len() < COPIED_BYTES || ticket.role != Role::Whole || !state.replies.is_next(ticket.number) {
+            return bytes;
+        }
+        let taken = self.offer(bytes).unwrap_or_default();
+        bytes.get(taken..).unwrap_or_default()
+    }
+
+    fn offer(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self.stream.borrow().as_ref() {
+            Some(stream) => stream.try_write(bytes),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
