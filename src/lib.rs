@@ -13,7 +13,8 @@
 //!    enqueues the bytes as they came. No usable master: the request is held, and nothing more is read.
 //! 6. The link's task writes everything that was enqueued in this turn at once, and hands each reply to the session that
 //!    is at the front of the [pipeline](data_plane::upstream).
-//! 7. The session writes replies in request order, whichever side answered first.
+//! 7. Replies leave in request order, whichever side answered first: at the end of its turn the link has each of these sessions
+//!    [write once](data_plane::session), and wakes the session's task only where there is more to do.
 //!
 //! # A message's journey
 //!
