@@ -1,6 +1,6 @@
 //! How do a client's bytes become requests, and its replies bytes?
 //!
-//! Shell: one task a client, polled by its socket and by its links. It reads into the worker's shared buffer, so that
+//! Shell: one task a client, polled by its socket, and by its links when there is more to do than to write a reply. It reads into the worker's shared buffer, so that
 //! an idle client holds none; what is left of a request when the bytes end is kept until more come.
 
 use std::io;
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tracing::debug;
 
 use super::dispatch::{Stall, Turn};
@@ -17,7 +17,7 @@ use super::input::{Input, Step};
 use super::scratch::Scratch;
 use super::state::Session;
 use super::tunnel::pass_on;
-use crate::limits::{READ_BYTES, WRITE_BYTES, WRITES_A_TURN};
+use crate::limits::READ_BYTES;
 
 /// Reads before the session lets others have their turn.
 const READS_A_TURN: usize = 16;
@@ -206,29 +206,18 @@ impl Client {
     }
 
     fn poll_flush(&mut self, session: &Session, cx: &mut Context<'_>) -> io::Result<()> {
-        let mut state = session.state.borrow_mut();
-        if state.replies.output.is_empty() {
+        if session.state.borrow().replies.output.is_empty() {
             return Ok(());
         }
-        let mut stream = session.stream.borrow_mut();
-        let mut writes = 0;
-        while !state.replies.output.is_empty() {
-            if writes == WRITES_A_TURN {
-                cx.waker().wake_by_ref();
-                break;
-            }
-            writes += 1;
-            let front = state.replies.output.front();
-            let piece = front.get(..WRITE_BYTES).unwrap_or(front);
-            let Some(stream) = stream.as_mut() else { break };
-            match Pin::new(stream).poll_write(cx, piece)? {
-                Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
-                Poll::Ready(count) => state.replies.output.wrote(count),
-                Poll::Pending => break,
-            }
+        let is_done = session.flush()?;
+        if let Some(stream) = session.stream.borrow().as_ref()
+            && !is_done
+            && stream.poll_write_ready(cx)?.is_ready()
+        {
+            cx.waker().wake_by_ref();
         }
         // A private link is read at the pace of this client.
-        for lane in &state.lanes {
+        for lane in &session.state.borrow().lanes {
             if lane.is_private()
                 && let Some(link) = &lane.link
             {

@@ -48,7 +48,7 @@ impl Session {
                 .subscriber_evictions
                 .fetch_add(1, Ordering::Relaxed);
             // Its memory is what it is closed for.
-            state.replies.discard_output();
+            self.hang_up(state);
         }
     }
 

@@ -103,7 +103,7 @@ impl Session {
         if !self.closed.get() {
             let mut state = self.state.borrow_mut();
             state.killed = true;
-            state.replies.discard_output();
+            self.hang_up(&mut state);
             drop(state);
             self.wake.wake();
         }

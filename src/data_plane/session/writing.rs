@@ -36,15 +36,18 @@ impl Session {
     /// Writes what the link's turn has brought; has the session's task go on where that is not all.
     pub(crate) fn write(&self, now_micros: u64) {
         self.to_write.set(false);
-        if self.at_rest.get() && self.try_write() {
-            self.touched(now_micros);
-        } else {
-            self.wake.wake();
+        match self.flush() {
+            Ok(true) if self.at_rest.get() => self.touched(now_micros),
+            // Its task waits for room, or meets the same error and ends.
+            _ => self.wake.wake(),
         }
     }
 
-    /// Whether the socket has taken all there is.
-    fn try_write(&self) -> bool {
+    /// Whether the socket has taken all there is, in as many writes as are one turn's.
+    ///
+    /// # Errors
+    /// The operating system's: the connection is over.
+    pub(super) fn flush(&self) -> io::Result<bool> {
         let output = &mut self.state.borrow_mut().replies.output;
         for _ in 0..WRITES_A_TURN {
             let front = output.front();
@@ -52,12 +55,20 @@ impl Session {
                 break;
             }
             match self.offer(front.get(..WRITE_BYTES).unwrap_or(front)) {
-                Ok(count) if count > 0 => output.wrote(count),
-                // Its task meets the same error, and ends.
-                Ok(_) | Err(_) => return false,
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => output.wrote(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
-        output.is_empty()
+        Ok(output.is_empty())
+    }
+
+    /// Closes the client's connection now, with what it has not read of replies: nothing may follow a reply that was cut.
+    pub(super) fn hang_up(&self, state: &mut State) {
+        self.at_rest.set(false);
+        self.stream.take();
+        state.replies.discard_output();
     }
 
     /// What of a large reply the socket does not take at once: the rest is copied, as it has to wait.
