@@ -115,10 +115,10 @@ fn reads(contestant: &Contestant, get: Get, commands: usize, arguments: &Argumen
     figures.unwrap_or_else(|| panic!("{}: {output}", contestant.name))
 }
 
-/// The command and its keys, each a random one.
-fn words(get: Get, key: &str) -> Vec<String> {
+/// The command and its keys, each what a load generator puts a random one for.
+fn words(get: Get, key: String) -> Vec<String> {
     let name = if get.keys == 1 { "GET" } else { "MGET" };
-    let keys = std::iter::repeat_n(format!("{}{key}", get.values.prefix), get.keys);
+    let keys = std::iter::repeat_n(key, get.keys);
     std::iter::once(name.to_owned()).chain(keys).collect()
 }
 
@@ -127,7 +127,7 @@ fn redis_benchmark(port: u16, get: Get, commands: usize) -> String {
         .args(["--csv", "-p", &port.to_string(), "-n", &commands.to_string()])
         .args(["-c", &get.clients.to_string(), "-P", &get.pipeline.to_string()])
         .args(["-r", &get.values.count.to_string()])
-        .args(words(get, "__rand_int__"))
+        .args(words(get, format!("{}__rand_int__", get.values.prefix)))
         .stderr(Stdio::null())
         .output()
         .expect("redis-benchmark must be installed (Debian package redis-tools)");
@@ -158,10 +158,10 @@ fn memtier(program: &Path, port: u16, get: Get, commands: usize) -> String {
         .args(["--threads", "1", "--clients", &get.clients.to_string()])
         .args(["--requests", &(commands / get.clients).max(1).to_string()])
         .args(["--pipeline", &get.pipeline.to_string()])
-        .args(["--key-prefix", get.values.prefix, "--key-minimum", "0"])
-        .args(["--key-maximum", &(count - 1).to_string()])
+        .args(["--key-prefix", get.values.prefix, "--key-minimum", "1"])
+        .args(["--key-maximum", &count.to_string()])
         .args(["--command-key-pattern", "R", "--command"])
-        .arg(words(get, "__key__").join(" ").replace(get.values.prefix, ""))
+        .arg(words(get, "__key__".to_owned()).join(" "))
         .arg("--json-out-file")
         .arg(results.path())
         .output()

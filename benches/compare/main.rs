@@ -59,7 +59,8 @@ fn fill(server: &Server, load: Tool) {
         for number in 0..values.count {
             let key = match load {
                 Tool::RedisBenchmark => values.key(number),
-                Tool::Memtier => format!("{}{number}", values.prefix),
+                // It counts from 1.
+                Tool::Memtier => format!("{}{}", values.prefix, number + 1),
             };
             client.send::<&[u8]>(&[b"SET", key.as_bytes(), &value]).unwrap();
             if number % 100 == 99 || number + 1 == values.count {
