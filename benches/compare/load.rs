@@ -160,8 +160,9 @@ fn memtier(program: &Path, port: u16, get: Get, commands: usize) -> String {
         .args(["--pipeline", &get.pipeline.to_string()])
         .args(["--key-prefix", get.values.prefix, "--key-minimum", "1"])
         .args(["--key-maximum", &count.to_string()])
-        .args(["--command-key-pattern", "R", "--command"])
-        .arg(words(get, "__key__".to_owned()).join(" "))
+        .args(["--command", &words(get, "__key__".to_owned()).join(" ")])
+        // Of the command before it.
+        .args(["--command-key-pattern", "R"])
         .arg("--json-out-file")
         .arg(results.path())
         .output()
