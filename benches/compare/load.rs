@@ -176,9 +176,11 @@ fn memtier(program: &Path, port: u16, get: Get, commands: usize) -> String {
 
 fn of_json(json: &str) -> Option<(f64, f64)> {
     let value: Value = serde_json::from_str(json).ok()?;
-    let totals = &value["ALL STATS"]["Totals"];
+    let (totals, runtime) = (&value["ALL STATS"]["Totals"], &value["ALL STATS"]["Runtime"]);
+    // Its own operations a second are 0 where it has not run for one.
+    let millis = runtime["Total duration"].as_f64()?;
     let p99 = &totals["Percentile Latencies"]["p99.00"];
-    Some((totals["Ops/sec"].as_f64()?, p99.as_f64()?))
+    Some((totals["Count"].as_f64()? * 1_000.0 / millis, p99.as_f64()?))
 }
 
 /// Deliveries a second, and how many there were.
