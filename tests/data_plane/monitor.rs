@@ -92,6 +92,10 @@ fn only_what_clients_execute_is_told() {
         other.text("SET a 1");
         other.text("WATCH a");
         other.text("PING");
+        // The proxy asks what this is, and what MULTI is for when it comes.
+        other.text("multi");
+        other.text(&format!("no.command{database}"));
+        other.text("EXEC");
         other.text(&format!("ECHO end{database}"));
         lines.extend(wait_for_line(&mut client, &format!("end{database}")));
     }
@@ -100,7 +104,14 @@ fn only_what_clients_execute_is_told() {
         .filter_map(|line| line.trim_end().split_once("] ").map(|(_, command)| command))
         .filter(|command| !command.starts_with("\"HELLO\" \""))
         .collect();
-    let expected = |end: &'static str| ["\"SET\" \"a\" \"1\"", "\"WATCH\" \"a\"", "\"PING\"", end];
+    let before_the_end = [
+        "\"SET\" \"a\" \"1\"",
+        "\"WATCH\" \"a\"",
+        "\"PING\"",
+        "\"multi\"",
+        "\"EXEC\"",
+    ];
+    let expected = |end: &'static str| [&before_the_end[..], &[end]].concat();
     assert_eq!(
         commands,
         [expected("\"ECHO\" \"end3\""), expected("\"ECHO\" \"end4\"")].concat()

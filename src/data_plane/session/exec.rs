@@ -14,12 +14,12 @@ use crate::cluster::Side;
 use crate::data_plane::command::{Intent, KeyspaceUse, LocalCommand, ScriptUse, flags};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, LinkKind};
+use crate::resp::write_command;
 use crate::routing::{Owners, Slot, Weight, majority_owner};
 
 /// What is queued for a command that the proxy answers: harmless, and never refused.
 pub(super) const STAND_IN: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const NO_MULTI: &[u8] = b"ERR Command not allowed inside a transaction";
-const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const DISCARD: &[u8] = b"*1\r\n$7\r\nDISCARD\r\n";
 const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
 
@@ -27,6 +27,8 @@ impl Sending<'_> {
     /// MULTI: which side it is for, the first queued command decides.
     pub(super) fn multi(&self, state: &mut State) -> Result<(), Stop> {
         state.transaction.open = true;
+        let spelt = self.request.args.get(0).unwrap_or_default();
+        state.transaction.multi = spelt.try_into().unwrap_or(*b"MULTI");
         answer(state, self.request.again, b"+OK\r\n");
         Ok(())
     }
@@ -196,7 +198,9 @@ impl Sending<'_> {
         state.lanes[side.index()].stateless = false;
         if !state.transaction.begun {
             self.tell_caching(state, &link);
-            self.enqueue_as(state, &link, 0, Role::Own, MULTI);
+            let mut multi = Vec::new();
+            write_command(&mut multi, &[&state.transaction.multi]);
+            self.enqueue_as(state, &link, 0, Role::Own, &multi);
         }
         state.transaction.begun = true;
         state.transaction.side = Some(side);

@@ -16,6 +16,8 @@ use crate::routing::{Slot, Weight};
 pub(crate) struct Transaction {
     /// Between MULTI and EXEC.
     pub(crate) open: bool,
+    /// MULTI as the client spells it, for who watches by MONITOR.
+    pub(crate) multi: [u8; 5],
     /// The side that watches or queues.
     pub(crate) side: Option<Side>,
     /// MULTI has been sent to that side.

@@ -1,7 +1,7 @@
 //! Which lines of MONITOR are the proxy's own doing?
 //!
 //! Pure: what comes from the connections that it keeps beside its clients', known by their names, and how a link is opened, from
-//! HELLO to ROLE. The rest is what clients execute.
+//! HELLO to ROLE, and what it asks of commands that it does not know. The rest is what clients execute.
 
 use std::collections::HashSet;
 
@@ -39,6 +39,9 @@ impl Own {
         let Some((addr, command)) = parts(line) else {
             return false;
         };
+        if command.starts_with(b"\"COMMAND\" \"INFO\" ") && command.ends_with(b"\" \"switchback-learns\"") {
+            return true;
+        }
         let named = command.strip_prefix(b"\"CLIENT\" \"SETNAME\" \"");
         if named.is_some_and(|name| name.starts_with(ASIDE)) {
             self.opening.remove(addr);
@@ -126,6 +129,12 @@ mod tests {
         assert!(!own(&mut known, 3, "\"PING\""));
         assert!(!own(&mut known, 4, "\"HELLO\" \"3\""), "a client's, perhaps");
         assert!(own(&mut known, 4, "\"CLIENT\" \"ID\""));
+        assert!(own(
+            &mut known,
+            6,
+            "\"COMMAND\" \"INFO\" \"mod.set\" \"switchback-learns\""
+        ));
+        assert!(!own(&mut known, 6, "\"COMMAND\" \"INFO\" \"get\" \"set\""));
     }
 
     #[test]
