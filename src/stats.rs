@@ -44,6 +44,10 @@ pub struct RouteStats {
     pub latched: AtomicBool,
     /// Clients with a command waiting for a usable master.
     pub held: AtomicUsize,
+    /// Bytes of large requests that are held, or promised to requests that are still coming.
+    pub request_bytes_held: AtomicUsize,
+    /// Large requests that are not read on before there is room for them.
+    pub requests_waiting: AtomicUsize,
     /// Waits for a usable master that are over.
     pub holds: Latencies,
     /// Commands sent to each side.
@@ -86,6 +90,8 @@ impl Default for RouteStats {
             paused: AtomicUsize::default(),
             latched: AtomicBool::default(),
             held: AtomicUsize::default(),
+            request_bytes_held: AtomicUsize::default(),
+            requests_waiting: AtomicUsize::default(),
             holds: Latencies::default(),
             commands: Default::default(),
             errors: Default::default(),

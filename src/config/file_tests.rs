@@ -112,7 +112,7 @@ fn what_is_said_is_what_holds() {
          guard.resync_loop = { limit = 7, for = '1s', clear_for = '2s', window = '3s', action = 'warn' }\n\
          guard.offset_lag = { limit = '1500ms', action_old = 'off' }\n\
          ramp = { steps = [2.5, 10], hold = '90s', window = '22:30-05:00' }\n\
-         limits = { clients = 5, request_bytes = 2048, output_buffer_bytes = '64mb', in_flight = 6, \
+         limits = { clients = 5, request_bytes = 2048, request_buffer_bytes = '3mb', output_buffer_bytes = '64mb', in_flight = 6, \
          hold_commands = 0, hold_time = '9s', drain = '20ms' }",
     )
     .unwrap();
@@ -146,6 +146,7 @@ fn what_is_said_is_what_holds() {
         (limits.clients, limits.request_bytes, limits.in_flight),
         (5, 2048, 6)
     );
+    assert_eq!(limits.request_buffer_bytes, 3 << 20);
     assert_eq!(limits.output_buffer_bytes, 64 << 20);
     assert_eq!((limits.hold.commands, limits.hold.time.as_secs()), (0, 9));
     assert_eq!(limits.drain, Duration::from_millis(20));
@@ -397,6 +398,14 @@ fn every_range_is_enforced_one_past_its_ends() {
         ),
         ("limits.request_bytes = 1024", "limits.request_bytes = 1023"),
         ("limits.request_bytes = '1kb'", "limits.request_bytes = '1k'"),
+        (
+            "limits.request_buffer_bytes = '1mb'",
+            "limits.request_buffer_bytes = 1_048_575",
+        ),
+        (
+            "limits.request_buffer_bytes = '64gb'",
+            "limits.request_buffer_bytes = 68_719_476_737",
+        ),
         ("limits.hold_time = '10m'", "limits.hold_time = '10m 1ms'"),
         ("limits.drain = '10ms'", "limits.drain = '9ms'"),
         ("guard.probe_interval = '10ms'", "guard.probe_interval = '0s'"),

@@ -203,6 +203,9 @@ pub struct RouteLimits {
     pub clients: usize,
     /// Largest request, in bytes. Default 512 MiB and a little, as Redis's `proto-max-bulk-len`.
     pub request_bytes: usize,
+    /// Bytes of large requests held at once, all clients together; beyond it, they are read no further until there is room. Default
+    /// 640 MiB: the largest request, and some beside it.
+    pub request_buffer_bytes: usize,
     /// Replies waiting for one client, in bytes: beyond it, the client is closed. Default 1 GiB.
     pub output_buffer_bytes: usize,
     /// Commands of one client sent and not yet answered; beyond it, its socket is not read. Default 1,024.
@@ -244,6 +247,7 @@ impl Default for RouteLimits {
         Self {
             clients: 10_000,
             request_bytes: 513 * 1024 * 1024,
+            request_buffer_bytes: 640 * 1024 * 1024,
             output_buffer_bytes: 1024 * 1024 * 1024,
             in_flight: 1_024,
             hold: HoldLimits {

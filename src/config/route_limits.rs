@@ -13,6 +13,7 @@ pub(super) const LIMITS: Keys = Keys {
     known: &[
         "clients",
         "request_bytes",
+        "request_buffer_bytes",
         "output_buffer_bytes",
         "in_flight",
         "hold_commands",
@@ -27,6 +28,7 @@ pub(super) const LIMITS: Keys = Keys {
 };
 
 const KB: usize = 1 << 10;
+const MB: usize = 1 << 20;
 const GB: usize = 1 << 30;
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -42,6 +44,7 @@ pub(super) fn read(section: Option<&Section<'_>>) -> RouteLimits {
         clients: count("clients", limits.clients, 1..=1_000_000),
         // The proxy streams large requests, but Redis reads none beyond 1 GB (`client-query-buffer-limit`).
         request_bytes: bytes("request_bytes", limits.request_bytes, KB..=GB),
+        request_buffer_bytes: bytes("request_buffer_bytes", limits.request_buffer_bytes, MB..=64 * GB),
         output_buffer_bytes: bytes(
             "output_buffer_bytes",
             limits.output_buffer_bytes,

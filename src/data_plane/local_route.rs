@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashMap;
 
 use super::besides::Besides;
+use super::budget::{Budget, Reservation};
 use super::clients::{ClientsShared, Pause};
 use super::pubsub::{Hub, PubSubShared};
 use super::scripts::{Scripts, SharedScripts};
@@ -39,15 +40,19 @@ pub struct RouteShared {
     pub scripts: SharedScripts,
     /// The clients of all workers.
     pub clients: ClientsShared,
+    /// For large requests.
+    budget: Arc<Budget>,
 }
 
 impl RouteShared {
     /// Of a route as configured, with nothing counted yet.
     pub fn new(config: RouteConfig) -> Self {
+        let stats = Arc::<RouteStats>::default();
         Self {
             limits: ArcSwap::from_pointee(config.limits.clone()),
             config,
-            stats: Arc::default(),
+            budget: Budget::new(Arc::clone(&stats)),
+            stats,
             pubsub: PubSubShared::default(),
             scripts: SharedScripts::default(),
             clients: ClientsShared::default(),
@@ -173,6 +178,11 @@ impl LocalRoute {
 
     pub(crate) fn clients(&self) -> &ClientsShared {
         &self.shared.clients
+    }
+
+    /// For a large request, which holds nothing yet.
+    pub(crate) fn reservation(&self) -> Reservation {
+        Reservation::new(&self.shared.budget)
     }
 
     pub(crate) fn pubsub(&self) -> &PubSubShared {

@@ -5,6 +5,7 @@
 //! back to the session in request order.
 
 mod besides;
+mod budget;
 mod clients;
 pub mod command;
 pub(crate) mod listener;

@@ -33,6 +33,8 @@ pub(super) const EVICTIONS: &str = "switchback_subscriber_evictions_total";
 pub(super) const GAPS: &str = "switchback_pubsub_gaps_total";
 pub(super) const UNCERTAIN: &str = "switchback_uncertain_total";
 pub(super) const HELD: &str = "switchback_held_commands";
+pub(super) const REQUEST_BYTES: &str = "switchback_request_bytes_held";
+pub(super) const REQUESTS_WAITING: &str = "switchback_requests_waiting";
 pub(super) const HOLD_SECONDS: &str = "switchback_hold_seconds";
 pub(super) const BUILD_INFO: &str = "switchback_build_info";
 
@@ -130,6 +132,15 @@ fn describe() {
         "Commands sent and never answered; outcome: told (-UNCERTAIN) or retried"
     );
     describe_gauge!(HELD, "Clients with a command waiting for a usable master");
+    describe_gauge!(
+        REQUEST_BYTES,
+        Unit::Bytes,
+        "Bytes of large requests that are held, or promised to some that are still coming (request_buffer_bytes)"
+    );
+    describe_gauge!(
+        REQUESTS_WAITING,
+        "Large requests that are not read on before there is room for them"
+    );
     describe_histogram!(
         HOLD_SECONDS,
         Unit::Seconds,

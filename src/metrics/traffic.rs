@@ -17,6 +17,8 @@ pub(super) struct Traffic {
     stats: Arc<RouteStats>,
     clients: Gauge,
     held: Gauge,
+    request_bytes: Gauge,
+    requests_waiting: Gauge,
     holds: Copied,
     delivered: Counter,
     subscriptions: Gauge,
@@ -64,6 +66,8 @@ impl Traffic {
             stats,
             clients: gauge!(names::CLIENTS, "route" => route()),
             held: gauge!(names::HELD, "route" => route()),
+            request_bytes: gauge!(names::REQUEST_BYTES, "route" => route()),
+            requests_waiting: gauge!(names::REQUESTS_WAITING, "route" => route()),
             holds: Copied::new(histogram!(names::HOLD_SECONDS, "route" => route())),
             delivered: counter!(names::DELIVERED, "route" => route()),
             subscriptions: gauge!(names::SUBSCRIPTIONS, "route" => route()),
@@ -77,6 +81,10 @@ impl Traffic {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         self.clients.set(stats.clients.load(Ordering::Relaxed) as f64);
         self.held.set(stats.held.load(Ordering::Relaxed) as f64);
+        self.request_bytes
+            .set(stats.request_bytes_held.load(Ordering::Relaxed) as f64);
+        self.requests_waiting
+            .set(stats.requests_waiting.load(Ordering::Relaxed) as f64);
         self.holds.copy(&stats.holds);
         self.delivered.absolute(load(&stats.delivered));
         self.evictions.absolute(load(&stats.subscriber_evictions));

@@ -9,6 +9,7 @@ mod gaps;
 mod heirs;
 mod keyless;
 mod keyspace;
+mod large;
 mod monitor;
 mod order;
 mod proxied;

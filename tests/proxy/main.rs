@@ -6,6 +6,7 @@
 mod advice;
 mod ending;
 mod failures;
+mod large;
 mod operating;
 mod ramps;
 mod restart;

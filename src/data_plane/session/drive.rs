@@ -13,10 +13,11 @@ use tracing::debug;
 
 use super::dispatch::{Stall, Turn};
 use super::hold::{Hold, Patience};
-use super::input::{Input, Step};
+use super::input::{Input, Step, refuse_over_budget};
 use super::scratch::Scratch;
 use super::state::Session;
 use super::tunnel::pass_on;
+use crate::data_plane::budget::OverBudget;
 use crate::limits::READ_BYTES;
 
 /// Reads before the session lets others have their turn.
@@ -92,6 +93,15 @@ impl Client {
                     return end;
                 }
                 is_settled = self.is_settled(input, session);
+            }
+            match input.poll_room(session, &turn, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(OverBudget)) => {
+                    refuse_over_budget(session, turn.limits.request_buffer_bytes);
+                    is_settled = false;
+                    continue;
+                }
+                Poll::Pending => return Poll::Pending,
             }
             match self.poll_read(session, cx) {
                 Poll::Ready(Ok(0)) => {

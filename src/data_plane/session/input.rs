@@ -4,6 +4,7 @@
 //! only what cannot go yet is kept here.
 
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
@@ -13,8 +14,9 @@ use super::login::{Standing, ask_standing};
 use super::replay::Returned;
 use super::state::{Session, State};
 use super::ticket::Role;
+use crate::data_plane::budget::{OverBudget, Reservation};
 use crate::data_plane::refusal::Refusal;
-use crate::limits::{BULK_BYTES_MAX, OWN_LINK_BYTES, READ_BYTES, SPARE_INPUT_BYTES};
+use crate::limits::{BULK_BYTES_MAX, LARGE_BYTES, OWN_LINK_BYTES, READ_BYTES, SPARE_INPUT_BYTES};
 use crate::resp::{Args, ProtocolError, RequestParser};
 
 /// How far the input got.
@@ -37,6 +39,20 @@ pub(super) struct Input {
     parsed: Option<usize>,
     /// The next request, complete and not in `pending` any more, when it is to be passed on by reference.
     large: Option<Bytes>,
+    /// Room for the next request, when it is large and not complete.
+    reservation: Option<Reservation>,
+}
+
+/// A large request, with the room it takes until the last that holds it lets go.
+struct Held {
+    bytes: Vec<u8>,
+    _reservation: Option<Reservation>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Why dispatching stopped.
@@ -64,6 +80,7 @@ impl Input {
     pub(super) fn clear(&mut self) {
         self.parser.reset();
         self.parsed = None;
+        self.reservation = None;
         self.start = 0;
         if self.pending.capacity() > SPARE_INPUT_BYTES {
             self.pending = Vec::new();
@@ -73,6 +90,51 @@ impl Input {
     /// What no request was made of.
     pub(super) fn rest(&self) -> &[u8] {
         self.pending.get(self.start..).unwrap_or_default()
+    }
+
+    /// Whether more may be read: of a large request only when there is room for all that is known of it.
+    ///
+    /// # Errors
+    /// There never is.
+    #[inline]
+    pub(super) fn poll_room(
+        &mut self,
+        session: &Session,
+        turn: &Turn,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), OverBudget>> {
+        match self.pending.is_empty() || self.parsed.is_some() || self.large.is_some() {
+            true => Poll::Ready(Ok(())),
+            false => self.poll_reserve(session, turn, cx),
+        }
+    }
+
+    fn poll_reserve(
+        &mut self,
+        session: &Session,
+        turn: &Turn,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), OverBudget>> {
+        let come = self.pending.len() - self.start;
+        let needed = come.max(self.parser.bytes_known());
+        let held = self.reservation.as_ref().map_or(0, Reservation::bytes);
+        if needed <= LARGE_BYTES || needed <= held {
+            return Poll::Ready(Ok(()));
+        }
+        let limit = turn.limits.request_buffer_bytes;
+        // What is announced is reserved as it is. Of many small arguments nobody knows how many bytes will come.
+        let bytes = match needed > come + READ_BYTES {
+            true => needed,
+            false => needed.max((2 * come).min(limit)),
+        };
+        let reservation = self
+            .reservation
+            .get_or_insert_with(|| session.route.reservation());
+        let polled = reservation.poll_hold(bytes, limit, cx);
+        if polled.is_ready() {
+            self.pending.reserve_exact(bytes.saturating_sub(come));
+        }
+        polled
     }
 
     /// Dispatches bytes that have just been read; keeps what cannot go yet.
@@ -110,6 +172,9 @@ impl Input {
             let (used, halt) = self.dispatch_all(session, &mut state, turn, rest);
             self.pending = pending;
             self.start += used;
+            if used > 0 {
+                self.reservation = None;
+            }
             progress |= used > 0;
             match halt {
                 None => {
@@ -130,7 +195,10 @@ impl Input {
     /// Makes the next request, which is of this length and large, one of its own: only what follows it is copied.
     fn carve_out(&mut self, length: usize) {
         let rest = self.pending.split_off(self.start + length);
-        let request = Bytes::from(std::mem::replace(&mut self.pending, rest));
+        let request = Bytes::from_owner(Held {
+            bytes: std::mem::replace(&mut self.pending, rest),
+            _reservation: self.reservation.take(),
+        });
         self.large = Some(request.slice(self.start..));
         self.start = 0;
     }
@@ -183,6 +251,7 @@ impl Input {
             return;
         }
         let large = self.large.take();
+        self.reservation = None;
         let length = match &large {
             Some(_) => 0,
             None => match self.parsed.take() {
@@ -308,6 +377,12 @@ fn is_outside(session: &Rc<Session>, state: &mut State) -> bool {
     }
 }
 
+/// The next request would need more room than there is.
+pub(super) fn refuse_over_budget(session: &Session, limit: usize) {
+    let what = "this request, which has to be held whole (request_buffer_bytes),";
+    refuse_and_close(&mut session.state.borrow_mut(), &Refusal::TooBig { what, limit });
+}
+
 fn refuse_and_close(state: &mut State, refusal: &Refusal) {
     answer(state, None, &refusal.line());
     state.closing = true;
@@ -342,7 +417,7 @@ fn send_again(
             turn,
             Request {
                 bytes: &returned.bytes,
-                large: None,
+                large: (returned.bytes.len() >= OWN_LINK_BYTES).then_some(&returned.bytes),
                 args,
                 again,
             },

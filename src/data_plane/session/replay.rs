@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::ticket::Role;
 
 /// A command to be sent again.
@@ -14,7 +16,7 @@ pub(crate) struct Returned {
     pub(crate) number: u64,
     pub(crate) role: Role,
     pub(crate) refusals: u8,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     /// For a blocking command: since when it has been blocking.
     pub(crate) blocked_since: Option<Instant>,
 }
@@ -76,7 +78,7 @@ mod tests {
         fn commands_are_sent_again_in_request_order(order in Just((0u64..20).collect::<Vec<_>>()).prop_shuffle()) {
             let mut replay = Replay::default();
             for number in order {
-                replay.insert(Returned { number, role: Role::Whole, refusals: 0, bytes: Vec::new(), blocked_since: None });
+                replay.insert(Returned { number, role: Role::Whole, refusals: 0, bytes: Bytes::new(), blocked_since: None });
             }
             let numbers: Vec<u64> = std::iter::from_fn(|| replay.pop()).map(|returned| returned.number).collect();
             prop_assert_eq!(numbers, (0..20).collect::<Vec<_>>());

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::client_tracking::Found;
@@ -437,7 +438,7 @@ impl Session {
     }
 
     /// The command was not executed: it is sent again, before anything newer.
-    pub(crate) fn recalled(&self, ticket: Ticket, bytes: Vec<u8>) {
+    pub(crate) fn recalled(&self, ticket: Ticket, bytes: Bytes) {
         if self.closed.get() {
             return;
         }
@@ -454,7 +455,7 @@ impl Session {
     }
 
     /// The command was sent, and its link ended before the reply.
-    pub(crate) fn lost(&self, ticket: Ticket, bytes: Vec<u8>) {
+    pub(crate) fn lost(&self, ticket: Ticket, bytes: Bytes) {
         if self.closed.get() {
             return;
         }
@@ -512,7 +513,7 @@ impl State {
         self.seen = (snapshot.epoch, snapshot.weight);
     }
 
-    fn take_back(&mut self, ticket: Ticket, bytes: Vec<u8>) {
+    fn take_back(&mut self, ticket: Ticket, bytes: Bytes) {
         let Ticket {
             number,
             role,

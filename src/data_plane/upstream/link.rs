@@ -667,18 +667,18 @@ fn deliver(link: &Link, ticket: Ticket, request: &[u8], reply: &[u8]) -> Option<
         link.phase.set(Phase::Retired);
         let session = Rc::clone(&ticket.session);
         let refusals = ticket.refusals + 1;
-        session.recalled(Ticket { refusals, ..ticket }, request.to_vec());
+        session.recalled(Ticket { refusals, ..ticket }, Bytes::copy_from_slice(request));
         return None;
     }
     if ticket.session.came_back_empty(&ticket, reply) {
         let session = Rc::clone(&ticket.session);
-        session.recalled(ticket, request.to_vec());
+        session.recalled(ticket, Bytes::copy_from_slice(request));
         return None;
     }
     if link.demoted.get() && ticket.repeatable() {
         // A read answered by a node that has lost its mastership may be stale, and may overtake a write taken back.
         let session = Rc::clone(&ticket.session);
-        session.recalled(ticket, request.to_vec());
+        session.recalled(ticket, Bytes::copy_from_slice(request));
         return None;
     }
     let is_to_write = ticket.session.replied(&ticket, reply, true);

@@ -36,7 +36,7 @@ pub(crate) struct Left<T> {
     /// What it was enqueued with.
     pub(crate) ticket: T,
     /// The request.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     /// The socket took all of it: it may have been executed.
     pub(crate) sent: bool,
 }
@@ -140,8 +140,8 @@ impl<T> Pipeline<T> {
                 break;
             }
             let bytes = match start.checked_sub(self.large.len()) {
-                Some(start) => self.bytes.split_off(start),
-                None => std::mem::take(&mut self.large).into(),
+                Some(start) => self.bytes.split_off(start).into(),
+                None => std::mem::take(&mut self.large),
             };
             if let Some((ticket, _)) = self.entries.pop_back() {
                 recalled.push(Left {
@@ -167,11 +167,8 @@ impl<T> Pipeline<T> {
         let take = |(ticket, length): (T, usize)| {
             let end = position + length;
             let request = match std::mem::take(&mut large) {
-                large if !large.is_empty() => large.into(),
-                _ => bytes
-                    .get(position - before..end - before)
-                    .unwrap_or_default()
-                    .to_vec(),
+                large if !large.is_empty() => large,
+                _ => Bytes::copy_from_slice(bytes.get(position - before..end - before).unwrap_or_default()),
             };
             position = end;
             Left {
@@ -242,7 +239,10 @@ mod tests {
             .into_iter()
             .map(|left| (left.ticket, left.bytes))
             .collect();
-        assert_eq!(recalled, vec![(3, b"cc".to_vec()), (4, b"dd".to_vec())]);
+        assert_eq!(
+            recalled,
+            [(3, Bytes::from_static(b"cc")), (4, Bytes::from_static(b"dd"))]
+        );
         assert_eq!(pipeline.unwritten(), b"b");
     }
 
@@ -284,7 +284,7 @@ mod tests {
                         let recalled = pipeline.recall_unsent();
                         let kept = expected.len() - recalled.len();
                         for (left, due) in recalled.into_iter().zip(expected.split_off(kept)) {
-                            prop_assert_eq!((left.ticket, left.bytes), due);
+                            prop_assert_eq!((left.ticket, left.bytes.to_vec()), due);
                         }
                     }
                     2 => {
@@ -302,7 +302,7 @@ mod tests {
             }
             let held: usize = expected.iter().map(|(_, request)| request.len()).sum();
             prop_assert_eq!(pipeline.bytes_held(), held);
-            let left: Vec<_> = pipeline.drain().into_iter().map(|left| (left.ticket, left.bytes)).collect();
+            let left: Vec<_> = pipeline.drain().into_iter().map(|left| (left.ticket, left.bytes.to_vec())).collect();
             prop_assert_eq!(left, Vec::from(expected));
         }
     }
