@@ -3,8 +3,8 @@
 //! # A request's journey
 //!
 //! 1. A worker's own listener accepts the client ([`data_plane::listener`]); the client is a
-//!    [`Session`](data_plane::session::Session) of that worker until it leaves.
-//! 2. The session's task reads bytes ([`drive()`](data_plane::session::drive())) and the
+//!    [`Session`](data_plane::session::Session) of that worker until it leaves, and [parked](data_plane::lot) while it has nothing to say.
+//! 2. The session's task reads bytes ([`serve()`](data_plane::session::serve())) and the
 //!    [`RequestParser`](resp::RequestParser) finds where each request and each argument ends.
 //! 3. [`classify()`](data_plane::command::classify()) looks the name up: what it is, where its keys are, how it is treated.
 //! 4. [`owner()`](routing::owner) of the keys' [`Slot`](routing::Slot)s at the present [`Weight`](routing::Weight) says

@@ -26,6 +26,10 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const SPARE_INPUTS_MAX: usize = 32;
 /// Bytes of a request that such an input keeps room for.
 pub const SPARE_INPUT_BYTES: usize = 16 * 1024;
+/// Idle clients of one route that a worker parks at each tick: some 5 µs each, for which others wait.
+pub const PARKED_A_TICK: usize = 128;
+/// Parked clients that have something to say, which a worker has served again before others have their turn.
+pub const UNPARKED_A_TURN: usize = 64;
 /// Bytes given to a socket at once. A socket may take as many megabytes as its peer reads meanwhile.
 pub const WRITE_BYTES: usize = 256 * 1024;
 /// Writes to one socket before others have their turn.

@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::local_route::LocalRoute;
 use super::refusal::Refusal;
-use super::session::{Ends, Scratch, Session, drive};
+use super::session::{Ends, Session, serve};
 
 /// Connections the kernel queues before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -77,10 +77,10 @@ fn bound(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 /// Accepts clients until the future is dropped.
-pub(super) async fn accept(route: Rc<LocalRoute>, listener: tokio::net::TcpListener, scratch: Rc<Scratch>) {
+pub(super) async fn accept(route: Rc<LocalRoute>, listener: tokio::net::TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, addr)) => admit(&route, stream, addr, &scratch),
+            Ok((stream, addr)) => admit(&route, stream, addr),
             Err(error) => {
                 warn!(route = route.name, %error, "a client could not be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -89,7 +89,7 @@ pub(super) async fn accept(route: Rc<LocalRoute>, listener: tokio::net::TcpListe
     }
 }
 
-fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr, scratch: &Rc<Scratch>) {
+fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr) {
     let before = route.stats.clients.fetch_add(1, Ordering::Relaxed);
     if before >= route.limits().clients {
         route.stats.clients.fetch_sub(1, Ordering::Relaxed);
@@ -109,13 +109,7 @@ fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr, scratc
     };
     let session = Session::new(route.clients().next_id(), Rc::clone(route), ends, Some(stream));
     route.joined(&session);
-    let scratch = Rc::clone(scratch);
-    tokio::task::spawn_local(async move {
-        let route = Rc::clone(&session.route);
-        drive(Rc::clone(&session), scratch).await;
-        route.left(&session);
-        route.stats.clients.fetch_sub(1, Ordering::Relaxed);
-    });
+    serve(session);
 }
 
 /// Redis's own defaults for its clients: no delay, keepalive of 300 s.

@@ -14,9 +14,10 @@ use rustc_hash::FxHashMap;
 use super::besides::Besides;
 use super::budget::{Budget, Reservation};
 use super::clients::{ClientsShared, Pause};
+use super::lot::{Lot, shrink};
 use super::pubsub::{Hub, PubSubShared};
 use super::scripts::{Scripts, SharedScripts};
-use super::session::{Ends, Role, Session};
+use super::session::{Ends, Role, Scratch, Session};
 use super::upstream::{Door, Lease, Links, Setting};
 use super::users::{Login, UserId, Users};
 use crate::cluster::Side;
@@ -86,6 +87,9 @@ pub(crate) struct LocalRoute {
     /// Sessions that wait for a usable master, by id.
     waiting: RefCell<FxHashMap<u64, Rc<Session>>>,
     sessions: RefCell<FxHashMap<u64, Rc<Session>>>,
+    /// Clients without a session.
+    pub(crate) lot: Lot,
+    pub(crate) scratch: Rc<Scratch>,
     /// Those that track what they keep.
     tracking: RefCell<FxHashMap<u64, Rc<Session>>>,
     draining: Cell<bool>,
@@ -106,8 +110,13 @@ struct Counts {
 }
 
 impl LocalRoute {
-    /// For worker number `worker`.
-    pub(crate) fn new(shared: Arc<RouteShared>, snapshot: Arc<Snapshot>, worker: usize) -> Rc<Self> {
+    /// For worker number `worker`, within its runtime.
+    pub(crate) fn new(
+        shared: Arc<RouteShared>,
+        snapshot: Arc<Snapshot>,
+        worker: usize,
+        scratch: &Rc<Scratch>,
+    ) -> Rc<Self> {
         let marks = shared.pubsub.enter(snapshot.epoch);
         let login = |side| {
             let endpoint = match side {
@@ -136,6 +145,8 @@ impl LocalRoute {
             users_checked: Cell::new(Instant::now()),
             waiting: RefCell::default(),
             sessions: RefCell::default(),
+            lot: Lot::new(),
+            scratch: Rc::clone(scratch),
             tracking: RefCell::default(),
             draining: Cell::new(false),
             pause: Cell::new(None),
@@ -280,6 +291,7 @@ impl LocalRoute {
         for session in self.sessions.borrow().values() {
             session.end_if(user);
         }
+        self.lot.end(self, |parked| parked.user() == user);
     }
 
     /// The hub of a user.
@@ -409,6 +421,7 @@ impl LocalRoute {
         for session in self.sessions.borrow().values() {
             session.wake.wake();
         }
+        self.lot.end(self, |_| true);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -434,8 +447,8 @@ impl LocalRoute {
     }
 
     /// Clients of this worker.
-    pub(crate) fn session_count(&self) -> usize {
-        self.sessions.borrow().len()
+    pub(crate) fn client_count(&self) -> usize {
+        self.sessions.borrow().len() + self.lot.len()
     }
 
     pub(crate) fn joined(&self, session: &Rc<Session>) {
@@ -444,8 +457,24 @@ impl LocalRoute {
 
     pub(crate) fn left(&self, session: &Session) {
         self.sessions.borrow_mut().remove(&session.id);
-        self.waiting.borrow_mut().remove(&session.id);
+        self.waits_no_more(session);
         self.tracking.borrow_mut().remove(&session.id);
+        self.stats.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A parked client of this user has gone.
+    pub(crate) fn is_gone(&self, user: UserId) {
+        self.users.leave(user);
+        self.stats.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Parks the client of a session that can be parked, which is over with that. `false`: it is to go on.
+    pub(crate) fn park(&self, session: &Session) -> bool {
+        let is_parked = !self.is_draining() && self.lot.park(session);
+        if is_parked {
+            self.sessions.borrow_mut().remove(&session.id);
+        }
+        is_parked
     }
 
     /// It is told when owners change, or not any more.
@@ -457,12 +486,12 @@ impl LocalRoute {
         };
     }
 
-    /// A client of this worker.
+    /// The session of a client of this worker that is not parked.
     pub(crate) fn session(&self, id: u64) -> Option<Rc<Session>> {
         self.sessions.borrow().get(&id).cloned()
     }
 
-    /// Clients of this worker, oldest first.
+    /// Sessions of this worker, oldest first.
     pub(crate) fn sessions_that(&self, are_meant: impl Fn(&Session) -> bool) -> Vec<Rc<Session>> {
         let sessions = self.sessions.borrow();
         let meant = sessions.values().filter(|session| are_meant(session));
@@ -476,18 +505,38 @@ impl LocalRoute {
         self.sessions.borrow_mut().remove(&session.id);
     }
 
-    /// Gives back the memory of clients that have done nothing since the last call.
+    /// Gives back the memory of clients that have done nothing since the last call: those who can be parked are to be.
     pub(crate) fn release_idle(&self) {
         let limits = self.limits().pubsub_output;
+        let mut due = Vec::new();
         for session in self.sessions.borrow().values() {
             session.look_whether_slow(&limits);
-            session.release_if_idle();
+            if session.release_if_idle() {
+                due.push(session.id);
+            }
         }
+        self.lot.are_due(due);
+        self.lot.release_memory();
+        shrink(&mut self.sessions.borrow_mut());
+    }
+
+    /// Has some of those parked.
+    pub(crate) fn park_idle(&self) {
+        let sessions = self.sessions.borrow();
+        let due = self.lot.next_due();
+        due.iter()
+            .filter_map(|id| sessions.get(id))
+            .for_each(|session| session.ask_to_park());
     }
 
     /// The session is woken when a link or the snapshot has changed.
     pub(crate) fn wait(&self, session: &Rc<Session>) {
         self.waiting.borrow_mut().insert(session.id, Rc::clone(session));
+    }
+
+    /// It is not to be woken for what it waited for.
+    pub(crate) fn waits_no_more(&self, session: &Session) {
+        self.waiting.borrow_mut().remove(&session.id);
     }
 
     pub(crate) fn wake_waiting(&self) {

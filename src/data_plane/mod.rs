@@ -10,6 +10,7 @@ mod clients;
 pub mod command;
 pub(crate) mod listener;
 mod local_route;
+pub(crate) mod lot;
 pub(crate) mod pubsub;
 mod refusal;
 pub(crate) mod scripts;

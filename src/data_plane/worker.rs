@@ -17,6 +17,7 @@ use tracing::warn;
 use super::clients;
 use super::listener::accept;
 use super::local_route::{LocalRoute, RouteShared};
+use super::lot;
 use super::pubsub::Gap;
 use super::session::Scratch;
 use super::ticker::Ticker;
@@ -65,15 +66,16 @@ async fn serve(number: usize, seats: Vec<Seat>, mut shutdown: watch::Receiver<Op
     let mut listening = Vec::new();
     for seat in seats {
         let asked = seat.shared.clients.enter();
-        let route = LocalRoute::new(seat.shared, seat.subscription.load(), number);
+        let route = LocalRoute::new(seat.shared, seat.subscription.load(), number, &scratch);
         routes.push(Rc::clone(&route));
         tokio::task::spawn_local(tell_gaps(Rc::clone(&route), route.pubsub().gaps()));
         tokio::task::spawn_local(follow(Rc::clone(&route), seat.subscription));
         tokio::task::spawn_local(clients::serve(Rc::clone(&route), asked));
+        tokio::task::spawn_local(lot::serve(Rc::clone(&route)));
         for listener in seat.listeners {
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {
-                    let accepting = accept(Rc::clone(&route), listener, Rc::clone(&scratch));
+                    let accepting = accept(Rc::clone(&route), listener);
                     listening.push(tokio::task::spawn_local(accepting));
                 }
                 Err(error) => tracing::error!(route = route.name, %error, "a listener could not be used"),
@@ -137,13 +139,14 @@ async fn tick(routes: Vec<Rc<LocalRoute>>) {
             if ticks.is_multiple_of(RELEASE_TICKS) {
                 route.release_idle();
             }
+            route.park_idle();
         }
     }
 }
 
 /// Resolves when no client is left.
 async fn emptied(routes: &[Rc<LocalRoute>]) {
-    while routes.iter().any(|route| route.session_count() > 0) {
+    while routes.iter().any(|route| route.client_count() > 0) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -11,7 +11,7 @@ use crate::proxied::{Client, Proxied, Server, encode, key_of, wait_for};
 /// So many that both workers have some.
 const MANY: usize = 24;
 
-fn id(client: &mut Client) -> String {
+pub(crate) fn id(client: &mut Client) -> String {
     client
         .text("CLIENT ID")
         .trim_matches([':', '\\', 'r', 'n'])
@@ -19,7 +19,7 @@ fn id(client: &mut Client) -> String {
 }
 
 /// The lines of CLIENT LIST.
-fn lines(client: &mut Client, request: &str) -> Vec<String> {
+pub(crate) fn lines(client: &mut Client, request: &str) -> Vec<String> {
     let list = client.text(request);
     let body = list.split_once("\\r\\n").unwrap().1.trim_end_matches("\\r\\n");
     body.split("\\n")
@@ -28,7 +28,7 @@ fn lines(client: &mut Client, request: &str) -> Vec<String> {
         .collect()
 }
 
-fn field<'l>(line: &'l str, name: &str) -> &'l str {
+pub(crate) fn field<'l>(line: &'l str, name: &str) -> &'l str {
     let of = |part: &'l str| part.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
     line.split(' ')
         .find_map(of)

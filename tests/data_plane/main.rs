@@ -12,6 +12,7 @@ mod keyspace;
 mod large;
 mod monitor;
 mod order;
+mod parked;
 mod proxied;
 mod pubsub;
 mod replies;

@@ -339,6 +339,11 @@ impl Proxied {
         self.stats.last_sent_nanos[side.index()].load(Ordering::Relaxed)
     }
 
+    /// Has the workers end, with so long for their clients.
+    pub(crate) fn shut_down(&self, grace: Duration) {
+        self.shutdown.send(Some(grace)).unwrap();
+    }
+
     pub(crate) fn clients(&self) -> usize {
         self.stats.clients.load(Ordering::Relaxed)
     }
@@ -346,7 +351,9 @@ impl Proxied {
 
 impl Drop for Proxied {
     fn drop(&mut self) {
-        let _ = self.shutdown.send(Some(Duration::ZERO));
+        if self.shutdown.borrow().is_none() {
+            let _ = self.shutdown.send(Some(Duration::ZERO));
+        }
         let ended = self
             .threads
             .drain(..)

@@ -20,9 +20,9 @@ pub(crate) async fn serve(route: Rc<LocalRoute>, mut mailbox: mpsc::Receiver<Ask
         let told = match question {
             Question::List(which) => list(&route, &which),
             Question::Kill(which) => kill(&route, &which),
-            Question::IsThere { id } => tell(usize::from(route.session(id).is_some())),
+            Question::IsThere { id } => tell(usize::from(route.session(id).is_some() || route.lot.has(id))),
             Question::Invalidate { id, keys } => {
-                let session = route.session(id);
+                let session = route.session(id).or_else(|| route.lot.unpark(&route, id));
                 if let Some(session) = &session {
                     session.tell_redirected(&keys);
                 }
@@ -83,19 +83,26 @@ fn tell(count: usize) -> Answer {
     }
 }
 
-fn list(route: &LocalRoute, which: &Which) -> Answer {
-    let sessions = route.sessions_that(|session| session.is_meant(which));
+fn list(route: &Rc<LocalRoute>, which: &Which) -> Answer {
+    let mut lines = Vec::new();
+    let mut tell = |session: &Session| {
+        if session.is_meant(which) {
+            lines.push((session.id, session.line()));
+        }
+    };
+    route
+        .sessions_that(|_| true)
+        .iter()
+        .for_each(|session| tell(session));
+    route.lot.each(route, tell);
     Answer {
-        count: sessions.len(),
-        lines: sessions
-            .iter()
-            .map(|session| (session.id, session.line()))
-            .collect(),
+        count: lines.len(),
+        lines,
     }
 }
 
 /// They are off the list at once; a client that blocks is given what its command may just have taken.
-fn kill(route: &LocalRoute, which: &Which) -> Answer {
+fn kill(route: &Rc<LocalRoute>, which: &Which) -> Answer {
     let sessions = route.sessions_that(|session| session.is_meant(which));
     for session in &sessions {
         route.delist(session);
@@ -110,7 +117,8 @@ fn kill(route: &LocalRoute, which: &Which) -> Answer {
             session.kill_now();
         });
     }
-    tell(sessions.len())
+    let parked = route.lot.end(route, |parked| parked.seen(route).is_meant(which));
+    tell(sessions.len() + parked)
 }
 
 /// Whether the client was blocked and this has ended it. The server decides, so that no element is lost: its CLIENT UNBLOCK

@@ -1,7 +1,8 @@
 //! How do a client's bytes become requests, and its replies bytes?
 //!
 //! Shell: one task a client, polled by its socket, and by its links when there is more to do than to write a reply. It reads into the worker's shared buffer, so that
-//! an idle client holds none; what is left of a request when the bytes end is kept until more come.
+//! an idle client holds none; what is left of a request when the bytes end is kept until more come. A client that has had nothing to
+//! say for a while has no task either.
 
 use std::io;
 use std::pin::Pin;
@@ -23,27 +24,51 @@ use crate::limits::READ_BYTES;
 /// Reads before the session lets others have their turn.
 const READS_A_TURN: usize = 16;
 
-/// Serves one client until it is gone, or has been answered its last.
-pub(crate) async fn drive(session: Rc<Session>, scratch: Rc<Scratch>) {
+/// What the session's task ends by, while nothing is wrong.
+enum End {
+    /// The client is gone, or has been answered its last.
+    Over,
+    /// It has nothing to say, and can be parked.
+    AtRest,
+}
+
+/// Has a client served until it is gone, has been answered its last, or is parked.
+pub(crate) fn serve(session: Rc<Session>) {
+    tokio::task::spawn_local(async move {
+        while let End::AtRest = drive(&session).await {
+            if session.route.park(&session) {
+                return;
+            }
+        }
+        session.route.left(&session);
+    });
+}
+
+async fn drive(session: &Rc<Session>) -> End {
     let mut client = Client {
-        scratch,
+        scratch: Rc::clone(&session.route.scratch),
         input: None,
         ended: false,
         hold: Hold::default(),
     };
-    let mut result = std::future::poll_fn(|cx| client.poll(&session, cx)).await;
+    let mut result = std::future::poll_fn(|cx| client.poll(session, cx)).await;
+    if let Ok(End::AtRest) = result {
+        client.hold.release(&session.route.stats);
+        return End::AtRest;
+    }
     if result.is_ok()
         && session.state.borrow().is_in_tunnel()
         && let Some(stream) = session.stream.take()
     {
         let rest = client.input.as_ref().map_or(&[][..], |input| input.rest());
-        result = pass_on(&session, stream, rest).await;
+        result = pass_on(session, stream, rest).await.map(|()| End::Over);
     }
     if let Err(error) = result {
         debug!(route = session.route.name, client = session.id, %error, "client connection ended");
     }
     client.hold.release(&session.route.stats);
     session.close();
+    End::Over
 }
 
 struct Client {
@@ -56,7 +81,7 @@ struct Client {
 }
 
 impl Client {
-    fn poll(&mut self, session: &Rc<Session>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll(&mut self, session: &Rc<Session>, cx: &mut Context<'_>) -> Poll<io::Result<End>> {
         let mut input = self.input.take().unwrap_or_else(|| self.scratch.input());
         let result = self.poll_with(&mut input, session, cx);
         match input.is_empty() {
@@ -71,11 +96,14 @@ impl Client {
         input: &mut Input,
         session: &Rc<Session>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<End>> {
         let was_told = session.wake.polled(cx);
         let route = &session.route;
         let now = route.clock();
-        session.touched(now);
+        let mut is_to_park = session.asked_to_park.take();
+        if !is_to_park {
+            session.touched(now);
+        }
         let turn = Turn {
             snapshot: route.snapshot(),
             limits: route.limits(),
@@ -109,6 +137,9 @@ impl Client {
                     is_settled = false;
                 }
                 Poll::Ready(Ok(count)) => {
+                    if std::mem::take(&mut is_to_park) {
+                        session.touched(now);
+                    }
                     let read = self.scratch.read();
                     input.take(session, &turn, read.get(..count).unwrap_or_default());
                     drop(read);
@@ -117,7 +148,10 @@ impl Client {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     session.at_rest.set(is_settled);
-                    return Poll::Pending;
+                    return match is_to_park && session.can_park() {
+                        true => Poll::Ready(Ok(End::AtRest)),
+                        false => Poll::Pending,
+                    };
                 }
             }
         }
@@ -171,7 +205,7 @@ impl Client {
         session: &Session,
         turn: &Turn,
         step: Step,
-    ) -> io::Result<Option<Poll<io::Result<()>>>> {
+    ) -> io::Result<Option<Poll<io::Result<End>>>> {
         let state = session.state.borrow();
         if state.broken {
             return Err(io::Error::other("a reply was cut short by the end of its link"));
@@ -194,22 +228,22 @@ impl Client {
         if state.is_in_tunnel() {
             let is_settled = state.replies.open_count() == 0 && waiting == 0;
             return Ok(Some(match is_settled {
-                true => Poll::Ready(Ok(())),
+                true => Poll::Ready(Ok(End::Over)),
                 false => Poll::Pending,
             }));
         }
         let idle = matches!(step, Step::Idle);
         let last = state.closing || (self.ended && idle) || (session.route.is_draining() && idle);
         if last && state.replies.open_count() == 0 && waiting == 0 {
-            return Ok(Some(Poll::Ready(Ok(()))));
+            return Ok(Some(Poll::Ready(Ok(End::Over))));
         }
         if self.ended && (!state.subscriptions.is_empty() || state.monitor.is_some()) {
             // As Redis; and messages that go on coming must not keep it.
-            return Ok(Some(Poll::Ready(Ok(()))));
+            return Ok(Some(Poll::Ready(Ok(End::Over))));
         }
         if self.ended && (state.blocked.is_some() || state.postponed) {
             // As Redis: a client that left while blocked takes no element, and what it had still to say is not heard.
-            return Ok(Some(Poll::Ready(Ok(()))));
+            return Ok(Some(Poll::Ready(Ok(End::Over))));
         }
         let full = (!idle && input.len() >= READ_BYTES) || waiting > turn.limits.output_buffer_bytes / 4;
         Ok((last || self.ended || full).then_some(Poll::Pending))

@@ -20,6 +20,7 @@ mod login;
 mod merge;
 mod monitor;
 mod output;
+mod parked;
 mod pause;
 mod queued;
 mod replay;
@@ -39,8 +40,9 @@ mod tunnel;
 mod unblock;
 mod writing;
 
-pub(crate) use drive::drive;
+pub(crate) use drive::serve;
 pub(crate) use learn::Learnt;
+pub(crate) use parked::Parked;
 pub(crate) use scratch::Scratch;
 pub(crate) use state::{Ends, Session};
 pub(crate) use ticket::{Role, Ticket};

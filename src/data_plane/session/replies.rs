@@ -151,6 +151,14 @@ pub(crate) struct Replies {
 }
 
 impl Replies {
+    /// Everything before this request is answered.
+    pub(crate) fn of_requests_since(number: u64) -> Self {
+        Self {
+            first: number,
+            ..Self::default()
+        }
+    }
+
     /// A slot for the next request; returns its number.
     #[inline]
     pub(crate) fn open(&mut self) -> u64 {
@@ -249,6 +257,11 @@ impl Replies {
     /// Whether everything up to this request is answered.
     pub(crate) fn has_answered(&self, number: u64) -> bool {
         number < self.first
+    }
+
+    /// Nothing is under way or waits.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.slots.is_empty() && self.bytes() == 0 && self.messages.is_empty() && self.muted.is_empty()
     }
 
     /// Gives memory back when nothing is under way.

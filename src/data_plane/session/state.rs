@@ -1,6 +1,6 @@
 //! What does a session know, and what do replies do to it?
 //!
-//! Shell: links call in here with replies, returned and lost commands; the session's own task ([`super::drive()`]) then
+//! Shell: links call in here with replies, returned and lost commands; the session's own task ([`super::serve`]) then
 //! writes, sends again, and reads on.
 
 use std::cell::{Cell, RefCell};
@@ -78,6 +78,8 @@ pub(crate) struct Session {
     pub(super) at_rest: Cell<bool>,
     /// Replies for it are written at the end of their link's turn.
     pub(super) to_write: Cell<bool>,
+    /// Its task is woken for nothing else than to be parked.
+    pub(super) asked_to_park: Cell<bool>,
 }
 
 /// A blocking command that is under way.
@@ -168,6 +170,10 @@ pub(crate) struct State {
 
 impl Session {
     pub(crate) fn new(id: u64, route: Rc<LocalRoute>, ends: Ends, stream: Option<TcpStream>) -> Rc<Self> {
+        Rc::new(Self::made(id, route, ends, stream))
+    }
+
+    pub(super) fn made(id: u64, route: Rc<LocalRoute>, ends: Ends, stream: Option<TcpStream>) -> Self {
         let snapshot = route.snapshot();
         let state = State {
             seen: (snapshot.epoch, snapshot.weight),
@@ -175,7 +181,7 @@ impl Session {
             unheard_since: None,
             ..State::default()
         };
-        Rc::new(Self {
+        Self {
             wake: Wake::default(),
             id,
             ends,
@@ -189,7 +195,8 @@ impl Session {
             stream: RefCell::new(stream),
             at_rest: Cell::new(false),
             to_write: Cell::new(false),
-        })
+            asked_to_park: Cell::new(false),
+        }
     }
 
     /// The client is gone: replies that still come are dropped, private links are closed.
@@ -230,10 +237,20 @@ impl Session {
         self.last_micros.set(now_micros);
     }
 
-    /// Gives back the memory of a session that has done nothing since the last call.
-    pub(crate) fn release_if_idle(&self) {
-        if !self.active.replace(false) {
-            self.state.borrow_mut().replies.release_memory();
+    /// Gives back the memory of a session that has done nothing since the last call; whether it can be parked.
+    pub(crate) fn release_if_idle(self: &Rc<Self>) -> bool {
+        if self.active.replace(false) {
+            return false;
+        }
+        self.state.borrow_mut().replies.release_memory();
+        self.can_park()
+    }
+
+    /// Has its task park it, if it has done nothing since it was found idle.
+    pub(crate) fn ask_to_park(&self) {
+        if !self.active.get() {
+            self.asked_to_park.set(true);
+            self.wake.wake();
         }
     }
 

@@ -3,7 +3,7 @@
 //! Shell: a link hands out all replies that have come, then has each of their sessions write once, so that a pipeline's replies are
 //! one write. A session at rest waits only for what its client sends next, and is not polled for it: that was a third of what a
 //! command took. Whatever is out of the ordinary (a socket that takes no more, a request that had to wait, a transaction, messages)
-//! is left to the session's own task ([`super::drive()`]), which is woken instead.
+//! is left to the session's own task ([`super::serve`]), which is woken instead.
 
 use std::io;
 
