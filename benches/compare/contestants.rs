@@ -2,15 +2,15 @@
 //!
 //! Shell: direct Redis, the floor, the proxies that are there, and the proxy itself at weight 0, 50 and 100.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use switchback::cluster::NodeAddr;
-use switchback::lab::{Client, Directory, Process, Server, free_port, wait_for};
+use switchback::lab::{Directory, Server, free_port};
 
 use super::arguments::Arguments;
 use super::floor;
 use super::footprint::cpu_seconds;
+use super::started::{Settings, Started, file, switchback};
 
 /// The weights at which the proxy is shown; the first one is what others are compared with.
 const WEIGHTS: [u16; 3] = [0, 50, 100];
@@ -20,22 +20,19 @@ pub(crate) struct Contestant {
     pub(crate) name: String,
     pub(crate) port: u16,
     /// `None` for Redis itself.
-    process: Option<Process>,
+    proxy: Option<Started>,
     /// It can carry SUBSCRIBE.
     pub(crate) has_messages: bool,
-    _directory: Option<Directory>,
 }
 
 impl Contestant {
     /// Processor time so far, user and system, of the proxy's threads together; 0 of Redis itself.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        self.process
-            .as_ref()
-            .map_or(0.0, |process| cpu_seconds(process.pid()))
+        self.proxy.as_ref().map_or(0.0, |proxy| cpu_seconds(proxy.pid()))
     }
 
     pub(crate) fn is_direct(&self) -> bool {
-        self.process.is_none()
+        self.proxy.is_none()
     }
 
     /// The one others are compared with.
@@ -58,30 +55,21 @@ pub(crate) fn all(servers: &[Server; 2], arguments: &Arguments) -> Vec<Contestan
     let mut all = vec![Contestant {
         name: "direct".to_owned(),
         port: old,
-        process: None,
+        proxy: None,
         has_messages: true,
-        _directory: None,
     }];
     let mut add =
         |name: &str, has_messages: bool, program: &Path, set_up: &dyn Fn(&Directory, u16) -> Vec<String>| {
             if !arguments.is_against(name) {
                 return;
             }
-            let (directory, port) = (Directory::create("compare").unwrap(), free_port().unwrap());
-            let words = set_up(&directory, port);
-            let log = directory.path().join("log");
-            match Process::start(program, &words, &log) {
-                Ok(process) => {
-                    wait_for("it to answer", Duration::from_secs(10), || answers(port))
-                        .unwrap_or_else(|error| panic!("{name}: {error}: {}", process.log_tail()));
-                    all.push(Contestant {
-                        name: name.to_owned(),
-                        port,
-                        process: Some(process),
-                        has_messages,
-                        _directory: Some(directory),
-                    });
-                }
+            match Started::start(program, set_up) {
+                Ok(proxy) => all.push(Contestant {
+                    name: name.to_owned(),
+                    port: proxy.port,
+                    proxy: Some(proxy),
+                    has_messages,
+                }),
                 Err(error) => println!("{name} is left out: {error}"),
             }
         };
@@ -104,29 +92,14 @@ pub(crate) fn all(servers: &[Server; 2], arguments: &Arguments) -> Vec<Contestan
     }
     for weight in WEIGHTS {
         add(&ours(weight), true, &arguments.switchback, &|directory, port| {
-            switchback(directory, port, [old, new], weight)
+            let settings = Settings {
+                weight,
+                ..Settings::default()
+            };
+            switchback(directory, port, [old, new], settings)
         });
     }
     all
-}
-
-/// Writes `text` to a file of that name, and says where it is.
-fn file(directory: &Directory, name: &str, text: &str) -> String {
-    let path: PathBuf = directory.write(name, text).unwrap();
-    path.display().to_string()
-}
-
-/// The program as operators run it: one worker a core, with its control plane, its guard asking both servers.
-fn switchback(directory: &Directory, port: u16, [old, new]: [u16; 2], weight: u16) -> Vec<String> {
-    let (metrics, path) = (free_port().unwrap(), directory.path().display());
-    let config = format!(
-        "[proxy]\nadmin_socket = \"{path}/admin.sock\"\nstate_dir = \"{path}\"\n\
-         metrics_listen = \"127.0.0.1:{metrics}\"\n\
-         [[route]]\nname = \"bench\"\nlisten = [\"127.0.0.1:{port}\"]\nweight = {weight}.0\n\
-         old = \"redis://127.0.0.1:{old}\"\nnew = \"redis://127.0.0.1:{new}\"\n"
-    );
-    let config = file(directory, "switchback.toml", &config);
-    vec!["run".to_owned(), "--config".to_owned(), config]
 }
 
 /// A relay of bytes, a connection to Redis for each of a client.
@@ -164,11 +137,4 @@ fn predixy(directory: &Directory, port: u16, redis: u16) -> Vec<String> {
          RefreshMethod fixed\n  Group one {{\n    + 127.0.0.1:{redis}\n  }}\n}}\n"
     );
     vec![file(directory, "predixy.conf", &config)]
-}
-
-/// GET, not PING: twemproxy refuses the latter, and a proxy that has not reached its server yet lets it wait.
-fn answers(port: u16) -> bool {
-    let mut ask = Client::connect_within(&NodeAddr::new("127.0.0.1", port), Duration::from_secs(2));
-    let reply = ask.as_mut().map(|client| client.ask(&["GET", "k"]));
-    matches!(reply, Ok(Ok(_)))
 }

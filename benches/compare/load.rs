@@ -14,7 +14,8 @@ use super::contestants::Contestant;
 use super::fan::{Fan, Publisher, channel};
 use super::footprint::cpu_seconds;
 use super::listeners::Listeners;
-use super::work::{Get, Kind, Values, Work};
+use super::values::Values;
+use super::work::{Get, Kind, Work};
 
 /// Commands of the run that finds out how many a longer one has.
 const TRIAL: usize = 5_000;

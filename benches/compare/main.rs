@@ -17,16 +17,23 @@ mod footprint;
 #[path = "../support/listeners.rs"]
 mod listeners;
 mod load;
+#[path = "../support/spread.rs"]
+mod spread;
+#[path = "../support/started.rs"]
+mod started;
 mod table;
+#[path = "../support/values.rs"]
+mod values;
 mod work;
 
 use clap::Parser;
-use switchback::lab::{Client, Server, ServerOptions};
+use switchback::lab::{Server, ServerOptions};
 
 use arguments::{Arguments, Tool};
 use contestants::Contestant;
 use load::Measured;
-use work::{Kind, LARGE, MIDDLE, SMALL, Work};
+use values::{MIDDLE, SMALL};
+use work::{Kind, LARGE, Work};
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();
@@ -53,20 +60,12 @@ fn main() {
 
 /// Both servers hold all that is read, whichever of them a proxy asks.
 fn fill(server: &Server, load: Tool) {
-    let mut client = Client::connect(&server.addr()).unwrap();
     for values in [SMALL, MIDDLE, LARGE] {
-        let value = vec![b'x'; values.bytes];
-        for number in 0..values.count {
-            let key = match load {
-                Tool::RedisBenchmark => values.key(number),
-                // It counts from 1.
-                Tool::Memtier => format!("{}{}", values.prefix, number + 1),
-            };
-            client.send::<&[u8]>(&[b"SET", key.as_bytes(), &value]).unwrap();
-            if number % 100 == 99 || number + 1 == values.count {
-                (0..=number % 100).for_each(|_| drop(client.receive().unwrap()));
-            }
-        }
+        values.fill(server, |values, number| match load {
+            Tool::RedisBenchmark => values.key(number),
+            // It counts from 1.
+            Tool::Memtier => format!("{}{}", values.prefix, number + 1),
+        });
     }
 }
 

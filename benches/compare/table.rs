@@ -6,26 +6,7 @@
 use std::fmt::Write;
 
 use super::load::Measured;
-
-/// Of several rounds: the median, the least and the most.
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(figures: impl Iterator<Item = f64>) -> Self {
-        let mut figures: Vec<f64> = figures.collect();
-        figures.sort_by(f64::total_cmp);
-        let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
-        Self {
-            median: at(figures.len() / 2),
-            least: at(0),
-            most: at(figures.len().saturating_sub(1)),
-        }
-    }
-}
+use super::spread::Spread;
 
 /// The columns' names.
 pub(crate) fn head() -> String {

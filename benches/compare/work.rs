@@ -2,6 +2,8 @@
 //!
 //! Pure.
 
+use super::values::{MIDDLE, SMALL, Values};
+
 /// One row of the table.
 #[derive(Clone, Copy)]
 pub(crate) struct Work {
@@ -26,38 +28,11 @@ pub(crate) struct Get {
     pub(crate) values: Values,
 }
 
-/// Keys of one length of value; both servers hold all of them.
-#[derive(Clone, Copy)]
-pub(crate) struct Values {
-    /// What their names begin with.
-    pub(crate) prefix: &'static str,
-    pub(crate) count: usize,
-    pub(crate) bytes: usize,
-}
-
-/// Enough keys for a weight to divide them.
-pub(crate) const SMALL: Values = Values {
-    prefix: "small:",
-    count: 100_000,
-    bytes: 64,
-};
-pub(crate) const MIDDLE: Values = Values {
-    prefix: "middle:",
-    count: 200,
-    bytes: 64 << 10,
-};
 pub(crate) const LARGE: Values = Values {
     prefix: "large:",
     count: 32,
     bytes: 1 << 20,
 };
-
-impl Values {
-    /// As redis-benchmark writes its random numbers.
-    pub(crate) fn key(&self, number: usize) -> String {
-        format!("{}{number:012}", self.prefix)
-    }
-}
 
 const fn get(title: &'static str, clients: usize, pipeline: usize, keys: usize, values: Values) -> Work {
     Work {
