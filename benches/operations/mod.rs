@@ -73,7 +73,7 @@ fn parsed(bytes: &[u8], count: usize, operate: impl Fn(Args<'_>) -> usize) -> us
 fn classified(bytes: &[u8], count: usize) -> usize {
     parsed(bytes, count, |args| {
         let class = classify(args);
-        class.keys.len() + usize::from(class.is_write)
+        class.keys.len() + usize::from(class.may_retry)
     })
 }
 

@@ -18,8 +18,6 @@ pub struct Classified {
     pub intent: Intent,
     /// Where its keys (for PUBLISH: its channel) are. Empty if it has none or they cannot be told.
     pub keys: KeyPositions,
-    /// It can change data. True of what is not known.
-    pub is_write: bool,
     /// It is a PUBLISH or SPUBLISH.
     pub is_publish: bool,
     /// It runs a script or a function.
@@ -36,7 +34,6 @@ pub fn classify(args: Args<'_>) -> Classified {
             spec: None,
             intent: Intent::Unknown,
             keys: KeyPositions::NONE,
-            is_write: true,
             is_publish: false,
             is_script: false,
             may_retry: false,
@@ -59,7 +56,6 @@ fn classified(spec: &'static Spec, args: Args<'_>) -> Classified {
         spec: Some(spec),
         intent: intent(spec, args, fits),
         keys: keys.unwrap_or(KeyPositions::NONE),
-        is_write: spec.may_write() || matches!(spec.intent, Intent::Unknown),
         is_publish: spec.is_publish(),
         is_script: spec.has(flags::NO_MANDATORY_KEYS),
         may_retry: spec.is_repeatable(),
@@ -82,6 +78,10 @@ fn find(args: Args<'_>) -> Option<&'static Spec> {
 /// arguments than 7.0 does, and then they decide where it writes.
 #[inline]
 fn intent(spec: &Spec, args: Args<'_>, fits: bool) -> Intent {
+    // Most of what is sent.
+    if matches!(spec.intent, Intent::Forward) && !spec.has(flags::CONTAINER | flags::ADMIN) {
+        return Intent::Forward;
+    }
     let alone = spec.has(flags::CONTAINER) && args.len() < 2;
     match spec.intent {
         Intent::Blocking if spec.keys == KeyRule::Streams && !StreamOptions::of(args).blocks => {
@@ -210,7 +210,7 @@ mod tests {
     fn what_redis_7_0_does_not_know_is_unknown_and_taken_for_a_write() {
         for unknown in ["json.get a", "config|get a", "xgroup rename a", "config"] {
             let unknown = classified(unknown);
-            assert!(unknown.is_write && !unknown.may_retry && !unknown.is_publish);
+            assert!(!unknown.may_retry && !unknown.is_publish);
             assert_eq!(unknown.keys.len(), 0);
         }
         assert_intent("json.get a", Intent::Unknown);

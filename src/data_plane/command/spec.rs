@@ -25,6 +25,8 @@ pub struct Spec {
     pub keys: KeyRule,
     /// How it is treated when its arguments say nothing else; see [`super::classify()`].
     pub intent: Intent,
+    /// See [`Self::is_repeatable`]: asked of every request.
+    is_repeatable: bool,
 }
 
 impl Spec {
@@ -36,12 +38,17 @@ impl Spec {
         keys: KeyRule,
         intent: Intent,
     ) -> Self {
-        Self {
+        let spec = Self {
             name,
             arity,
             flags,
             keys,
             intent,
+            is_repeatable: false,
+        };
+        Self {
+            is_repeatable: spec.has_no_effect(),
+            ..spec
         }
     }
 
@@ -72,6 +79,10 @@ impl Spec {
     /// `readonly`; what is forwarded without any key and does not write (PING, TIME, INFO) has no effect either.
     #[inline]
     pub const fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
+    const fn has_no_effect(&self) -> bool {
         let keyless = matches!(
             (self.keys, self.intent),
             (
@@ -95,21 +106,65 @@ impl Spec {
 
 /// The table by name. Apart, because `CONFIG|GET` in one word is a name of the table and no command of Redis.
 struct Index {
+    /// Commands whose names are a few letters and nothing else, which are those that are sent most: where [`slot`] says, or behind.
+    short: Box<[Short; SHORT_SLOTS]>,
     commands: FxHashMap<&'static [u8], &'static Spec>,
     subcommands: FxHashMap<&'static [u8], &'static Spec>,
 }
 
+/// A name as [`folded`] has it, and its row; no row: a free place.
+type Short = (u64, Option<&'static Spec>);
+
+/// A power of two, a few times the number of commands.
+const SHORT_SLOTS: usize = 1024;
+
 /// Made at first use. A perfect hash made by the compiler was rejected: phf hashes with SipHash, which took more
 /// instructions than the rest of a request's classification together (2026-11).
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let (subcommands, commands) = specs()
+    let (subcommands, commands): (FxHashMap<_, _>, FxHashMap<_, _>) = specs()
         .map(|spec| (spec.name.as_bytes(), spec))
         .partition(|(name, _)| name.contains(&b'|'));
+    let mut short: Box<[Short; SHORT_SLOTS]> = Box::new([(0, None); SHORT_SLOTS]);
+    for (&name, &spec) in &commands {
+        if let Some(key) = folded(name).filter(|_| name.iter().all(u8::is_ascii_lowercase)) {
+            let mut at = slot(key);
+            while short[at].1.is_some() {
+                at = (at + 1) % SHORT_SLOTS;
+            }
+            short[at] = (key, Some(spec));
+        }
+    }
     Index {
+        short,
         commands,
         subcommands,
     }
 });
+
+/// A name of at most eight bytes as a number, the same in upper and in lower case. Two names of which one has letters alone have
+/// the same number only if they are the same without regard to case: the bit that is set here is the one that tells letters' case.
+#[inline]
+fn folded(name: &[u8]) -> Option<u64> {
+    let length = name.len();
+    let word = match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        (Some(first), Some(last)) if length <= 8 => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4))
+        }
+        (None, None) => {
+            let at = |at: usize| u64::from(name.get(at).copied().unwrap_or_default()) << (8 * at);
+            at(0) | at(1) | at(2)
+        }
+        _ => return None,
+    };
+    let used = u64::MAX.checked_shr(64 - 8 * length as u32).unwrap_or_default();
+    Some((word | 0x2020_2020_2020_2020) & used)
+}
+
+/// Where to begin to look for a name: the upper bits of a product by an odd number, 2^64 divided by the golden ratio.
+#[inline]
+fn slot(key: u64) -> usize {
+    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SHORT_SLOTS.ilog2())) as usize % SHORT_SLOTS
+}
 
 /// Every row, in no order. For tests and documentation.
 pub fn specs() -> impl Iterator<Item = &'static Spec> {
@@ -137,11 +192,21 @@ pub fn lookup(name: &[u8], sub: Option<&[u8]>) -> Option<&'static Spec> {
 /// The command or container called `name`.
 #[inline]
 pub(super) fn command(name: &[u8]) -> Option<&'static Spec> {
+    let index = &*INDEX;
+    if let Some(key) = folded(name) {
+        let mut at = slot(key);
+        while let (found, Some(spec)) = index.short[at] {
+            if found == key {
+                return Some(spec);
+            }
+            at = (at + 1) % SHORT_SLOTS;
+        }
+    }
     let mut key = [0; NAME_BYTES_MAX];
     key.get_mut(..name.len())?.copy_from_slice(name);
     // The whole buffer, whose length the compiler knows: a few vector instructions.
     key.make_ascii_lowercase();
-    INDEX.commands.get(key.get(..name.len())?).copied()
+    index.commands.get(key.get(..name.len())?).copied()
 }
 
 /// The subcommand `sub` of `container`.
@@ -168,6 +233,10 @@ mod tests {
     #[test]
     fn names_are_found_in_any_case() {
         assert_eq!(name("gEt", None), Some("get"));
+        for spec in specs().filter(|spec| !spec.name.contains('|')) {
+            assert_eq!(name(spec.name, None), Some(spec.name));
+            assert_eq!(name(&spec.name.to_ascii_uppercase(), None), Some(spec.name));
+        }
         assert_eq!(name("XGroup", Some("Create")), Some("xgroup|create"));
         assert_eq!(name("get", Some("create")), Some("get"));
         assert_eq!(name("xgroup", None), Some("xgroup"));
@@ -177,6 +246,16 @@ mod tests {
     fn what_redis_does_not_know_is_not_found() {
         for unknown in ["", "gett", "config|get", "|", "ge\0", "get\0", "\u{130}nfo"] {
             assert_eq!(name(unknown, None), None, "{unknown:?}");
+        }
+        // One bit from a command, in each of its bytes.
+        for spec in specs().filter(|spec| !spec.name.contains('|')) {
+            for (at, bit) in (0..spec.name.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+                let mut near = spec.name.as_bytes().to_vec();
+                near[at] ^= 1 << bit;
+                let known = lookup(&near, None).map(|found| found.name.as_bytes());
+                let same = specs().find(|other| other.name.as_bytes().eq_ignore_ascii_case(&near));
+                assert_eq!(known, same.map(|other| other.name.as_bytes()), "{near:?}");
+            }
         }
         for unknown in ["", "gett", "|get", "get|"] {
             assert_eq!(name("config", Some(unknown)), None, "{unknown:?}");

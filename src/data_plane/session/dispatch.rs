@@ -110,7 +110,7 @@ pub(super) fn dispatch(
         let is_unknown = |spec: &&Spec| spec.has(flags::CONTAINER) && request.args.len() > 1;
         state.last = class.spec.filter(|spec| !is_unknown(spec));
     }
-    if class.intent == Intent::Unknown && is_http(request.args) {
+    if matches!(class.intent, Intent::Unknown) && is_http(request.args) {
         state.closing = true;
         return Ok(());
     }
@@ -131,7 +131,7 @@ pub(super) fn dispatch(
         return Err(Stall::Paused);
     }
     // Of a subcommand it matters only between weights whether there is such a one.
-    let is_learnt = sending.class.intent == Intent::Unknown
+    let is_learnt = matches!(sending.class.intent, Intent::Unknown)
         && (sending.class.spec.is_none() || is_between(turn.snapshot.weight));
     let placed = match is_learnt {
         true => sending.learn(state).and_then(|()| sending.place(state)),

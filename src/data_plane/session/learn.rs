@@ -188,7 +188,6 @@ impl Sending<'_> {
             reads,
             ..
         } = described;
-        self.class.is_write = !reads;
         self.class.may_retry = reads && !is_stateful && !is_blocking;
         self.class.intent = match () {
             () if subscribes => {
