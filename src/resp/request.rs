@@ -84,6 +84,12 @@ impl RequestParser {
     /// [`ProtocolError`]: tell the client and close; where the next request begins is not known.
     #[inline]
     pub fn parse(&mut self, buffer: &[u8], bulk_bytes_max: usize) -> Result<Option<usize>, ProtocolError> {
+        if self.position == 0
+            && !self.is_restricted
+            && let Some(end) = self.whole(buffer, bulk_bytes_max)
+        {
+            return Ok(Some(end));
+        }
         if self.arguments_left == 0 {
             match buffer.first() {
                 None => return Ok(None),
@@ -111,6 +117,28 @@ impl RequestParser {
             }
         }
         Ok(Some(self.position))
+    }
+
+    /// The length of a request of which all is there and nothing is out of the ordinary: a few arguments, none of them long. `None`:
+    /// nothing has changed.
+    ///
+    /// Saves 200 of the 370 instructions that a GET took (2026-11, `benches/instructions.rs`).
+    #[inline]
+    fn whole(&mut self, buffer: &[u8], bulk_bytes_max: usize) -> Option<usize> {
+        let (arguments, mut position) =
+            short_header(buffer, 0, b'*').filter(|&(arguments, _)| arguments > 0)?;
+        for _ in 0..arguments {
+            let argument = short_header(buffer, position, b'$')
+                .filter(|&(length, start)| length <= bulk_bytes_max && start + length + 2 <= buffer.len());
+            let Some((length, start)) = argument else {
+                self.spans.clear();
+                return None;
+            };
+            self.spans.push((start as u32, length as u32));
+            position = start + length + 2;
+        }
+        self.position = position;
+        Some(position)
     }
 
     /// Whether requests are only to be as large as Redis allows to a client that has not authenticated.
@@ -248,6 +276,28 @@ impl RequestParser {
     }
 }
 
+/// The number, of one to three digits, of the header line of this kind at `position`, and where that line ends.
+#[inline]
+fn short_header(buffer: &[u8], position: usize, kind: u8) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    match *buffer.get(position..)? {
+        [first, a @ b'0'..=b'9', b'\r', _, ..] if first == kind => Some((digit(a), position + 4)),
+        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] if first == kind => {
+            Some((digit(a) * 10 + digit(b), position + 5))
+        }
+        [
+            first,
+            a @ b'1'..=b'9',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            b'\r',
+            _,
+            ..,
+        ] if first == kind => Some((digit(a) * 100 + digit(b) * 10 + digit(c), position + 6)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,14 +413,21 @@ mod tests {
         }
 
         #[test]
-        fn what_is_encoded_reads_back(values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..6)) {
+        fn what_is_encoded_reads_back(
+            values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..130), 1..12), cut: prop::sample::Index
+        ) {
             let mut bytes = format!("*{}\r\n", values.len()).into_bytes();
             for value in &values {
                 bytes.extend_from_slice(format!("${}\r\n", value.len()).as_bytes());
                 bytes.extend_from_slice(value);
                 bytes.extend_from_slice(b"\r\n");
             }
-            prop_assert_eq!(parse(&bytes), Ok(Some((bytes.len(), values))));
+            prop_assert_eq!(parse(&bytes), Ok(Some((bytes.len(), values.clone()))));
+            // In two pieces it is not read at once.
+            let mut parser = RequestParser::new();
+            prop_assert_eq!(parser.parse(&bytes[..cut.index(bytes.len())], MAX), Ok(None));
+            prop_assert_eq!(parser.parse(&bytes, MAX), Ok(Some(bytes.len())));
+            prop_assert_eq!(arguments(&parser, &bytes), values);
         }
     }
 }
