@@ -3,6 +3,8 @@
 //! Pure: a view of bytes somebody else holds. Nothing is copied: a request is forwarded as it came, so an argument is
 //! only ever looked at.
 
+use memchr::memchr;
+
 use super::Span;
 
 /// One request: its bytes and where in them each argument lies. Argument 0 is the command's name.
@@ -39,6 +41,22 @@ impl<'a> Args<'a> {
         self.bytes.get(start..start.checked_add(length as usize)?)
     }
 
+    /// Arguments `from` up to `to`, without that, as they stand in a request: each with its header and CR LF. Empty when there are none
+    /// such, or when the bytes are not a request's.
+    pub fn encoded(&self, from: usize, to: usize) -> &'a [u8] {
+        let end_of = |at: usize| {
+            let &(start, length) = self.spans.get(at)?;
+            Some(start as usize + length as usize + 2)
+        };
+        let begin = match from.checked_sub(1) {
+            Some(before) => end_of(before),
+            None => memchr(b'\n', self.bytes).map(|header| header + 1),
+        };
+        let end = to.checked_sub(1).and_then(end_of);
+        let bytes = begin.zip(end).and_then(|(begin, end)| self.bytes.get(begin..end));
+        bytes.unwrap_or_default()
+    }
+
     /// The arguments from the name on.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let args = *self;
@@ -70,6 +88,12 @@ mod tests {
         assert_eq!(args.get(0), Some(&b"GET"[..]));
         assert_eq!(args.get(2), None);
         assert_eq!(args.iter().collect::<Vec<_>>(), [&b"GET"[..], b"k"]);
+        assert_eq!(args.encoded(0, 1), b"$3\r\nGET\r\n");
+        assert_eq!(args.encoded(1, 2), b"$1\r\nk\r\n");
+        assert_eq!(args.encoded(0, 2), b"$3\r\nGET\r\n$1\r\nk\r\n");
+        for (from, to) in [(1, 1), (2, 3), (1, 3), (2, 1), (0, 0)] {
+            assert_eq!(args.encoded(from, to), b"", "{from} {to}");
+        }
     }
 
     #[test]

@@ -5,9 +5,7 @@
 /// Appends one command, `arguments[0]` being its name.
 pub fn write_command(into: &mut Vec<u8>, arguments: &[&[u8]]) {
     let mut digits = itoa::Buffer::new();
-    into.push(b'*');
-    into.extend_from_slice(digits.format(arguments.len()).as_bytes());
-    into.extend_from_slice(b"\r\n");
+    write_array(into, arguments.len());
     for argument in arguments {
         into.push(b'$');
         into.extend_from_slice(digits.format(argument.len()).as_bytes());
@@ -15,6 +13,14 @@ pub fn write_command(into: &mut Vec<u8>, arguments: &[&[u8]]) {
         into.extend_from_slice(argument);
         into.extend_from_slice(b"\r\n");
     }
+}
+
+/// Appends the header of an array of this many elements.
+pub(crate) fn write_array(into: &mut Vec<u8>, elements: usize) {
+    let mut digits = itoa::Buffer::new();
+    into.push(b'*');
+    into.extend_from_slice(digits.format(elements).as_bytes());
+    into.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

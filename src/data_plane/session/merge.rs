@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::cursor::Cursor;
 use crate::cluster::Side;
 use crate::data_plane::pubsub::{Correction, Listing, is_own};
-use crate::resp::ReplyScanner;
+use crate::resp::{ReplyScanner, parse_i64, whole_bulk, write_array};
 use crate::routing::{Slot, Weight, owner};
 
 /// What is made of the parts' replies.
@@ -214,25 +214,36 @@ impl Merge {
         of(first).or_else(|| of(first.other())).unwrap_or(null).to_vec()
     }
 
+    /// The keys of each part are in the request's order, so that the next element is the next of one of them.
     fn place(&self, replies: &[&[u8]]) -> Option<Vec<u8>> {
-        let total = self.parts.iter().map(|part| part.places.len()).sum();
-        let mut ordered: Vec<Option<&[u8]>> = vec![None; total];
+        let mut parts = Vec::with_capacity(self.parts.len());
         for (part, reply) in self.parts.iter().zip(replies) {
-            let elements = elements(reply)?;
-            if elements.len() != part.places.len() {
+            let elements = Elements::of(reply)?;
+            if elements.left != part.places.len() {
                 return None;
             }
-            for (place, element) in part.places.iter().zip(elements) {
-                *ordered.get_mut(*place as usize)? = Some(element);
-            }
+            parts.push((part.places.as_slice(), elements));
         }
-        let ordered: Option<Vec<&[u8]>> = ordered.into_iter().collect();
-        Some(array(&ordered?))
+        let total = self.parts.iter().map(|part| part.places.len()).sum();
+        let mut merged = Vec::with_capacity(replies.iter().map(|reply| reply.len()).sum());
+        write_array(&mut merged, total);
+        for place in 0..total {
+            let is_next =
+                |(places, _): &&mut (&[u32], _)| places.first().is_some_and(|&next| next as usize == place);
+            let (places, elements) = parts.iter_mut().find(is_next)?;
+            *places = places.get(1..)?;
+            merged.extend_from_slice(elements.next()?);
+        }
+        parts
+            .iter()
+            .all(|(_, elements)| elements.is_over())
+            .then_some(merged)
     }
 }
 
 fn array(elements: &[&[u8]]) -> Vec<u8> {
-    let mut reply = format!("*{}\r\n", elements.len()).into_bytes();
+    let mut reply = Vec::new();
+    write_array(&mut reply, elements.len());
     for element in elements {
         reply.extend_from_slice(element);
     }
@@ -421,17 +432,46 @@ fn bulk(element: &[u8]) -> Option<&[u8]> {
 
 /// The elements of an array reply, each as its bytes.
 pub(super) fn elements(reply: &[u8]) -> Option<Vec<&[u8]>> {
-    let header = memchr::memchr(b'\n', reply)? + 1;
-    let digits = reply.get(..header)?.strip_prefix(b"*")?.strip_suffix(b"\r\n")?;
-    let count: usize = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    let mut rest = reply.get(header..)?;
-    let mut elements = Vec::new();
-    while !rest.is_empty() {
-        let end = ReplyScanner::new().scan(rest).ok()??;
-        elements.push(rest.get(..end)?);
-        rest = rest.get(end..)?;
+    let mut elements = Elements::of(reply)?;
+    let mut all = Vec::new();
+    while elements.left > 0 {
+        all.push(elements.next()?);
     }
-    (elements.len() == count).then_some(elements)
+    elements.is_over().then_some(all)
+}
+
+/// The elements of an array reply, one after another.
+struct Elements<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Elements<'a> {
+    fn of(reply: &'a [u8]) -> Option<Self> {
+        let header = memchr::memchr(b'\n', reply)? + 1;
+        let digits = reply.get(..header)?.strip_prefix(b"*")?.strip_suffix(b"\r\n")?;
+        let left = usize::try_from(parse_i64(digits)?).ok()?;
+        let rest = reply.get(header..)?;
+        Some(Self { rest, left })
+    }
+
+    /// The next one; `None` when there is none, or what is there is none.
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let end = match whole_bulk(self.rest, 0) {
+            Some(end) => end,
+            None => ReplyScanner::new().scan(self.rest).ok()??,
+        };
+        let (next, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        Some(next)
+    }
+
+    /// Nothing is left, as there should be at the end.
+    fn is_over(&self) -> bool {
+        self.left == 0 && self.rest.is_empty()
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::state::State;
 use super::ticket::Role;
 use crate::cluster::Side;
 use crate::data_plane::command;
-use crate::resp::write_command;
+use crate::resp::write_array;
 use crate::routing::{Slot, Weight, majority_owner, owner};
 
 /// One side's share of a request: its bytes, and for each of its keys whether it is this side's.
@@ -185,37 +185,31 @@ fn merge(kind: command::SplitKind, owned_by_new: &[bool]) -> Merge {
         command::SplitKind::Sum => MergeKind::Sum,
     };
     let places = |new: bool| {
-        let mine = move |&(_, owned): &(usize, &bool)| *owned == new;
-        owned_by_new
-            .iter()
-            .enumerate()
-            .filter(mine)
-            .map(|(place, _)| place as u32)
-            .collect()
+        let mut places = Vec::with_capacity(owned_by_new.len());
+        let owned = owned_by_new.iter().zip(0u32..);
+        places.extend(owned.filter(|(owned, _)| **owned == new).map(|(_, place)| place));
+        places
     };
     Merge::new(kind, [places(false), places(true)])
 }
 
-/// `stride` arguments belong to each key, the key first.
+/// `stride` arguments belong to each key, the key first. They are copied as they stand in the request.
 fn shares(sending: &Sending<'_>, stride: usize) -> Shares {
     let args = sending.request.args;
     let weight = sending.turn.snapshot.weight;
-    let arguments: Vec<&[u8]> = args.iter().collect();
-    let (name, keys) = arguments
-        .split_first()
-        .map_or((&b""[..], &[][..]), |(name, keys)| (*name, keys));
-    let mut words: [Vec<&[u8]>; 2] = [vec![name], vec![name]];
-    let mut owned_by_new = Vec::new();
-    for group in keys.chunks(stride) {
-        let side = group
-            .first()
-            .map_or(Side::Old, |key| owner(Slot::of(key), weight));
-        owned_by_new.push(side == Side::New);
-        words[side.index()].extend_from_slice(group);
-    }
-    let requests = words.map(|words| {
-        let mut request = Vec::new();
-        write_command(&mut request, &words);
+    let places = || (1..args.len()).step_by(stride);
+    let is_new = |at| owner(Slot::of(args.get(at).unwrap_or_default()), weight) == Side::New;
+    let owned_by_new: Vec<bool> = places().map(is_new).collect();
+    let requests = Side::BOTH.map(|side| {
+        let is_its = |new: &bool| *new == (side == Side::New);
+        let keys = owned_by_new.iter().filter(|new| is_its(new)).count();
+        // A header more, and what it holds of the request at most.
+        let mut request = Vec::with_capacity(sending.request.bytes.len() + 24);
+        write_array(&mut request, 1 + keys * stride);
+        request.extend_from_slice(args.encoded(0, 1));
+        for (at, _) in places().zip(&owned_by_new).filter(|(_, new)| is_its(new)) {
+            request.extend_from_slice(args.encoded(at, args.len().min(at + stride)));
+        }
         request
     });
     Shares {
