@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Only direct Redis and the contestants whose names contain this; may come several times.
     #[arg(long)]
     pub(crate) against: Vec<String>,
+    /// Worker threads of every proxy that has more than one: one a core by default. The floor and twemproxy have one.
+    #[arg(long)]
+    pub(crate) workers: Option<usize>,
     /// What sends the commands.
     #[arg(long, value_enum, default_value_t = Tool::RedisBenchmark)]
     pub(crate) load: Tool,
@@ -65,6 +68,12 @@ impl Arguments {
             true => (1, Duration::from_millis(300)),
             false => (self.rounds.max(1), self.length),
         }
+    }
+
+    /// How many threads a proxy is told to have.
+    pub(crate) fn workers(&self) -> usize {
+        let cores = || std::thread::available_parallelism().unwrap().get();
+        self.workers.unwrap_or_else(cores)
     }
 
     /// Whether a row is wanted.

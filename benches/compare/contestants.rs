@@ -77,13 +77,13 @@ pub(crate) fn all(servers: &[Server; 2], arguments: &Arguments) -> Vec<Contestan
         vec![floor::WORD.to_owned(), port.to_string(), old.to_string()]
     });
     add("HAProxy", true, Path::new("haproxy"), &|directory, port| {
-        haproxy(directory, port, old)
+        haproxy(directory, port, old, arguments.workers())
     });
     add("twemproxy", false, Path::new("nutcracker"), &|directory, port| {
         twemproxy(directory, port, old)
     });
     add("predixy", true, &arguments.predixy, &|directory, port| {
-        predixy(directory, port, old)
+        predixy(directory, port, old, arguments.workers())
     });
     for (name, program) in &arguments.peer {
         add(name, true, program, &|_, port| {
@@ -94,6 +94,7 @@ pub(crate) fn all(servers: &[Server; 2], arguments: &Arguments) -> Vec<Contestan
         add(&ours(weight), true, &arguments.switchback, &|directory, port| {
             let settings = Settings {
                 weight,
+                workers: Some(arguments.workers()),
                 ..Settings::default()
             };
             switchback(directory, port, [old, new], settings)
@@ -103,9 +104,9 @@ pub(crate) fn all(servers: &[Server; 2], arguments: &Arguments) -> Vec<Contestan
 }
 
 /// A relay of bytes, a connection to Redis for each of a client.
-fn haproxy(directory: &Directory, port: u16, redis: u16) -> Vec<String> {
+fn haproxy(directory: &Directory, port: u16, redis: u16, workers: usize) -> Vec<String> {
     let config = format!(
-        "global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 10m\n  timeout server 10m\n\
+        "global\n  maxconn 2000\n  nbthread {workers}\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 10m\n  timeout server 10m\n\
          listen redis\n  bind 127.0.0.1:{port}\n  server redis 127.0.0.1:{redis}\n"
     );
     vec![
@@ -127,9 +128,8 @@ fn twemproxy(directory: &Directory, port: u16, redis: u16) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
-/// A worker a core.
-fn predixy(directory: &Directory, port: u16, redis: u16) -> Vec<String> {
-    let workers = std::thread::available_parallelism().unwrap();
+/// A pool of one server.
+fn predixy(directory: &Directory, port: u16, redis: u16, workers: usize) -> Vec<String> {
     let config = format!(
         "Name bench\nBind 127.0.0.1:{port}\nWorkerThreads {workers}\nClientTimeout 0\nLogVerbSample 0\nLogDebugSample 0\n\
          LogInfoSample 0\nAuthority {{\n  Auth {{\n    Mode admin\n  }}\n}}\n\

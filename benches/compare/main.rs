@@ -48,10 +48,11 @@ fn main() {
     let contestants = contestants::all(&servers, &arguments);
     let (rounds, length) = arguments.rounds_and_length();
     println!(
-        "{rounds} rounds of about {length:?} each; {} cores for load, proxies and servers. Medians. ratio: operations a second, \
+        "{rounds} rounds of about {length:?} each; {} cores for load, proxies and servers, {} workers. Medians. ratio: operations a second, \
          next to direct Redis in the same round. us: processor time an operation. Next to ours: the contestant's figure in that \
          of switchback at weight 0, ~ where rounds disagree on which is more (within the noise).",
         std::thread::available_parallelism().unwrap(),
+        arguments.workers(),
     );
     for work in work::ALL.into_iter().filter(|work| arguments.wants(work.title)) {
         measure(&contestants, &servers, work, &arguments);

@@ -47,6 +47,28 @@ fn wait_for_blocked(server: &Server, count: usize) {
     wait_for(&words, || direct.text("INFO clients").contains(&words));
 }
 
+/// Clients name themselves by it, to be killed or to be told what is stale.
+#[test]
+fn hello_tells_the_number_that_a_client_has() {
+    let proxied = Proxied::start();
+    // Links and clients are not numbered alike.
+    let others: Vec<Client> = (0..MANY).map(|_| proxied.client()).collect();
+    let mut client = proxied.client();
+    let told = format!("$2\\r\\nid\\r\\n:{}\\r\\n", id(&mut client));
+    for request in ["HELLO", "HELLO 3", "HELLO 3 SETNAME n", "HELLO 2"] {
+        let reply = client.text(request);
+        assert!(reply.contains(&told), "{request}: {reply}");
+    }
+    for version in ["3", "2"] {
+        assert_eq!(client.text("MULTI"), "+OK\\r\\n");
+        client.text("GET a");
+        client.text(&format!("HELLO {version}"));
+        let reply = client.text("EXEC");
+        assert!(reply.contains(&told), "{reply}");
+    }
+    drop(others);
+}
+
 #[test]
 fn a_list_has_the_clients_of_all_workers_each_with_every_field_of_a_server() {
     let proxied = Proxied::start();

@@ -41,8 +41,8 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "what a transaction publishes to its own client comes behind EXEC's reply, not within it",
     ),
     of(&["CLIENT ID"], ":", "the proxy's own number of the client"),
-    of(&["HELLO 2"], "server\\r\\n", "it tells the id of the link"),
-    of(&["HELLO 3"], "%7\\r\\n", "it tells the id of the link"),
+    of(&["HELLO 2"], "server\\r\\n", "each numbers its own clients"),
+    of(&["HELLO 3"], "%7\\r\\n", "each numbers its own clients"),
     of(
         &["CLIENT LIST"],
         "cmd=client|list user=default redir=-1 resp=2\\n",

@@ -14,7 +14,7 @@ use super::dispatch::{Sending, Stall, Stop};
 use super::exec::STAND_IN;
 use super::local;
 use super::login::is_forbidden;
-use super::merge::scanned;
+use super::merge::{greeting, scanned};
 use super::queued::{Change, HelloOption, Listening, Queued, executed};
 use super::replies::Muting;
 use super::state::{Session, State};
@@ -417,7 +417,7 @@ impl Session {
                     state.setting.protocol = *protocol;
                     state.refresh_setup();
                 }
-                element.to_vec()
+                greeting(element, self.id)
             }
             Change::Scan(_) if is_error => element.to_vec(),
             Change::Scan(cursor) => scanned(*cursor, element).unwrap_or_else(|| element.to_vec()),

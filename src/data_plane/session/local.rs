@@ -5,6 +5,7 @@
 use super::dispatch::{Sending, Stall, Stop, answer as reply};
 use super::exec::STAND_IN;
 use super::login::{Standing, ask_standing};
+use super::merge::{Merge, MergeKind};
 use super::queued::{Change, HelloOption};
 use super::replies::Muting;
 use super::state::State;
@@ -400,7 +401,16 @@ fn agree(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
     match link {
         Ok(link) => {
             link.setting.set(state.setting);
-            sending.enqueue(state, &link, Role::Whole, protocol.hello());
+            let number = sending.open_merge(
+                state,
+                Merge::new(
+                    MergeKind::Hello {
+                        id: sending.session.id,
+                    },
+                    [Vec::new()],
+                ),
+            );
+            sending.enqueue_as(state, &link, number, Role::Part(0), protocol.hello());
             if keeps_links && let Some(other) = &redirected[side.other().index()] {
                 other.setting.set(state.setting);
                 sending.enqueue_as(state, other, 0, Role::Aside, protocol.hello());

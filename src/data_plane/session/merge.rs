@@ -38,6 +38,8 @@ pub(crate) enum MergeKind {
     Keys { weight: Weight },
     /// One part, a text in which clients are counted, and behind which another section may be told: INFO.
     Info(Besides),
+    /// One part, in which the client has another number than the link it came by: HELLO.
+    Hello { id: u64 },
     /// One key of those that their sides own, of `first` if there is one, or null: RANDOMKEY.
     Random {
         weight: Weight,
@@ -142,6 +144,7 @@ impl Merge {
             | MergeKind::Fewest
             | MergeKind::Either
             | MergeKind::Info(_)
+            | MergeKind::Hello { .. }
             | MergeKind::Scan(_)
             | MergeKind::Keys { .. }
             | MergeKind::Random { .. } => b"",
@@ -175,6 +178,7 @@ impl Merge {
             MergeKind::Patterns(correction) => patterns(&replies, correction),
             MergeKind::Places => self.place(&replies),
             MergeKind::Info(besides) => replies.first().and_then(|reply| told_besides(reply, besides)),
+            MergeKind::Hello { id } => replies.first().map(|reply| greeting(reply, *id)),
             MergeKind::Scan(cursor) => replies.first().and_then(|reply| scanned(*cursor, reply)),
             MergeKind::Keys { weight } => self.keys(&replies, *weight),
             MergeKind::Random { weight, first, null } => Some(self.random(&replies, *weight, *first, null)),
@@ -290,7 +294,13 @@ fn told_besides(reply: &[u8], besides: &Besides) -> Option<Vec<u8>> {
     Some([&head, &text[..], gap, section.as_bytes(), b"\r\n"].concat())
 }
 
-/// A text of INFO with another number in one of its fields, if it has that.
+/// A server's reply to HELLO as the client gets it: with the number that CLIENT ID tells.
+pub(super) fn greeting(reply: &[u8], id: u64) -> Vec<u8> {
+    // What comes before it says nothing that a client chooses.
+    with_field(reply, b"\r\n$2\r\nid\r\n:", |_| id as usize)
+}
+
+/// A text with another number in one of its fields, if it has that.
 fn with_field(text: &[u8], field: &[u8], change: impl FnOnce(usize) -> usize) -> Vec<u8> {
     let changed = || {
         let start = memchr::memmem::find(text, field)? + field.len();
