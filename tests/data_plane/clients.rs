@@ -47,6 +47,37 @@ fn wait_for_blocked(server: &Server, count: usize) {
     wait_for(&words, || direct.text("INFO clients").contains(&words));
 }
 
+#[test]
+fn info_counts_who_blocks_on_either_side_and_waits_for_none() {
+    let proxied = Proxied::start();
+    proxied.weight(50);
+    let mut blocked: Vec<Client> = Side::BOTH
+        .map(|side| {
+            let mut client = proxied.client();
+            client.send(&[b"BLPOP", key_of(side, 0).as_bytes(), b"0"]);
+            client
+        })
+        .into();
+    for server in [&proxied.old, &proxied.new] {
+        wait_for_blocked(server, 1);
+    }
+    let mut client = proxied.client();
+    for request in ["INFO", "INFO clients"] {
+        let info = client.text(request);
+        assert!(info.contains("blocked_clients:2\\r"), "{request}: {info}");
+    }
+    assert_eq!(
+        client.text(&format!("RPUSH {} v", key_of(Side::New, 0))),
+        ":1\\r\\n"
+    );
+    assert!(blocked[1].reply().starts_with(b"*2"));
+    wait_for_blocked(&proxied.new, 0);
+    assert!(client.text("INFO clients").contains("blocked_clients:1\\r"));
+    // At half, old is asked for the rest; new has no master now.
+    proxied.master(Side::New, None);
+    assert!(client.text("INFO clients").contains("blocked_clients:1\\r"));
+}
+
 /// Clients name themselves by it, to be killed or to be told what is stale.
 #[test]
 fn hello_tells_the_number_that_a_client_has() {

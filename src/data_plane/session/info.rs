@@ -1,12 +1,12 @@
 //! What does INFO say of the proxy?
 //!
-//! Shell: the majority owner's reply, with the proxy's clients where it counts clients, and behind it a section of the proxy's own
+//! Shell: the majority owner's reply, with the proxy's clients where it counts clients, those that block on the other side too, and behind it a section of the proxy's own
 //! where all sections are told, or this one.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
-use super::dispatch::{Again, Sending, Stop};
+use super::dispatch::{Again, Sending, Stop, is_between};
 use super::merge::{Besides, Merge, MergeKind};
 use super::state::State;
 use super::ticket::Role;
@@ -16,6 +16,8 @@ use crate::routing::majority_owner;
 const SECTIONS: [&[u8]; 4] = [b"default", b"all", b"everything", b"switchback"];
 /// The word that asks for what is said of clients, and for nothing else.
 const CLIENTS: &[u8] = b"clients";
+/// What the other side is asked between weights.
+const OF_CLIENTS: &[u8] = b"*2\r\n$4\r\nINFO\r\n$7\r\nclients\r\n";
 
 impl Sending<'_> {
     pub(super) fn info(&self, state: &mut State) -> Result<(), Stop> {
@@ -24,26 +26,38 @@ impl Sending<'_> {
         let is_asked = |word: &[u8]| SECTIONS.iter().any(|section| word.eq_ignore_ascii_case(section));
         let is_ours = args.len() < 2 || args.iter().skip(1).any(is_asked);
         let is_of_clients = is_ours || args.iter().skip(1).any(|word| word.eq_ignore_ascii_case(CLIENTS));
-        let is_part = matches!(
-            self.request.again,
-            Some(Again {
-                role: Role::Part(_),
-                ..
-            })
-        );
-        if is_part || !is_of_clients {
+        if let Some(Again {
+            number,
+            role: Role::Part(index),
+            ..
+        }) = self.request.again
+        {
+            let of_part = state.replies.merge(number).and_then(|merge| merge.side_of(index));
+            return self.forward(state, of_part.unwrap_or(side));
+        }
+        if !is_of_clients {
             return self.forward(state, side);
         }
         let link = self.link_by_size(state, side)?;
+        // INFO is not to wait for a side that is perhaps gone.
+        let other = match is_between(self.turn.snapshot.weight) {
+            true => self.link_by_size(state, side.other()).ok(),
+            false => None,
+        };
         let stats = &self.session.route.stats;
         let besides = Besides {
             section: if is_ours { self.section() } else { String::new() },
             connected: stats.clients.load(Ordering::Relaxed),
             paused: stats.paused.load(Ordering::Relaxed),
+            other: side.other(),
         };
-        let merge = Merge::new(MergeKind::Info(besides), [Vec::new()]);
+        let parts = 1 + usize::from(other.is_some());
+        let merge = Merge::new(MergeKind::Info(besides), vec![Vec::new(); parts]);
         let number = self.open_merge(state, merge);
         self.enqueue_as(state, &link, number, Role::Part(0), self.request.bytes);
+        if let Some(other) = other {
+            self.enqueue_as(state, &other, number, Role::Part(1), OF_CLIENTS);
+        }
         Ok(())
     }
 

@@ -36,7 +36,8 @@ pub(crate) enum MergeKind {
     Scan(Cursor),
     /// Arrays of keys one after another, of each side those that it owned: KEYS.
     Keys { weight: Weight },
-    /// One part, a text in which clients are counted, and behind which another section may be told: INFO.
+    /// A text in which clients are counted, and behind which another section may be told; a second part, if there is one, is of the
+    /// other side, and counts those that block there: INFO.
     Info(Besides),
     /// One part, in which the client has another number than the link it came by: HELLO.
     Hello { id: u64 },
@@ -57,6 +58,8 @@ pub(crate) struct Besides {
     pub(crate) connected: usize,
     /// Those of them that are paused, whose commands the server has not seen.
     pub(crate) paused: usize,
+    /// The side of which the second part is.
+    pub(crate) other: Side,
 }
 
 #[derive(Debug, Default)]
@@ -156,7 +159,12 @@ impl Merge {
         let replies: Option<Vec<&[u8]>> = self.parts.iter().map(|part| part.reply.as_deref()).collect();
         let replies = replies?;
         let is_error = |reply: &&&[u8]| reply.first() == Some(&b'-');
-        if let Some(error) = replies.iter().find(is_error)
+        // What the other side would have said of its clients is not told without the rest.
+        let needed = match self.kind {
+            MergeKind::Info(_) => replies.get(..1).unwrap_or_default(),
+            _ => replies.as_slice(),
+        };
+        if let Some(error) = needed.iter().find(is_error)
             && (self.kind != MergeKind::Either || replies.iter().all(|reply| is_error(&reply)))
         {
             return Some(error.to_vec());
@@ -177,7 +185,7 @@ impl Merge {
             MergeKind::Subscribers(corrections) => subscribers(&replies, corrections),
             MergeKind::Patterns(correction) => patterns(&replies, correction),
             MergeKind::Places => self.place(&replies),
-            MergeKind::Info(besides) => replies.first().and_then(|reply| told_besides(reply, besides)),
+            MergeKind::Info(besides) => told_besides(&replies, besides),
             MergeKind::Hello { id } => replies.first().map(|reply| greeting(reply, *id)),
             MergeKind::Scan(cursor) => replies.first().and_then(|reply| scanned(*cursor, reply)),
             MergeKind::Keys { weight } => self.keys(&replies, *weight),
@@ -191,6 +199,7 @@ impl Merge {
         let is_first_half = usize::from(index) < self.parts.len() / 2;
         match self.kind {
             MergeKind::Scan(cursor) => Some(cursor.side),
+            MergeKind::Info(ref besides) if index > 0 => Some(besides.other),
             MergeKind::Keys { .. } | MergeKind::Random { .. } | MergeKind::Fewest if is_first_half => {
                 Some(Side::Old)
             }
@@ -272,8 +281,19 @@ pub(super) fn scanned(cursor: Cursor, reply: &[u8]) -> Option<Vec<u8>> {
     Some([head, array(&told)].concat())
 }
 
+/// How many clients of a server block.
+const BLOCKED: &[u8] = b"\r\nblocked_clients:";
+
 /// INFO's reply, a bulk string or in RESP3 a verbatim one, put right.
-fn told_besides(reply: &[u8], besides: &Besides) -> Option<Vec<u8>> {
+fn told_besides(replies: &[&[u8]], besides: &Besides) -> Option<Vec<u8>> {
+    let (reply, of_other) = replies.split_first()?;
+    let mut blocked_there = 0;
+    for text in of_other {
+        with_field(text, BLOCKED, |blocked| {
+            blocked_there += blocked;
+            blocked
+        });
+    }
     let section = &besides.section;
     let start = memchr::memchr(b'\n', reply)? + 1;
     let (kind, text) = (*reply.first()?, reply.get(start..)?.strip_suffix(b"\r\n")?);
@@ -283,7 +303,7 @@ fn told_besides(reply: &[u8], besides: &Besides) -> Option<Vec<u8>> {
         _ => return None,
     };
     let text = with_field(text, b"\r\nconnected_clients:", |_| besides.connected);
-    let text = with_field(&text, b"\r\nblocked_clients:", |blocked| blocked + besides.paused);
+    let text = with_field(&text, BLOCKED, |blocked| blocked + blocked_there + besides.paused);
     let gap: &[u8] = if is_empty || section.is_empty() {
         b""
     } else {
@@ -632,8 +652,11 @@ mod tests {
                 section: "# S\r\n".to_owned(),
                 connected: 12,
                 paused: 3,
+                other: Side::New,
             };
-            let mut merge = Merge::new(MergeKind::Info(besides), [Vec::new()]);
+            let mut merge = Merge::new(MergeKind::Info(besides), [Vec::new(), Vec::new()]);
+            merge.finish(1, b"$20\r\n\r\nblocked_clients:2\r\n\r\n");
+            assert_eq!(merge.complete(), None);
             merge.finish(0, reply.as_bytes());
             String::from_utf8(merge.complete().unwrap()).unwrap()
         };
@@ -642,7 +665,7 @@ mod tests {
         assert_eq!(info("=4\r\ntxt:\r\n"), "=9\r\ntxt:# S\r\n\r\n");
         assert_eq!(info("-NOPERM x\r\n"), "-NOPERM x\r\n");
         let clients = "# C\r\nconnected_clients:1\r\nmaxclients:9\r\nblocked_clients:0\r\n";
-        let told = "# C\r\nconnected_clients:12\r\nmaxclients:9\r\nblocked_clients:3\r\n\r\n# S\r\n";
+        let told = "# C\r\nconnected_clients:12\r\nmaxclients:9\r\nblocked_clients:5\r\n\r\n# S\r\n";
         assert_eq!(
             info(&format!("${}\r\n{clients}\r\n", clients.len())),
             format!("${}\r\n{told}\r\n", told.len())
