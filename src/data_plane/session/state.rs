@@ -33,7 +33,7 @@ use crate::data_plane::pubsub::Hearers;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, Setting, Setup};
 use crate::data_plane::wake::Wake;
-use crate::limits::{PRIVATE_OUTPUT_BYTES, READ_BYTES, REFUSALS_MAX};
+use crate::limits::{PARKED_AFTER_LOOKS, PRIVATE_OUTPUT_BYTES, READ_BYTES, REFUSALS_MAX};
 use crate::resp::{parse_i64, write_command};
 use crate::routing::{Epoch, Slot, Snapshot, Weight};
 
@@ -70,8 +70,8 @@ pub(crate) struct Session {
     pub(crate) route: Rc<LocalRoute>,
     pub(crate) state: RefCell<State>,
     pub(super) closed: Cell<bool>,
-    /// It has done something since the last look for idle sessions.
-    active: Cell<bool>,
+    /// Looks for idle sessions since it has done anything.
+    idle_looks: Cell<u8>,
     /// The client's connection, while it is open.
     pub(super) stream: RefCell<Option<TcpStream>>,
     /// Its task waits for nothing but what the client sends next.
@@ -191,7 +191,7 @@ impl Session {
             route,
             state: RefCell::new(state),
             closed: Cell::new(false),
-            active: Cell::new(true),
+            idle_looks: Cell::new(0),
             stream: RefCell::new(stream),
             at_rest: Cell::new(false),
             to_write: Cell::new(false),
@@ -233,22 +233,28 @@ impl Session {
     /// The session's task is being polled, at this moment of the worker's clock.
     #[inline]
     pub(crate) fn touched(&self, now_micros: u64) {
-        self.active.set(true);
+        self.idle_looks.set(0);
         self.last_micros.set(now_micros);
     }
 
-    /// Gives back the memory of a session that has done nothing since the last call; whether it can be parked.
+    /// Gives back the memory of a session that has done nothing since the last call; whether it has done nothing for long enough to be
+    /// parked, and can be.
     pub(crate) fn release_if_idle(self: &Rc<Self>) -> bool {
-        if self.active.replace(false) {
-            return false;
+        let looks = self.idle_looks.get().saturating_add(1);
+        self.idle_looks.set(looks);
+        if looks > 1 {
+            self.state.borrow_mut().replies.release_memory();
         }
-        self.state.borrow_mut().replies.release_memory();
-        self.can_park()
+        self.is_long_idle() && self.can_park()
+    }
+
+    fn is_long_idle(&self) -> bool {
+        self.idle_looks.get() > PARKED_AFTER_LOOKS
     }
 
     /// Has its task park it, if it has done nothing since it was found idle.
     pub(crate) fn ask_to_park(&self) {
-        if !self.active.get() {
+        if self.is_long_idle() {
             self.asked_to_park.set(true);
             self.wake.wake();
         }
