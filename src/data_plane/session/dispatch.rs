@@ -325,12 +325,15 @@ impl Sending<'_> {
         }
         let key_owner = |key| owner(Slot::of(key), weight);
         let told = self.told.iter().map(|slot| owner(*slot, weight));
-        self.class
-            .keys
-            .bytes(self.request.args)
-            .map(key_owner)
-            .chain(told)
-            .fold(Owners::None, Owners::and)
+        let keys = self.class.keys.bytes(self.request.args).map(key_owner);
+        let mut owners = Owners::None;
+        for side in keys.chain(told) {
+            owners = owners.and(side);
+            if owners == Owners::Both {
+                break;
+            }
+        }
+        owners
     }
 
     /// The slots of the request's keys.
