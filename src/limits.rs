@@ -45,6 +45,15 @@ pub const COPIED_BYTES: usize = 16 * 1024;
 /// From this size on a payload is moved by reference instead of copied, and streams.
 pub const LARGE_BYTES: usize = 64 * 1024;
 
+/// An argument that is larger than this is passed on while it comes, where its request allows that. What is held instead can be sent
+/// again, unseen by the app, when its master changes meanwhile: few values are larger than this, and a route's failover should be
+/// told to few.
+pub const STREAM_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of such a request that a link holds: what its socket has not taken.
+pub const STREAM_WINDOW_BYTES: usize = 256 * 1024;
+/// What it takes in all, of what a route's large requests may: the window, as it may be allocated, and what has been read.
+pub const STREAM_HELD_BYTES: usize = 2 * STREAM_WINDOW_BYTES;
+
 /// Bytes on one link that are unsent or unanswered; beyond it, sessions wait. One large command may go beyond.
 pub const LINK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Commands on one link that are unanswered; beyond it, sessions wait.
@@ -307,6 +316,10 @@ const _: () = assert!(
     "a large value takes more than one read"
 );
 const _: () = assert!(INLINE_BYTES_MAX <= READ_BYTES);
+const _: () = assert!(
+    2 * READ_BYTES <= STREAM_WINDOW_BYTES,
+    "a client is read on while its link writes"
+);
 const _: () = assert!(ADMIN_REASON_BYTES_MAX < ADMIN_REQUEST_BYTES_MAX);
 const _: () = assert!(
     EVENTS_KEPT < ADMIN_EVENTS_QUEUED_MAX,

@@ -15,6 +15,8 @@ use std::io::{Read, Write};
 use proxied::Proxied;
 
 const VALUE_BYTES: usize = 256 * 1024 * 1024;
+/// The test's own are among them, and what a socket takes while its peer reads.
+const FEW_BUFFERS_BYTES: usize = 64 * 1024 * 1024;
 
 /// The most memory this process has ever had resident, in bytes.
 fn peak_bytes() -> usize {
@@ -25,7 +27,7 @@ fn peak_bytes() -> usize {
 }
 
 #[test]
-fn a_large_value_is_in_memory_once_on_its_way_in_and_out() {
+fn a_large_value_takes_a_few_buffers_on_its_way_in_and_is_in_memory_once_on_its_way_out() {
     let proxied = Proxied::start();
     let mut client = proxied.client();
     assert_eq!(client.text("PING"), "+PONG\\r\\n");
@@ -39,7 +41,7 @@ fn a_large_value_is_in_memory_once_on_its_way_in_and_out() {
     client.stream.write_all(b"\r\n").unwrap();
     assert_eq!(client.reply(), b"+OK\r\n");
     let cost = peak_bytes() - before;
-    assert!(cost < VALUE_BYTES * 5 / 4, "{cost} bytes for the request");
+    assert!(cost < FEW_BUFFERS_BYTES, "{cost} bytes for the request");
     client.send(&[b"GET", b"k"]);
     let mut left = VALUE_BYTES + format!("${VALUE_BYTES}\r\n\r\n").len();
     let mut buffer = vec![0; 1024 * 1024];
@@ -49,5 +51,6 @@ fn a_large_value_is_in_memory_once_on_its_way_in_and_out() {
         left -= count;
     }
     let cost = peak_bytes() - before;
+    // On a link that others share, it is read whether or not its client keeps up.
     assert!(cost < VALUE_BYTES * 5 / 4, "{cost} bytes for the reply");
 }

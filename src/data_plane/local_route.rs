@@ -380,6 +380,7 @@ impl LocalRoute {
             let former = links.any_shared();
             links.follow(view.and_then(|view| view.master.as_ref()));
             links.recall_blocked(former.as_ref(), |slots| moved(slots, side, snapshot.weight));
+            links.cut_streams(|slots| moved(slots, side, snapshot.weight));
             if view.is_some_and(|view| view.abandoned)
                 && before.side(side).is_some_and(|view| !view.abandoned)
             {

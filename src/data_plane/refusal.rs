@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     NoUpstream { side: Side, waited_ms: u64 },
     /// Not executed: as many clients as configured are waiting for a master already.
     NoUpstreamFull { side: Side, commands: usize },
+    /// Not executed: not all of it had come there, and what had come is not kept. The app's to send again.
+    CutShort { side: Side },
     /// Not executed: over a limit.
     TooBig { what: &'static str, limit: usize },
     /// Not published: no subscriber could have it, by the proxy's own limit.
@@ -67,6 +69,9 @@ impl Refusal {
             }
             Self::NoUpstreamFull { side, commands } => format!(
                 "NOUPSTREAM no usable master on side '{side}' and {commands} clients are waiting for one already; not executed"
+            ),
+            Self::CutShort { side } => format!(
+                "NOUPSTREAM the way to side '{side}' was lost before all of this command was there: the connection, or its master or the owner of the keys changed; not executed"
             ),
             Self::TooBig { what, limit } => {
                 format!("TOOBIG {what} is over the limit of {limit} bytes; not executed")

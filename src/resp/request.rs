@@ -60,6 +60,10 @@ pub struct RequestParser {
     position: usize,
     /// Arguments still to come; 0 before the first header.
     arguments_left: usize,
+    /// Arguments in all, as the first header says.
+    arguments: usize,
+    /// The request is passed on while it comes: where its arguments lie is not kept.
+    is_passing: bool,
     /// Bytes of the present argument, once its header has been read.
     argument_bytes: Option<usize>,
     spans: Vec<Span>,
@@ -84,7 +88,9 @@ impl RequestParser {
     /// [`ProtocolError`]: tell the client and close; where the next request begins is not known.
     #[inline]
     pub fn parse(&mut self, buffer: &[u8], bulk_bytes_max: usize) -> Result<Option<usize>, ProtocolError> {
+        // Of a request that is passed on, a buffer may begin with anything.
         if self.position == 0
+            && self.arguments_left == 0
             && !self.is_restricted
             && let Some(end) = self.whole(buffer, bulk_bytes_max)
         {
@@ -107,7 +113,10 @@ impl RequestParser {
                     return Err(ProtocolError::UnauthenticatedMultibulkLength);
                 }
                 Some(count) if count <= 0 => return Ok(Some(self.position)),
-                Some(count) if count <= REQUEST_ARGS_MAX as i64 => self.arguments_left = count as usize,
+                Some(count) if count <= REQUEST_ARGS_MAX as i64 => {
+                    self.arguments_left = count as usize;
+                    self.arguments = self.arguments_left;
+                }
                 _ => return Err(ProtocolError::MultibulkLength),
             }
         }
@@ -163,6 +172,7 @@ impl RequestParser {
         self.position = 0;
         self.arguments_left = 0;
         self.argument_bytes = None;
+        self.is_passing = false;
         self.spans.clear();
         self.rewritten.clear();
         if self.spans.capacity() > 1024 {
@@ -176,6 +186,30 @@ impl RequestParser {
     /// Bytes the request needs in all, as far as is known yet: what to reserve before reading on.
     pub fn bytes_known(&self) -> usize {
         self.position + self.argument_bytes.map_or(0, |bytes| bytes + 2)
+    }
+
+    /// Of an incomplete request: how many arguments it will have, and how many bytes the one that is coming.
+    #[inline]
+    pub fn announced(&self) -> Option<(usize, usize)> {
+        self.argument_bytes.map(|bytes| (self.arguments, bytes))
+    }
+
+    /// Of an incomplete request: how many bytes of `buffer_bytes` may be passed on before more have come.
+    pub fn passable(&self, buffer_bytes: usize) -> usize {
+        let come = buffer_bytes.saturating_sub(self.position);
+        self.position + self.argument_bytes.unwrap_or_default().min(come)
+    }
+
+    /// So many bytes, no more than [`Self::passable`] says, have been passed on: the buffer begins behind them from now on, and
+    /// [`Self::spans`] says nothing any more.
+    pub fn pass(&mut self, bytes: usize) {
+        self.is_passing = true;
+        self.spans = Vec::new();
+        let of_argument = bytes.saturating_sub(self.position);
+        self.position = self.position.saturating_sub(bytes);
+        if let Some(left) = &mut self.argument_bytes {
+            *left = left.saturating_sub(of_argument);
+        }
     }
 
     /// One argument; `false` while it is incomplete.
@@ -206,8 +240,10 @@ impl RequestParser {
             self.argument_bytes = Some(length);
             return Ok(false);
         }
-        let start = u32::try_from(self.position).map_err(|_| ProtocolError::BulkLength)?;
-        self.spans.push((start, length as u32));
+        if !self.is_passing {
+            let start = u32::try_from(self.position).map_err(|_| ProtocolError::BulkLength)?;
+            self.spans.push((start, length as u32));
+        }
         self.position += length + 2;
         self.argument_bytes = None;
         self.arguments_left -= 1;
@@ -328,6 +364,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_on_may_look_like_requests_and_is_none() {
+        let value = b"*1\r\n$4\r\nPING\r\n".repeat(100);
+        let head = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n", value.len());
+        let all = [head.as_bytes(), &value, b"\r\n"].concat();
+        let mut parser = RequestParser::new();
+        let mut start = 0;
+        while start + 14 < all.len() {
+            assert_eq!(parser.parse(&all[start..start + 14], MAX), Ok(None), "{start}");
+            let count = parser.passable(14);
+            parser.pass(count);
+            start += count;
+        }
+        assert_eq!(parser.parse(&all[start..], MAX), Ok(Some(all.len() - start)));
+    }
+
+    #[test]
     fn an_empty_request_has_no_arguments() {
         for empty in [&b"*0\r\n"[..], b"*-1\r\n", b"\r\n", b"\n", b"  \r\n"] {
             assert_eq!(parse(empty), Ok(Some((empty.len(), vec![]))));
@@ -402,6 +454,33 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_passed_on_in_pieces_is_the_request(values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..6), steps in proptest::collection::vec((1usize..30, 0usize..50), 1..200)) {
+            let mut bytes = format!("*{}\r\n", values.len()).into_bytes();
+            for value in &values {
+                bytes.extend_from_slice(format!("${}\r\n", value.len()).as_bytes());
+                bytes.extend_from_slice(value);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            let behind = b"*1\r\n$4\r\nPING\r\n";
+            let all = [&bytes[..], behind].concat();
+            let mut parser = RequestParser::new();
+            let (mut start, mut come, mut passed) = (0, 0usize, Vec::new());
+            // At last, all that is left comes and goes.
+            for (more, most) in steps.into_iter().chain([(usize::MAX, usize::MAX); 2]) {
+                come = all.len().min(come.saturating_add(more));
+                if let Some(length) = parser.parse(&all[start..come], MAX).unwrap() {
+                    passed.extend_from_slice(&all[start..start + length]);
+                    break;
+                }
+                let count = parser.passable(come - start).min(most);
+                parser.pass(count);
+                passed.extend_from_slice(&all[start..start + count]);
+                start += count;
+            }
+            prop_assert_eq!(passed, bytes);
+        }
+
         #[test]
         fn pieces_and_whole_agree(bytes in proptest::collection::vec(proptest::sample::select(b"*$123\r\nab\" ".to_vec()), 0..64), cut in 0usize..64) {
             let cut = cut.min(bytes.len());

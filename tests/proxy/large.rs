@@ -1,4 +1,4 @@
-//! What large requests cost the process.
+//! What large requests cost the process, and what comes of them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -68,4 +68,39 @@ fn large_requests_side_by_side_take_no_more_memory_than_they_may_and_all_are_ser
         running.metric("switchback_requests_waiting{route=\"r\"}"),
         Some(0.0)
     );
+}
+
+/// Its replies, one for each of so many values of so many megabytes.
+fn set_side_by_side(running: &Running, count: usize, megabytes: usize) -> Vec<String> {
+    std::thread::scope(|scope| {
+        let set = |number: usize| {
+            let key = format!("k{number}");
+            let head = format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n", key.len());
+            send_large(running, &head, megabytes)
+        };
+        let all: Vec<_> = (0..count)
+            .map(|number| scope.spawn(move || set(number)))
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn large_values_cost_a_few_buffers_each_at_every_weight() {
+    let (old, new) = (server(), server());
+    let running = Running::start(&url(&old), Some(&url(&new)), "");
+    let before = peak_bytes(&running);
+    for weight in ["0", "50", "100"] {
+        if weight != "0" {
+            running.raise(weight);
+        }
+        assert_eq!(set_side_by_side(&running, 1, 64), ["+OK\\r\\n"]);
+        assert_eq!(set_side_by_side(&running, 12, 24), ["+OK\\r\\n"; 12]);
+        let cost = peak_bytes(&running) - before;
+        assert!(cost < 32 * MB, "{cost} bytes at weight {weight}");
+    }
+    for number in 0..12 {
+        let length = running.client().call(&["STRLEN", &format!("k{number}")]).unwrap();
+        assert_eq!(length.text().unwrap(), (24 * MB).to_string());
+    }
 }

@@ -95,12 +95,7 @@ pub(super) fn dispatch(
     turn: &Turn,
     request: Request<'_>,
 ) -> Result<(), Stall> {
-    if state.blocked.is_some()
-        || state.asking
-        || state.awaits_entry()
-        || state.transaction.loading
-        || state.learning.is_asked()
-        || (request.again.is_none() && state.replies.open_count() >= turn.limits.in_flight)
+    if state.is_waiting() || (request.again.is_none() && state.replies.open_count() >= turn.limits.in_flight)
     {
         return Err(Stall::Replies);
     }
@@ -159,6 +154,18 @@ pub(super) fn dispatch(
             answer(state, request.again, &refusal.line());
             Ok(())
         }
+    }
+}
+
+impl State {
+    /// Something has to be answered before anything else goes.
+    #[inline]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.blocked.is_some()
+            || self.asking
+            || self.awaits_entry()
+            || self.transaction.loading
+            || self.learning.is_asked()
     }
 }
 
@@ -394,7 +401,7 @@ impl Sending<'_> {
 
     /// Counts a command that is about to be sent.
     #[inline]
-    fn ticket(&self, state: &mut State, link: &Link, number: u64, role: Role) -> Ticket {
+    pub(super) fn ticket(&self, state: &mut State, link: &Link, number: u64, role: Role) -> Ticket {
         let route = &self.session.route;
         let private = link.kind() == LinkKind::Private && !matches!(role, Role::Whole | Role::Part(_));
         let reads = self.class.may_retry && !private;
@@ -416,6 +423,7 @@ impl Sending<'_> {
             reads,
             is_script: self.class.is_script,
             is_publish,
+            is_streamed: false,
             hearers: match is_publish && role == Role::Whole {
                 true => self.hearers(link.side),
                 false => Hearers::default(),

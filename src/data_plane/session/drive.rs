@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::dispatch::{Stall, Turn};
 use super::hold::{Hold, Patience};
-use super::input::{Input, Step, refuse_over_budget};
+use super::input::{Input, Room, Step, refuse_over_budget};
 use super::scratch::Scratch;
 use super::state::Session;
 use super::tunnel::pass_on;
@@ -123,7 +123,8 @@ impl Client {
                 is_settled = self.is_settled(input, session);
             }
             match input.poll_room(session, &turn, cx) {
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(Room::Read)) => {}
+                Poll::Ready(Ok(Room::Advance)) => continue,
                 Poll::Ready(Err(OverBudget)) => {
                     refuse_over_budget(session, turn.limits.request_buffer_bytes);
                     is_settled = false;
@@ -133,6 +134,7 @@ impl Client {
             }
             match self.poll_read(session, cx) {
                 Poll::Ready(Ok(0)) => {
+                    input.end(session);
                     self.ended = true;
                     is_settled = false;
                 }

@@ -13,10 +13,14 @@ use super::dispatch::{Again, Request, Stall, Turn, answer, count_refused, dispat
 use super::login::{Standing, ask_standing};
 use super::replay::Returned;
 use super::state::{Session, State};
+use super::streaming::{self, Begun};
 use super::ticket::Role;
 use crate::data_plane::budget::{OverBudget, Reservation};
 use crate::data_plane::refusal::Refusal;
-use crate::limits::{BULK_BYTES_MAX, LARGE_BYTES, OWN_LINK_BYTES, READ_BYTES, SPARE_INPUT_BYTES};
+use crate::limits::{
+    BULK_BYTES_MAX, LARGE_BYTES, OWN_LINK_BYTES, READ_BYTES, SPARE_INPUT_BYTES, STREAM_BYTES,
+    STREAM_HELD_BYTES,
+};
 use crate::resp::{Args, ProtocolError, RequestParser};
 
 /// How far the input got.
@@ -24,6 +28,8 @@ use crate::resp::{Args, ProtocolError, RequestParser};
 pub(super) enum Step {
     /// All that came has been dispatched.
     Idle,
+    /// The next request is being passed on.
+    Passing,
     /// The next request has to wait. `progress`: others went before it in this step.
     Stalled { stall: Stall, progress: bool },
 }
@@ -41,6 +47,38 @@ pub(super) struct Input {
     large: Option<Bytes>,
     /// Room for the next request, when it is large and not complete.
     reservation: Option<Reservation>,
+    /// What becomes of the next request, when that is decided before it is complete.
+    fate: Fate,
+    /// Bytes of it that are gone.
+    gone: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fate {
+    /// It is kept until it is complete.
+    #[default]
+    Kept,
+    /// It is passed on, as soon as there is room for that, and a link.
+    Expected,
+    /// It is passed on.
+    Passed,
+    /// It has been answered, and is not kept.
+    Dropped,
+}
+
+/// Whether more may be read.
+pub(super) enum Room {
+    Read,
+    /// What has been read can go first.
+    Advance,
+}
+
+/// How far the next request got that is not kept.
+enum Passed {
+    /// There is more of it to come, or no room for it.
+    Some,
+    /// All of it.
+    All,
 }
 
 /// A large request, with the room it takes until the last that holds it lets go.
@@ -72,7 +110,7 @@ impl Input {
     /// Nothing is kept: not even a part of a request.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty() && self.large.is_none()
+        self.pending.is_empty() && self.large.is_none() && self.fate == Fate::Kept
     }
 
     /// Makes it one that any client may have, as nothing is kept: a request that broke the protocol has left the parser within it.
@@ -81,6 +119,7 @@ impl Input {
         self.parser.reset();
         self.parsed = None;
         self.reservation = None;
+        self.fate = Fate::Kept;
         self.start = 0;
         if self.pending.capacity() > SPARE_INPUT_BYTES {
             self.pending = Vec::new();
@@ -92,7 +131,7 @@ impl Input {
         self.pending.get(self.start..).unwrap_or_default()
     }
 
-    /// Whether more may be read: of a large request only when there is room for all that is known of it.
+    /// Whether more may be read: of a large request only when there is room for all that is known of it, or on its link.
     ///
     /// # Errors
     /// There never is.
@@ -102,11 +141,36 @@ impl Input {
         session: &Session,
         turn: &Turn,
         cx: &Context<'_>,
-    ) -> Poll<Result<(), OverBudget>> {
-        match self.pending.is_empty() || self.parsed.is_some() || self.large.is_some() {
-            true => Poll::Ready(Ok(())),
-            false => self.poll_reserve(session, turn, cx),
+    ) -> Poll<Result<Room, OverBudget>> {
+        if self.is_empty() {
+            return Poll::Ready(Ok(Room::Read));
         }
+        match self.fate {
+            Fate::Kept if self.parsed.is_some() || self.large.is_some() => Poll::Ready(Ok(Room::Read)),
+            Fate::Kept => self.poll_reserve(session, turn, cx).map_ok(|()| Room::Read),
+            Fate::Expected if self.has_stream_room() => Poll::Pending,
+            Fate::Expected => {
+                let limit = turn.limits.request_buffer_bytes;
+                let reservation = self
+                    .reservation
+                    .get_or_insert_with(|| session.route.reservation());
+                reservation
+                    .poll_hold(STREAM_HELD_BYTES, limit, cx)
+                    .map_ok(|()| Room::Advance)
+            }
+            Fate::Passed => match &session.state.borrow().stream {
+                Some(stream) if self.pending.is_empty() && stream.link.stream_room() >= READ_BYTES => {
+                    Poll::Ready(Ok(Room::Read))
+                }
+                _ => Poll::Pending,
+            },
+            Fate::Dropped => Poll::Ready(Ok(Room::Read)),
+        }
+    }
+
+    fn has_stream_room(&self) -> bool {
+        let held = self.reservation.as_ref().map_or(0, Reservation::bytes);
+        held >= STREAM_HELD_BYTES
     }
 
     fn poll_reserve(
@@ -140,6 +204,13 @@ impl Input {
     /// Dispatches bytes that have just been read; keeps what cannot go yet.
     pub(super) fn take(&mut self, session: &Rc<Session>, turn: &Turn, came: &[u8]) {
         let mut state = session.state.borrow_mut();
+        let mut came = came;
+        if self.pending.is_empty() && matches!(self.fate, Fate::Passed | Fate::Dropped) {
+            let (used, _) = self
+                .pass_on(session, &mut state, turn, came)
+                .unwrap_or((0, Passed::Some));
+            came = came.get(used..).unwrap_or_default();
+        }
         if !self.is_empty() || !state.replay.is_empty() {
             self.pending.extend_from_slice(came);
             return;
@@ -147,6 +218,13 @@ impl Input {
         let (used, _) = self.dispatch_all(session, &mut state, turn, came);
         self.pending
             .extend_from_slice(came.get(used..).unwrap_or_default());
+    }
+
+    /// The client has said its last: what is not complete will not be.
+    pub(super) fn end(&self, session: &Session) {
+        if self.fate == Fate::Passed {
+            session.state.borrow_mut().cut_stream(None);
+        }
     }
 
     /// Sends again what came back, then what is kept.
@@ -164,6 +242,24 @@ impl Input {
             if let Err(stall) = self.dispatch_large(session, &mut state, turn) {
                 return Step::Stalled { stall, progress };
             }
+            if matches!(self.fate, Fate::Passed | Fate::Dropped) {
+                let pending = std::mem::take(&mut self.pending);
+                let rest = pending.get(self.start..).unwrap_or_default();
+                let passed = self.pass_on(session, &mut state, turn, rest);
+                self.pending = pending;
+                match passed {
+                    Ok((used, passed)) => {
+                        self.start += used;
+                        self.compact();
+                        match passed {
+                            Passed::All => {}
+                            Passed::Some if self.fate == Fate::Passed => return Step::Passing,
+                            Passed::Some => return Step::Idle,
+                        }
+                    }
+                    Err(stall) => return Step::Stalled { stall, progress },
+                }
+            }
             if self.pending.is_empty() {
                 return Step::Idle;
             }
@@ -179,7 +275,11 @@ impl Input {
             match halt {
                 None => {
                     self.compact();
-                    return Step::Idle;
+                    match self.begin_passing(session, &mut state, turn) {
+                        Ok(true) => {}
+                        Ok(false) => return Step::Idle,
+                        Err(stall) => return Step::Stalled { stall, progress },
+                    }
                 }
                 Some(Halt::Stall(stall)) => {
                     self.compact();
@@ -190,6 +290,127 @@ impl Input {
                 }
             }
         }
+    }
+
+    /// Begins to pass on the next request, which is not complete, if that can be; its room comes first.
+    #[inline]
+    fn begin_passing(
+        &mut self,
+        session: &Rc<Session>,
+        state: &mut State,
+        turn: &Turn,
+    ) -> Result<bool, Stall> {
+        match self.parser.announced() {
+            Some((count, bytes)) if bytes > STREAM_BYTES => {
+                self.begin_passing_of(session, state, turn, count)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn begin_passing_of(
+        &mut self,
+        session: &Rc<Session>,
+        state: &mut State,
+        turn: &Turn,
+        count: usize,
+    ) -> Result<bool, Stall> {
+        let bytes = self.pending.get(self.start..).unwrap_or_default();
+        let args = Args::new(bytes, self.parser.spans());
+        if !streaming::is_streamable(state, args, count) {
+            self.fate = Fate::Kept;
+            return Ok(false);
+        }
+        self.fate = Fate::Expected;
+        if !self.has_stream_room() {
+            return Ok(false);
+        }
+        self.fate = match streaming::begin(session, state, turn, bytes, args)? {
+            Begun::Streaming => Fate::Passed,
+            Begun::Refused => Fate::Dropped,
+        };
+        self.gone = 0;
+        Ok(true)
+    }
+
+    /// Passes on what there is room for of `bytes`, which the next request begins, or goes on, with; or lets it drop. Returns how many
+    /// bytes that was.
+    fn pass_on(
+        &mut self,
+        session: &Rc<Session>,
+        state: &mut State,
+        turn: &Turn,
+        bytes: &[u8],
+    ) -> Result<(usize, Passed), Stall> {
+        if state.closing {
+            return Ok((bytes.len(), Passed::Some));
+        }
+        if self.fate == Fate::Passed && state.stream.is_none() {
+            // Its link has ended, and that has been told.
+            self.fate = Fate::Dropped;
+            self.reservation = None;
+            session.postpone(state, false);
+        }
+        let complete = match self.parsed {
+            Some(length) => Some(length),
+            None => match self
+                .parser
+                .parse(bytes, turn.limits.request_bytes.min(BULK_BYTES_MAX))
+            {
+                Ok(None) if self.gone + bytes.len() > turn.limits.request_bytes => {
+                    let limit = turn.limits.request_bytes;
+                    let what = "the request";
+                    return Ok((
+                        bytes.len(),
+                        self.refuse_passed(state, &Refusal::TooBig { what, limit }),
+                    ));
+                }
+                Ok(complete) => complete,
+                Err(error) => {
+                    return Ok((bytes.len(), self.refuse_passed(state, &Refusal::Protocol(error))));
+                }
+            },
+        };
+        self.parsed = complete;
+        let can_go = complete.unwrap_or_else(|| self.parser.passable(bytes.len()));
+        let has_link = state.stream.as_ref().is_some_and(|stream| stream.link.is_ready());
+        if has_link && complete.is_some() && streaming::waits_for_pause(session, state) {
+            return Err(Stall::Paused);
+        }
+        let count = match &state.stream {
+            Some(_) if !has_link => 0,
+            Some(stream) => {
+                let count = can_go.min(stream.link.stream_room());
+                stream.link.push_piece(bytes.get(..count).unwrap_or_default());
+                count
+            }
+            None => can_go,
+        };
+        self.gone += count;
+        match complete {
+            None => self.parser.pass(count),
+            Some(length) if count < length => self.parsed = Some(length - count),
+            Some(_) => {
+                if let Some(stream) = state.stream.take() {
+                    stream.link.end_stream(turn.now_micros);
+                }
+                self.parser.reset();
+                (self.parsed, self.fate, self.reservation) = (None, Fate::Kept, None);
+                return Ok((count, Passed::All));
+            }
+        }
+        Ok((count, Passed::Some))
+    }
+
+    /// The request that is passed on, or was refused, cannot go on, and nobody knows where the next one begins.
+    fn refuse_passed(&mut self, state: &mut State, refusal: &Refusal) -> Passed {
+        match state.stream {
+            Some(_) => state.cut_stream(Some(refusal.line())),
+            // As a server, which has not answered yet then.
+            None => answer(state, None, &refusal.line()),
+        }
+        state.closing = true;
+        Passed::Some
     }
 
     /// Makes the next request, which is of this length and large, one of its own: only what follows it is copied.
@@ -248,6 +469,12 @@ impl Input {
                 }),
                 &refusal.line(),
             );
+            return;
+        }
+        if self.fate == Fate::Expected {
+            answer(&mut state, None, &refusal.line());
+            self.fate = Fate::Dropped;
+            self.reservation = None;
             return;
         }
         let large = self.large.take();

@@ -29,6 +29,7 @@ mod scratch;
 mod script;
 mod split;
 mod state;
+mod streaming;
 mod subscribe;
 mod subscriber;
 mod subscriptions;

@@ -78,6 +78,7 @@ impl Session {
             monitor,
             tunnel,
             blocked,
+            stream,
             unblocking,
             unblock_asked,
             learning,
@@ -126,6 +127,7 @@ impl Session {
             && entry.is_none()
             && executing.is_none();
         let is_waiting = blocked.is_some()
+            || stream.is_some()
             || *unblocking
             || *unblock_asked
             || learning.is_asked()

@@ -21,6 +21,7 @@ use super::login::{Check, Standing};
 use super::monitor::Monitor;
 use super::replay::{Replay, Returned};
 use super::replies::Replies;
+use super::streaming::Streaming;
 use super::subscriptions::Subscriptions;
 use super::ticket::{Role, Ticket};
 use super::tracking::Tracking;
@@ -115,6 +116,8 @@ pub(crate) struct State {
     /// SYNC and PSYNC.
     pub(super) tunnel: Option<Tunnel>,
     pub(crate) blocked: Option<Blocked>,
+    /// Its next request, when that is passed on while it comes.
+    pub(super) stream: Option<Streaming>,
     /// CLIENT UNBLOCK is under way. The session blocks on nothing else meanwhile, or that would be hit.
     pub(crate) unblocking: bool,
     /// It is an app's, and not the proxy's own.
@@ -225,6 +228,7 @@ impl Session {
         }
         state.leave_former();
         state.monitor = None;
+        state.stream = None;
         self.route.users.leave(state.setting.user);
         state.replies = Replies::default();
         state.replay = Replay::default();
@@ -309,6 +313,7 @@ impl Session {
             is_script: false,
             is_publish: false,
             hearers: Hearers::default(),
+            is_streamed: false,
             reads: false,
             retry: false,
             refusals: 0,
@@ -351,6 +356,7 @@ impl Session {
             is_script: false,
             is_publish: false,
             hearers: Hearers::default(),
+            is_streamed: false,
             reads: false,
             retry: false,
             refusals: 0,
@@ -397,6 +403,9 @@ impl Session {
             true => bytes,
             false => self.write_through(&state, ticket, bytes),
         };
+        if ticket.is_streamed {
+            state.take_stream(ticket);
+        }
         let lane = &mut state.lanes[ticket.side.index()];
         lane.done_one(ticket.sequence);
         lane.has_answered(ticket.number);
@@ -471,6 +480,7 @@ impl Session {
         match ticket.role {
             Role::Knock => self.knocked(&ticket, None),
             Role::Check => state.unchecked(&ticket),
+            _ if ticket.is_streamed => state.tell_cut_short(&ticket),
             _ => state.take_back(ticket, bytes),
         }
         drop(state);
@@ -582,6 +592,17 @@ impl State {
         self.unblock_asked = false;
         if let Some(blocked) = self.blocked.as_mut().filter(|blocked| blocked.number == number) {
             blocked.recalling &= !missed;
+        }
+    }
+
+    /// A command has not been executed that came while it was passed on.
+    fn tell_cut_short(&mut self, ticket: &Ticket) {
+        let told = self.take_stream(ticket).and_then(|stream| stream.fault);
+        let line = told.unwrap_or_else(|| Refusal::CutShort { side: ticket.side }.line());
+        if self.replies.restart(ticket.number) {
+            self.replies.finish(ticket.number, &line);
+        } else {
+            self.broken = true;
         }
     }
 

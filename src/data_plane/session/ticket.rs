@@ -69,6 +69,8 @@ pub(crate) struct Ticket {
     pub(crate) is_publish: bool,
     /// For a PUBLISH: who hears it, as its node counts only links.
     pub(crate) hearers: Hearers,
+    /// It was passed on while it came: nobody has its bytes any more.
+    pub(crate) is_streamed: bool,
     /// It only reads: sending it again does no harm.
     pub(crate) reads: bool,
     /// Policy allows a second send of a command that was sent and never answered.

@@ -26,9 +26,11 @@ use crate::data_plane::scripts::LoadedScripts;
 use crate::data_plane::session::{Session, Ticket};
 use crate::data_plane::wake::Wake;
 use crate::limits::{
-    LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, SCRIPT_LONG, WRITE_BYTES, WRITES_A_TURN,
+    LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, SCRIPT_LONG, STREAM_WINDOW_BYTES,
+    WRITE_BYTES, WRITES_A_TURN,
 };
 use crate::resp::ReplyScanner;
+use crate::routing::Slot;
 
 /// From this size of a bulk string on, a shared link takes no new sessions until the reply has passed.
 const OCCUPIED_BYTES: u64 = 1024 * 1024;
@@ -82,6 +84,8 @@ pub(crate) struct Link {
     demoted: Cell<bool>,
     client_id: Cell<i64>,
     pipeline: RefCell<Pipeline<Ticket>>,
+    /// The slots of the command that is, or was last, passed on while it came.
+    streamed: RefCell<Vec<Slot>>,
     /// Scripts the node has been given here.
     pub(crate) scripts: RefCell<LoadedScripts>,
     /// The session whose output is asked for room before a private link reads on.
@@ -116,6 +120,7 @@ impl Link {
             demoted: Cell::new(false),
             client_id: Cell::new(0),
             pipeline: RefCell::default(),
+            streamed: RefCell::default(),
             scripts: RefCell::default(),
             reader: RefCell::default(),
             waiting: RefCell::default(),
@@ -175,6 +180,10 @@ impl Link {
     /// Whether a command like this, enqueued before this moment of the worker's clock, is not answered yet.
     pub(super) fn has_before(&self, at_micros: u32, is_it: impl Fn(&Ticket) -> bool) -> bool {
         let pipeline = self.pipeline.borrow();
+        if pipeline.is_open() {
+            // It has not been sent: whoever does not want that keeps its last byte back.
+            return false;
+        }
         // The clock wraps.
         let is_older = |ticket: &&Ticket| (at_micros.wrapping_sub(ticket.at_micros)) as i32 >= 0;
         pipeline.tickets().take_while(is_older).any(is_it)
@@ -241,6 +250,38 @@ impl Link {
         self.wake.wake();
     }
 
+    /// Adds a command that is passed on while it comes. Nothing else may be under way.
+    pub(crate) fn begin_stream(&self, ticket: Ticket, slots: Vec<Slot>) {
+        *self.streamed.borrow_mut() = slots;
+        self.pipeline.borrow_mut().begin_stream(ticket);
+    }
+
+    /// How many bytes of it may be added now; its session is woken when there is room for a read.
+    pub(crate) fn stream_room(&self) -> usize {
+        STREAM_WINDOW_BYTES.saturating_sub(self.pipeline.borrow().bytes_held())
+    }
+
+    /// Adds some of it.
+    pub(crate) fn push_piece(&self, piece: &[u8]) {
+        self.pipeline.borrow_mut().push_piece(piece);
+        self.wake.wake();
+    }
+
+    /// All of it has been added, at this moment of the worker's clock.
+    pub(crate) fn end_stream(&self, at_micros: u32) {
+        if let Some(ticket) = self.pipeline.borrow_mut().end_stream() {
+            ticket.at_micros = at_micros;
+        }
+        self.wake.wake();
+    }
+
+    /// Ends the link when the last byte of such a command has not left and `moved` says so of its slots.
+    pub(super) fn cut_stream_if(&self, moved: impl Fn(&[Slot]) -> bool) {
+        if self.pipeline.borrow().is_streaming() && moved(&self.streamed.borrow()) {
+            self.close();
+        }
+    }
+
     /// Takes back what no byte of has been handed to the socket.
     pub(crate) fn recall_unsent(&self) {
         let recalled = self.pipeline.borrow_mut().recall_unsent();
@@ -256,7 +297,9 @@ impl Link {
 
     /// No new commands; what is unsent goes back, what is sent is waited for (bounded by the drain time).
     pub(crate) fn retire(&self) {
-        if self.phase.get() == Phase::Ready {
+        if self.phase.get() == Phase::Ready && self.pipeline.borrow().is_streaming() {
+            self.phase.set(Phase::Closed);
+        } else if self.phase.get() == Phase::Ready {
             self.phase.set(Phase::Retired);
             self.recall_unsent();
             self.is_stale();
@@ -462,7 +505,11 @@ impl LinkIo {
         if link.phase.get() == Phase::Closed {
             return Poll::Ready(Ok(()));
         }
-        self.poll_write(link, route, cx)?;
+        let written = self.poll_write(link, route, cx);
+        // A node that refuses a command of which it has seen only the beginning says why, and closes: that comes first.
+        if !link.pipeline.borrow().has_begun() {
+            written?;
+        }
         // Bounded, so that one busy node does not keep the worker from its clients.
         for _ in 0..READS_A_TURN {
             if !link.may_read() {
@@ -516,6 +563,12 @@ impl LinkIo {
             }
         }
         if wrote {
+            if pipeline.is_streaming()
+                && pipeline.bytes_held() + READ_BYTES <= STREAM_WINDOW_BYTES
+                && let Some(session) = link.reader.borrow().as_ref()
+            {
+                session.wake.wake();
+            }
             let nanos = u64::try_from(route.stats.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
             route.stats.last_sent_nanos[link.side.index()].fetch_max(nanos, Ordering::Relaxed);
         }
@@ -609,6 +662,19 @@ impl LinkIo {
                 continue;
             }
             if pipeline.front().is_none() {
+                if reply.first() == Some(&b'-')
+                    && self.passed == 0
+                    && let Some(ticket) = pipeline.cut_short()
+                {
+                    drop(pipeline);
+                    link.running
+                        .set(link.running.get() - usize::from(ticket.is_script));
+                    link.close();
+                    if ticket.session.replied(&ticket, reply, true) {
+                        self.unwritten.push(ticket.session);
+                    }
+                    return Ok(());
+                }
                 return Err(garbage("a reply that nobody asked for"));
             }
             let Some((ticket, request)) = pipeline.answered() else {

@@ -337,6 +337,13 @@ impl Links {
         }
     }
 
+    /// Ends what is still passed on to this side, as it comes, for slots that have left it: it has not been executed.
+    pub(crate) fn cut_streams(&self, moved: impl Fn(&[Slot]) -> bool) {
+        for link in self.snapshot_of_all() {
+            link.cut_stream_if(&moved);
+        }
+    }
+
     /// Whether a client blocks here on slots that have left.
     pub(crate) fn has_strays(&self, moved: impl Fn(&[Slot]) -> bool) -> bool {
         let stray = |link: &Rc<Link>| {

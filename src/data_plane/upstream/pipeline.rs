@@ -2,7 +2,8 @@
 //!
 //! Pure: a FIFO of commands over one window of bytes. A command's bytes stay until it is answered, because a command
 //! that provably did not run is sent again elsewhere. Keeping a copy per command was rejected: the window costs one
-//! copy in all, and no allocation. A large command is not copied even once, but kept beside the window.
+//! copy in all, and no allocation. A large command is not copied even once, but kept beside the window. Of one that is streamed, as
+//! it comes, what has been written is let go of: it cannot be sent again.
 //!
 //! Shape: take `large` and `bytes`, one after the other, for one window. `window[head..written]` was handed to the
 //! socket, `window[written..]` was not; the entries' lengths add up to `window[head..]`. When there is a large command
@@ -28,6 +29,20 @@ pub(crate) struct Pipeline<T> {
     head: usize,
     written: usize,
     entries: VecDeque<(T, usize)>,
+    /// Of the oldest command.
+    stream: Stream,
+}
+
+/// How far a command has come that is streamed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stream {
+    /// It is not.
+    #[default]
+    None,
+    /// There is more to come. `begun`: the socket has taken some of it.
+    Open { begun: bool },
+    /// All of it is in the window, or has been.
+    Complete { begun: bool },
 }
 
 /// A command that left the pipeline without an answer.
@@ -50,6 +65,7 @@ impl<T> Default for Pipeline<T> {
             head: 0,
             written: 0,
             entries: VecDeque::new(),
+            stream: Stream::None,
         }
     }
 }
@@ -77,6 +93,83 @@ impl<T> Pipeline<T> {
         self.large = request;
     }
 
+    /// Adds a command whose bytes are still coming: nothing else may be under way, nor be added before [`Self::end_stream`].
+    pub(crate) fn begin_stream(&mut self, ticket: T) {
+        debug_assert!(self.entries.is_empty());
+        self.settle();
+        self.entries.push_back((ticket, 0));
+        self.stream = Stream::Open { begun: false };
+    }
+
+    /// Adds some of its bytes.
+    pub(crate) fn push_piece(&mut self, piece: &[u8]) {
+        debug_assert!(matches!(self.stream, Stream::Open { .. }));
+        if let Some((_, length)) = self.entries.front_mut() {
+            self.bytes.extend_from_slice(piece);
+            *length += piece.len();
+        }
+    }
+
+    /// All of them have been added. The command, which is under way from now on as any other is.
+    pub(crate) fn end_stream(&mut self) -> Option<&mut T> {
+        if let Stream::Open { begun } = self.stream {
+            self.stream = Stream::Complete { begun };
+        }
+        self.entries.front_mut().map(|(ticket, _)| ticket)
+    }
+
+    /// There is a command of which the socket has not taken the last byte: ended now, it has not been executed.
+    pub(crate) fn is_streaming(&self) -> bool {
+        let is_left = || self.entries.front().is_some_and(|(_, length)| *length > 0);
+        match self.stream {
+            Stream::None => false,
+            Stream::Open { .. } => true,
+            Stream::Complete { .. } => is_left(),
+        }
+    }
+
+    /// The node has answered the oldest command before all of it was there, and reads no further: it is over, and so is the link.
+    pub(crate) fn cut_short(&mut self) -> Option<T> {
+        if !self.has_begun() || self.front().is_some() {
+            return None;
+        }
+        self.stream = Stream::None;
+        let (ticket, length) = self.entries.pop_front()?;
+        if std::mem::take(&mut self.large).is_empty() {
+            self.head += length;
+        }
+        self.written = self.head;
+        self.settle();
+        Some(ticket)
+    }
+
+    /// The socket has taken some of the oldest command, or all.
+    pub(crate) fn has_begun(&self) -> bool {
+        match self.stream {
+            Stream::None => self.written > self.head,
+            Stream::Open { begun } | Stream::Complete { begun } => begun,
+        }
+    }
+
+    /// There is a command of which more is to come.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stream, Stream::Open { .. })
+    }
+
+    /// Lets go of what the socket has taken of a command that is streamed.
+    fn let_go(&mut self) {
+        let Some((_, length)) = self.entries.front_mut() else {
+            return;
+        };
+        let gone = self.written.min(*length);
+        *length -= gone;
+        self.written -= gone;
+        self.bytes.drain(..gone);
+        if let Stream::Open { begun } | Stream::Complete { begun } = &mut self.stream {
+            *begun |= gone > 0;
+        }
+    }
+
     /// Bytes for the next write.
     #[inline]
     pub(crate) fn unwritten(&self) -> &[u8] {
@@ -93,19 +186,24 @@ impl<T> Pipeline<T> {
     #[inline]
     pub(crate) fn wrote(&mut self, count: usize) {
         self.written = (self.written + count).min(self.large.len() + self.bytes.len());
+        if self.stream != Stream::None {
+            self.let_go();
+        }
     }
 
     /// The command the next reply belongs to; `None` when no whole command is out, so that a reply has no owner.
     #[inline]
     pub(crate) fn front(&mut self) -> Option<&mut T> {
+        let is_open = self.is_open();
         let (ticket, length) = self.entries.front_mut()?;
-        (self.head + *length <= self.written).then_some(ticket)
+        (self.head + *length <= self.written && !is_open).then_some(ticket)
     }
 
     /// The oldest command has its answer.
     #[inline]
     pub(crate) fn answered(&mut self) -> Option<(T, &[u8])> {
         let (ticket, length) = self.entries.pop_front()?;
+        self.stream = Stream::None;
         if !self.large.is_empty() {
             self.written -= length;
             self.answered = std::mem::take(&mut self.large);
@@ -136,8 +234,13 @@ impl<T> Pipeline<T> {
         let mut recalled = Vec::new();
         while let Some(&(_, length)) = self.entries.back() {
             let start = self.large.len() + self.bytes.len() - length;
-            if start < self.written {
+            // Of a stream, what was written is not here any more.
+            let is_stream = self.entries.len() == 1 && self.stream != Stream::None;
+            if start < self.written || (is_stream && self.has_begun()) {
                 break;
+            }
+            if is_stream {
+                self.stream = Stream::None;
             }
             let bytes = match start.checked_sub(self.large.len()) {
                 Some(start) => self.bytes.split_off(start).into(),
@@ -158,6 +261,7 @@ impl<T> Pipeline<T> {
     /// Empties the pipeline, oldest first: the connection is gone.
     pub(crate) fn drain(&mut self) -> Vec<Left<T>> {
         let mut position = self.head;
+        let mut is_cut = matches!(std::mem::take(&mut self.stream), Stream::Open { .. });
         let written = self.written;
         let mut large = std::mem::take(&mut self.large);
         let before = large.len();
@@ -174,7 +278,7 @@ impl<T> Pipeline<T> {
             Left {
                 ticket,
                 bytes: request,
-                sent: end <= written,
+                sent: end <= written && !std::mem::take(&mut is_cut),
             }
         };
         self.entries.drain(..).map(take).collect()
@@ -189,8 +293,9 @@ impl<T> Pipeline<T> {
     pub(crate) fn unsent(&self) -> impl Iterator<Item = &T> {
         let mut end = self.large.len() + self.bytes.len();
         let written = self.written;
+        let is_open = self.is_open();
         let unsent = self.entries.iter().rev().take_while(move |(_, length)| {
-            let is_unsent = end > written;
+            let is_unsent = end > written || is_open;
             end -= length;
             is_unsent
         });
@@ -258,6 +363,90 @@ mod tests {
             .map(|left| (left.ticket, left.sent))
             .collect();
         assert_eq!(sent, vec![(1, true), (2, false)]);
+    }
+
+    #[test]
+    fn what_is_written_of_a_stream_is_let_go_of_and_it_is_sent_when_all_of_it_is() {
+        let mut pipeline = Pipeline::default();
+        pipeline.begin_stream(1);
+        assert!(pipeline.is_streaming());
+        pipeline.push_piece(b"abc");
+        pipeline.wrote(3);
+        assert_eq!(pipeline.front(), None);
+        assert_eq!(pipeline.bytes_held(), 0);
+        assert!(pipeline.unsent().eq(&[1]));
+        assert!(pipeline.recall_unsent().is_empty(), "the node has some of it");
+        pipeline.push_piece(b"de");
+        assert_eq!(pipeline.end_stream(), Some(&mut 1));
+        pipeline.push(2, b"next");
+        pipeline.wrote(1);
+        assert_eq!(pipeline.front(), None);
+        assert!(pipeline.is_streaming() && pipeline.unsent().eq(&[2, 1]));
+        pipeline.wrote(3);
+        assert!(!pipeline.is_streaming() && pipeline.unsent().eq(&[2]));
+        assert_eq!(pipeline.front(), Some(&mut 1));
+        assert_eq!(pipeline.answered(), Some((1, &b""[..])));
+        pipeline.wrote(2);
+        assert_eq!(pipeline.answered(), Some((2, &b"next"[..])));
+    }
+
+    #[test]
+    fn a_stream_is_unsent_until_its_last_byte_and_sent_then() {
+        let sent = |last: usize, is_ended: bool| {
+            let mut pipeline = Pipeline::default();
+            pipeline.begin_stream(1);
+            pipeline.push_piece(b"abcd");
+            if is_ended {
+                pipeline.end_stream();
+                pipeline.push(2, b"e");
+            }
+            pipeline.wrote(last);
+            let left = pipeline.drain().into_iter();
+            left.map(|left| (left.ticket, left.sent)).collect::<Vec<_>>()
+        };
+        assert_eq!(sent(4, false), [(1, false)]);
+        assert_eq!(sent(3, true), [(1, false), (2, false)]);
+        assert_eq!(sent(4, true), [(1, true), (2, false)]);
+        assert_eq!(sent(5, true), [(1, true), (2, true)]);
+    }
+
+    #[test]
+    fn a_stream_of_which_nothing_was_written_is_recalled_and_one_that_is_answered_early_is_over() {
+        let mut pipeline = Pipeline::default();
+        pipeline.begin_stream(1);
+        pipeline.push_piece(b"abcd");
+        assert_eq!(pipeline.recall_unsent().len(), 1);
+        assert!(!pipeline.is_streaming() && pipeline.unwritten().is_empty());
+        pipeline.begin_stream(2);
+        pipeline.push_piece(b"abcd");
+        pipeline.wrote(2);
+        assert_eq!(pipeline.cut_short(), Some(2));
+        assert_eq!(pipeline.cut_short(), None);
+        assert_eq!(pipeline.bytes_held(), 0);
+        pipeline.push(3, b"x");
+        assert_eq!(pipeline.unwritten(), b"x");
+    }
+
+    #[test]
+    fn what_is_behind_a_command_that_was_answered_early_is_unsent() {
+        for is_large in [false, true] {
+            let mut pipeline = Pipeline::default();
+            match is_large {
+                true => pipeline.push_large(1, Bytes::from_static(b"abcd")),
+                false => pipeline.push(1, b"abcd"),
+            }
+            pipeline.push(2, b"ef");
+            assert_eq!(pipeline.cut_short(), None);
+            pipeline.wrote(2);
+            assert_eq!(pipeline.cut_short(), Some(1));
+            let left = pipeline.drain();
+            let behind = Left {
+                ticket: 2,
+                bytes: Bytes::from_static(b"ef"),
+                sent: false,
+            };
+            assert_eq!(left, [behind]);
+        }
     }
 
     proptest! {
