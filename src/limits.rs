@@ -58,6 +58,15 @@ pub const STREAM_HELD_BYTES: usize = 2 * STREAM_WINDOW_BYTES;
 pub const LINK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Commands on one link that are unanswered; beyond it, sessions wait.
 pub const LINK_COMMANDS_MAX: usize = 256 * 1024;
+/// Bytes of one client's commands on a link that others use too, and of their replies, which are taken to be as large as the ones
+/// before: whoever comes next waits for them, at most a millisecond of a server that moves half a gigabyte a second. One command may
+/// go beyond. How many commands those may be, `in_flight` says.
+pub const SHARE_BYTES_MAX: u64 = 512 * 1024;
+/// Bytes that a client's command and its reply are taken to have before any has been answered.
+pub const SHARE_BYTES_FIRST: u64 = 16 * 1024;
+/// Reads of one client before others have their turn: what the proxy answers itself is bounded by nothing else. Two, as one that is not
+/// followed by another would have each client come up twice.
+pub const CLIENT_READS_A_TURN: usize = 2;
 /// How often a command is sent again: because a node says it is not a usable master (each time one has shown by ROLE
 /// that it is; a script may return any error text, and must get it back in the end), or because its link was lost and
 /// policy allows it.
@@ -319,6 +328,10 @@ const _: () = assert!(INLINE_BYTES_MAX <= READ_BYTES);
 const _: () = assert!(
     2 * READ_BYTES <= STREAM_WINDOW_BYTES,
     "a client is read on while its link writes"
+);
+const _: () = assert!(
+    SHARE_BYTES_FIRST * 16 <= SHARE_BYTES_MAX,
+    "a client begins with a few commands"
 );
 const _: () = assert!(ADMIN_REASON_BYTES_MAX < ADMIN_REQUEST_BYTES_MAX);
 const _: () = assert!(

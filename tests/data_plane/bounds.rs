@@ -2,9 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::atomic::Ordering;
 
+use nix::sys::signal::Signal;
 use switchback::cluster::Side;
 use switchback::data_plane::bind;
+use switchback::limits::SHARE_BYTES_MAX;
 
 use crate::proxied::{Client, Proxied, encode, key_of, wait_for};
 
@@ -343,4 +346,30 @@ fn what_comes_behind_quit_is_not_executed() {
     client.stream.read_to_end(&mut replies).unwrap();
     assert_eq!(replies, b"+OK\r\n+OK\r\n");
     assert_eq!(proxied.client().text("EXISTS before after"), ":1\\r\\n");
+}
+
+/// However much a client asks for, what others ask for next waits for its share alone.
+#[test]
+fn of_what_one_client_pipelines_others_wait_for_half_a_megabyte_at_most() {
+    const BYTES: usize = 64 << 10;
+    let proxied = Proxied::of_workers(1, |_| {});
+    let (mut greedy, mut other) = (proxied.client(), proxied.client());
+    let value = vec![b'x'; BYTES];
+    assert_eq!(greedy.call(&[b"SET", b"large", &value]), b"+OK\r\n");
+    let large = greedy.call(&[b"GET", b"large"]);
+    assert_eq!(other.text("PING"), "+PONG\\r\\n");
+    // Counted some time after they have left.
+    let sent = || proxied.stats.commands[Side::Old.index()].load(Ordering::Relaxed);
+    wait_for("what came before to be counted", || sent() == 2);
+    proxied.old.signal(Signal::SIGSTOP);
+    let request = encode(&[b"GET", b"large"]);
+    greedy.stream.write_all(&request.repeat(100)).unwrap();
+    let share = SHARE_BYTES_MAX.div_ceil(large.len() as u64);
+    wait_for("its share to leave", || sent() >= 2 + share);
+    other.send(&[b"GET", b"n"]);
+    wait_for("the other's to leave", || sent() > 2 + share);
+    assert_eq!(sent(), 2 + share + 1);
+    proxied.old.signal(Signal::SIGCONT);
+    assert_eq!(other.reply(), b"$-1\r\n");
+    (0..100).for_each(|_| assert_eq!(greedy.reply(), large));
 }

@@ -414,10 +414,12 @@ impl Sending<'_> {
                 && self.class.intent != Intent::Wait
         };
         let is_publish = self.class.is_publish;
+        let lane = &mut state.lanes[link.side.index()];
+        lane.share.sends(self.request.bytes.len());
         let ticket = Ticket {
             session: Rc::clone(self.session),
             side: link.side,
-            sequence: state.lanes[link.side.index()].sent_one(),
+            sequence: lane.sent_one(),
             number,
             role,
             reads,
@@ -493,6 +495,9 @@ impl Sending<'_> {
                     LinkKind::Shared => lane.in_flight() > 0 || !link.is_occupied(),
                     LinkKind::Reserve => false,
                 };
+            if usable && link.kind() == LinkKind::Shared && !lane.share.has_room(lane.in_flight()) {
+                return Err(Stall::Replies.into());
+            }
             if usable {
                 return with_room(link, self.session);
             }

@@ -19,10 +19,7 @@ use super::scratch::Scratch;
 use super::state::Session;
 use super::tunnel::pass_on;
 use crate::data_plane::budget::OverBudget;
-use crate::limits::READ_BYTES;
-
-/// Reads before the session lets others have their turn.
-const READS_A_TURN: usize = 16;
+use crate::limits::{CLIENT_READS_A_TURN, READ_BYTES};
 
 /// What the session's task ends by, while nothing is wrong.
 enum End {
@@ -111,7 +108,7 @@ impl Client {
         };
         // Nobody but its socket has woken it: there is nothing to look at but what that brings.
         let mut is_settled = session.at_rest.replace(false) && !was_told;
-        for _ in 0..READS_A_TURN {
+        for _ in 0..CLIENT_READS_A_TURN {
             if !is_settled {
                 let step = self.advance(input, session, &turn, cx);
                 session.queued_bytes.set(input.len());

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use super::share::Share;
 use crate::data_plane::upstream::Link;
 
 /// A session's use of one side.
@@ -14,6 +15,8 @@ pub(crate) struct Lane {
     pub(crate) link: Option<Rc<Link>>,
     /// The private link goes back when nothing is in flight on it: there is no state on the server any more.
     pub(crate) stateless: bool,
+    /// How much of the link it may have under way, where others use it too.
+    pub(crate) share: Share,
     /// The newest request that was answered here, if only in part.
     answered: u64,
     sent: u64,

@@ -27,6 +27,7 @@ mod replay;
 mod replies;
 mod scratch;
 mod script;
+mod share;
 mod split;
 mod state;
 mod streaming;

@@ -376,10 +376,14 @@ impl Session {
                 state.take_entry_piece(bytes, self.route.limits().output_buffer_bytes);
             }
             Role::Whole | Role::Blocking | Role::Queued | Role::Exec => {
+                state.lanes[ticket.side.index()].share.comes(bytes.len());
                 let rest = self.write_through(&state, ticket, bytes);
                 state.replies.piece(ticket.number, rest);
             }
-            Role::Part(index) => state.replies.part_piece(ticket.number, index, bytes),
+            Role::Part(index) => {
+                state.lanes[ticket.side.index()].share.comes(bytes.len());
+                state.replies.part_piece(ticket.number, index, bytes);
+            }
             Role::Learn => state.learning.piece(bytes),
             Role::Own | Role::Aside | Role::Script | Role::Unblock | Role::Check | Role::Knock => {}
         }
@@ -399,6 +403,7 @@ impl Session {
         }
         let mut state = self.state.borrow_mut();
         let can_rest = self.can_rest(&state, ticket);
+        state.lanes[ticket.side.index()].share.ends(bytes.len());
         let bytes = match ticket.is_publish {
             true => bytes,
             false => self.write_through(&state, ticket, bytes),
