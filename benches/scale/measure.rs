@@ -45,7 +45,10 @@ pub(crate) fn run(
 
     let empty = footprints();
     let mut crowd = Crowd::connect(port, work.clients(), seed);
-    let connected = footprints();
+    if proxy.is_some() {
+        thread::sleep(work.idle());
+    }
+    let idle = footprints();
     let mut neighbour = work
         .neighbour()
         .map(|alike| Crowd::connect(port, alike, seed + 1));
@@ -74,10 +77,10 @@ pub(crate) fn run(
         proxy_micros: micros(begun.0, ended.0),
         redis_micros: micros(begun.1, ended.1),
         proxy_empty_bytes: empty.0.bytes,
-        proxy_idle_bytes: connected.0.bytes,
+        proxy_idle_bytes: idle.0.bytes,
         proxy_busy_bytes: ended.0.bytes,
         redis_empty_bytes: empty.1.bytes,
-        redis_idle_bytes: connected.1.bytes,
+        redis_idle_bytes: idle.1.bytes,
         redis_busy_bytes: ended.1.bytes,
     }
 }

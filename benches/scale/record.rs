@@ -33,7 +33,7 @@ pub(crate) struct Figures {
     pub(crate) redis_micros: f64,
     /// Before there are clients.
     pub(crate) proxy_empty_bytes: f64,
-    /// They are connected, and have been answered once.
+    /// All clients are connected, have been answered once, and done nothing since: of a thousand and more, for six seconds.
     pub(crate) proxy_idle_bytes: f64,
     /// At the end.
     pub(crate) proxy_busy_bytes: f64,

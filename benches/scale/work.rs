@@ -150,6 +150,18 @@ impl Work {
         }
     }
 
+    /// How long its clients do nothing before the memory of idle ones is read: where there are enough of them to tell it. Whoever has
+    /// nothing to say for a second or two is parked, a few thousand a second.
+    pub(crate) fn idle(self) -> Duration {
+        match self {
+            Self::Even {
+                clients: 1_000..,
+                pipeline: 1,
+            } => Duration::from_secs(6),
+            Self::Even { .. } | Self::Beside(_) => Duration::ZERO,
+        }
+    }
+
     /// How long it is warmed up and measured, when one of few commands is to be measured for `length`: each pipeline is to be
     /// answered a few times.
     pub(crate) fn lengths(self, length: Duration) -> (Duration, Duration) {
