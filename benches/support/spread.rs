@@ -16,7 +16,8 @@ impl Spread {
         figures.sort_by(f64::total_cmp);
         let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
         Self {
-            median: at(figures.len() / 2),
+            // Of an even number, what lies between the two in the middle.
+            median: f64::midpoint(at(figures.len().saturating_sub(1) / 2), at(figures.len() / 2)),
             least: at(0),
             most: at(figures.len().saturating_sub(1)),
         }
