@@ -78,6 +78,23 @@ fn info_counts_who_blocks_on_either_side_and_waits_for_none() {
     assert!(client.text("INFO clients").contains("blocked_clients:1\\r"));
 }
 
+#[test]
+fn info_does_not_wait_for_a_side_that_is_lost_before_it_answers() {
+    let mut proxied = Proxied::with(|config| config.limits.hold.time = Duration::from_secs(100));
+    proxied.weight(50);
+    let mut client = proxied.client();
+    assert!(client.text("INFO clients").contains("blocked_clients:0\\r"));
+    proxied.new.signal(Signal::SIGSTOP);
+    let before = proxied.sent_nanos(Side::New);
+    client.send(&[b"INFO", b"clients"]);
+    wait_for("the other side to be asked", || {
+        proxied.sent_nanos(Side::New) > before
+    });
+    proxied.new.kill();
+    let info = String::from_utf8(client.reply()).unwrap();
+    assert!(info.contains("blocked_clients:0\r"), "{info}");
+}
+
 /// Clients name themselves by it, to be killed or to be told what is stale.
 #[test]
 fn hello_tells_the_number_that_a_client_has() {

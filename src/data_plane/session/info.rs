@@ -1,12 +1,12 @@
 //! What does INFO say of the proxy?
 //!
-//! Shell: the majority owner's reply, with the proxy's clients where it counts clients, those that block on the other side too, and behind it a section of the proxy's own
-//! where all sections are told, or this one.
+//! Shell: the majority owner's reply, with the proxy's clients where it counts clients, those that block on the other side too, and
+//! behind it a section of the proxy's own where all sections are told, or this one.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
-use super::dispatch::{Again, Sending, Stop, is_between};
+use super::dispatch::{Sending, Stop, answer, is_between};
 use super::merge::{Besides, Merge, MergeKind};
 use super::state::State;
 use super::ticket::Role;
@@ -26,20 +26,20 @@ impl Sending<'_> {
         let is_asked = |word: &[u8]| SECTIONS.iter().any(|section| word.eq_ignore_ascii_case(section));
         let is_ours = args.len() < 2 || args.iter().skip(1).any(is_asked);
         let is_of_clients = is_ours || args.iter().skip(1).any(|word| word.eq_ignore_ascii_case(CLIENTS));
-        if let Some(Again {
-            number,
-            role: Role::Part(index),
-            ..
-        }) = self.request.again
-        {
-            let of_part = state.replies.merge(number).and_then(|merge| merge.side_of(index));
-            return self.forward(state, of_part.unwrap_or(side));
+        match self.request.again.map(|again| again.role) {
+            Some(Role::Part(0)) => return self.forward(state, side),
+            // The other side was lost before it answered: the rest is not to wait for it.
+            Some(Role::Part(_)) => {
+                answer(state, self.request.again, b"");
+                return Ok(());
+            }
+            _ => {}
         }
         if !is_of_clients {
             return self.forward(state, side);
         }
         let link = self.link_by_size(state, side)?;
-        // INFO is not to wait for a side that is perhaps gone.
+        // Nor for one that is perhaps gone.
         let other = match is_between(self.turn.snapshot.weight) {
             true => self.link_by_size(state, side.other()).ok(),
             false => None,
@@ -49,7 +49,6 @@ impl Sending<'_> {
             section: if is_ours { self.section() } else { String::new() },
             connected: stats.clients.load(Ordering::Relaxed),
             paused: stats.paused.load(Ordering::Relaxed),
-            other: side.other(),
         };
         let parts = 1 + usize::from(other.is_some());
         let merge = Merge::new(MergeKind::Info(besides), vec![Vec::new(); parts]);

@@ -58,8 +58,6 @@ pub(crate) struct Besides {
     pub(crate) connected: usize,
     /// Those of them that are paused, whose commands the server has not seen.
     pub(crate) paused: usize,
-    /// The side of which the second part is.
-    pub(crate) other: Side,
 }
 
 #[derive(Debug, Default)]
@@ -199,7 +197,6 @@ impl Merge {
         let is_first_half = usize::from(index) < self.parts.len() / 2;
         match self.kind {
             MergeKind::Scan(cursor) => Some(cursor.side),
-            MergeKind::Info(ref besides) if index > 0 => Some(besides.other),
             MergeKind::Keys { .. } | MergeKind::Random { .. } | MergeKind::Fewest if is_first_half => {
                 Some(Side::Old)
             }
@@ -652,7 +649,6 @@ mod tests {
                 section: "# S\r\n".to_owned(),
                 connected: 12,
                 paused: 3,
-                other: Side::New,
             };
             let mut merge = Merge::new(MergeKind::Info(besides), [Vec::new(), Vec::new()]);
             merge.finish(1, b"$20\r\n\r\nblocked_clients:2\r\n\r\n");
