@@ -21,7 +21,7 @@ use crate::resp::write_command;
 use crate::routing::{Slot, majority_owner};
 
 /// Asked of beside the command, and unknown to every server: MONITOR's lines with it are left out.
-const MARK: &[u8] = b"switchback-learns";
+pub(super) const MARK: &[u8] = b"switchback-learns";
 
 /// A command as its server describes it.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::data_plane::session::learn::MARK;
 use crate::limits::OWN_ADDRESSES_MAX;
 
 /// What begins the names of connections that carry no command of a client.
@@ -39,7 +40,10 @@ impl Own {
         let Some((addr, command)) = parts(line) else {
             return false;
         };
-        if command.starts_with(b"\"COMMAND\" \"INFO\" ") && command.ends_with(b"\" \"switchback-learns\"") {
+        let is_learning = |last: &[u8]| last.ends_with(&[b" \"", MARK].concat());
+        if command.starts_with(b"\"COMMAND\" \"INFO\" ")
+            && command.strip_suffix(b"\"").is_some_and(is_learning)
+        {
             return true;
         }
         let named = command.strip_prefix(b"\"CLIENT\" \"SETNAME\" \"");
