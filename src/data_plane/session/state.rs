@@ -304,21 +304,7 @@ impl Session {
         sequence: u64,
         how: &[&[u8]],
     ) {
-        let ticket = Ticket {
-            session: Rc::clone(self),
-            side: link.side,
-            sequence,
-            number,
-            role: Role::Unblock,
-            is_script: false,
-            is_publish: false,
-            hearers: Hearers::default(),
-            is_streamed: false,
-            reads: false,
-            retry: false,
-            refusals: 0,
-            at_micros: self.route.clock_micros(),
-        };
+        let ticket = self.own_ticket(link.side, sequence, Role::Unblock, number);
         let mut request = Vec::new();
         let id = link.client_id().to_string();
         write_command(
@@ -347,10 +333,17 @@ impl Session {
 
     /// Sends something in the proxy's own name.
     pub(super) fn send_as(self: &Rc<Self>, link: &Link, role: Role, number: u64, request: &[u8]) {
-        let ticket = Ticket {
+        let sequence = self.state.borrow_mut().lanes[link.side.index()].sent_one();
+        let ticket = self.own_ticket(link.side, sequence, role, number);
+        link.enqueue(ticket, request);
+    }
+
+    /// Of something that the proxy says in its own name.
+    fn own_ticket(self: &Rc<Self>, side: Side, sequence: u64, role: Role, number: u64) -> Ticket {
+        Ticket {
             session: Rc::clone(self),
-            side: link.side,
-            sequence: self.state.borrow_mut().lanes[link.side.index()].sent_one(),
+            side,
+            sequence,
             number,
             role,
             is_script: false,
@@ -361,8 +354,7 @@ impl Session {
             retry: false,
             refusals: 0,
             at_micros: self.route.clock_micros(),
-        };
-        link.enqueue(ticket, request);
+        }
     }
 
     /// A piece of a reply; more will come.
