@@ -1,8 +1,8 @@
 //! How do a client's bytes become requests, and its replies bytes?
 //!
-//! Shell: one task a client, polled by its socket, and by its links when there is more to do than to write a reply. It reads into the worker's shared buffer, so that
-//! an idle client holds none; what is left of a request when the bytes end is kept until more come. A client that has had nothing to
-//! say for a while has no task either.
+//! Shell: one task a client, polled by its socket, and by its links when there is more to do than to write a reply. It reads into the
+//! worker's shared buffer, so that an idle client holds none; what is left of a request when the bytes end is kept until more come. A
+//! client that has had nothing to say for a while has no task either.
 
 use std::io;
 use std::pin::Pin;

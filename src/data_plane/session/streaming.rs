@@ -1,9 +1,9 @@
 //! Can a request be passed on while it comes, and where to?
 //!
 //! Shell: a write whose keys all come before its large argument, of a client out of which nothing else could come meanwhile. It goes
-//! on a link of its own, so that a slow sender holds up nobody. A server executes only what is complete: a link that ends, or a key that moves, before the last byte
-//! was handed over means that it certainly did not happen; and as nobody has kept it, the client is told so. All
-//! other requests are held until they are complete.
+//! on a link of its own, so that a slow sender holds up nobody. A server executes only what is complete: a link that ends, or a key
+//! that moves, before the last byte was handed over means that it certainly did not happen; and as nobody has kept it, the client is
+//! told so. All other requests are held until they are complete.
 
 use std::rc::Rc;
 use std::time::Instant;
