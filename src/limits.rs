@@ -33,6 +33,8 @@ pub const PARKED_AFTER_LOOKS: u8 = 3;
 pub const PARKED_A_TICK: usize = 128;
 /// Parked clients that have something to say, which a worker has served again before others have their turn.
 pub const UNPARKED_A_TURN: usize = 64;
+/// Sockets that a worker hears of at once.
+pub const EVENTS_A_TURN: usize = 256;
 /// Bytes given to a socket at once. A socket may take as many megabytes as its peer reads meanwhile.
 pub const WRITE_BYTES: usize = 256 * 1024;
 /// Writes to one socket before others have their turn.

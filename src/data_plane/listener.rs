@@ -3,19 +3,18 @@
 //! Shell: each worker has its own SO_REUSEPORT socket for each address, so the kernel spreads connections and no
 //! worker hands one over to another.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tracing::warn;
 
 use super::local_route::LocalRoute;
+use super::reactor::Watched;
 use super::refusal::Refusal;
 use super::session::{Ends, Session, serve};
 
@@ -77,10 +76,14 @@ fn bound(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 /// Accepts clients until the future is dropped.
-pub(super) async fn accept(route: Rc<LocalRoute>, listener: tokio::net::TcpListener) {
+pub(super) async fn accept(route: Rc<LocalRoute>, listener: Watched<TcpListener>) {
     loop {
-        match listener.accept().await {
-            Ok((stream, addr)) => admit(&route, stream, addr),
+        match listener.readable(TcpListener::accept).await {
+            Ok((stream, addr)) => {
+                admit(&route, stream, addr);
+                // Others have their turn: there may be thousands.
+                tokio::task::coop::consume_budget().await;
+            }
             Err(error) => {
                 warn!(route = route.name, %error, "a client could not be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -93,10 +96,8 @@ fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr) {
     let before = route.stats.clients.fetch_add(1, Ordering::Relaxed);
     if before >= route.limits().clients {
         route.stats.clients.fetch_sub(1, Ordering::Relaxed);
-        tokio::task::spawn_local(async move {
-            let line = Refusal::TooManyClients.line();
-            let _ = tokio::time::timeout(ACCEPT_RETRY, stream.write_all(&line)).await;
-        });
+        // There is room for a line.
+        let _ = stream.write_all(&Refusal::TooManyClients.line());
         return;
     }
     if let Err(error) = tune(&stream) {
@@ -107,7 +108,12 @@ fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr) {
         laddr: stream.local_addr().unwrap_or(Ends::NONE.laddr),
         fd: stream.as_raw_fd(),
     };
-    let session = Session::new(route.clients().next_id(), Rc::clone(route), ends, Some(stream));
+    let session = Session::new(route.clients().next_id(), Rc::clone(route), ends);
+    if let Err(error) = session.connect(stream) {
+        warn!(route = route.name, %error, "a client could not be watched");
+        route.stats.clients.fetch_sub(1, Ordering::Relaxed);
+        return;
+    }
     route.joined(&session);
     serve(session);
 }

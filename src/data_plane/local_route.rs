@@ -16,6 +16,7 @@ use super::budget::{Budget, Reservation};
 use super::clients::{ClientsShared, Pause};
 use super::lot::{Lot, shrink};
 use super::pubsub::{Hub, PubSubShared};
+use super::reactor::Reactor;
 use super::scripts::{Scripts, SharedScripts};
 use super::session::{Ends, Role, Scratch, Session};
 use super::upstream::{Door, Lease, Links, Setting};
@@ -90,6 +91,7 @@ pub(crate) struct LocalRoute {
     /// Clients without a session.
     pub(crate) lot: Lot,
     pub(crate) scratch: Rc<Scratch>,
+    pub(crate) reactor: Rc<Reactor>,
     /// Those that track what they keep.
     tracking: RefCell<FxHashMap<u64, Rc<Session>>>,
     draining: Cell<bool>,
@@ -116,6 +118,7 @@ impl LocalRoute {
         snapshot: Arc<Snapshot>,
         worker: usize,
         scratch: &Rc<Scratch>,
+        reactor: &Rc<Reactor>,
     ) -> Rc<Self> {
         let marks = shared.pubsub.enter(snapshot.epoch);
         let login = |side| {
@@ -145,8 +148,9 @@ impl LocalRoute {
             users_checked: Cell::new(Instant::now()),
             waiting: RefCell::default(),
             sessions: RefCell::default(),
-            lot: Lot::new(),
+            lot: Lot::new(reactor),
             scratch: Rc::clone(scratch),
+            reactor: Rc::clone(reactor),
             tracking: RefCell::default(),
             draining: Cell::new(false),
             pause: Cell::new(None),
@@ -282,7 +286,7 @@ impl LocalRoute {
     pub(crate) fn messenger(self: &Rc<Self>) -> Rc<Session> {
         Rc::clone(
             self.messenger
-                .get_or_init(|| Session::new(0, Rc::clone(self), Ends::NONE, None)),
+                .get_or_init(|| Session::new(0, Rc::clone(self), Ends::NONE)),
         )
     }
 

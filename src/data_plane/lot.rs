@@ -6,17 +6,16 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use rustc_hash::FxHashMap;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tracing::{debug, warn};
 
 use super::local_route::LocalRoute;
+use super::reactor::{Reactor, Watched};
 use super::session::{Parked, Session, serve as serve_session};
 use crate::limits::{PARKED_A_TICK, UNPARKED_A_TURN};
 
@@ -28,7 +27,7 @@ const TABLE_KEPT: usize = 256;
 /// One worker's parked clients of one route.
 pub(crate) struct Lot {
     /// `None`: the kernel has none to give, and nobody is parked.
-    watch: Option<AsyncFd<Watch>>,
+    watch: Option<Watched<Watch>>,
     clients: RefCell<FxHashMap<u64, Box<Parked>>>,
     /// Numbers of idle clients that are to be parked.
     due: RefCell<Vec<u64>>,
@@ -36,9 +35,9 @@ pub(crate) struct Lot {
 
 struct Watch(Epoll);
 
-impl AsRawFd for Watch {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.0.as_raw_fd()
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.0.as_fd()
     }
 }
 
@@ -47,16 +46,15 @@ impl Watch {
         deprecated,
         reason = "its successor is unsafe, for the sake of types that do not own what they name; this one does"
     )]
-    fn new() -> io::Result<AsyncFd<Self>> {
+    fn new(reactor: &Rc<Reactor>) -> io::Result<Watched<Self>> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        AsyncFd::with_interest(Self(epoll), Interest::READABLE)
+        Watched::new(reactor, Self(epoll))
     }
 }
 
 impl Lot {
-    /// To be called within a runtime.
-    pub(super) fn new() -> Self {
-        let watch = Watch::new().inspect_err(|error| warn!(%error, "idle clients cannot be parked"));
+    pub(super) fn new(reactor: &Rc<Reactor>) -> Self {
+        let watch = Watch::new(reactor).inspect_err(|error| warn!(%error, "idle clients cannot be parked"));
         Self {
             watch: watch.ok(),
             clients: RefCell::default(),
@@ -94,7 +92,7 @@ impl Lot {
     pub(super) fn park(&self, session: &Session) -> bool {
         let Some(watch) = &self.watch else { return false };
         let wanted = EpollEvent::new(EpollFlags::EPOLLIN, session.id);
-        match session.park(|stream| Ok(watch.get_ref().0.add(stream, wanted)?)) {
+        match session.park(|socket| Ok(watch.get().0.add(socket, wanted)?)) {
             Ok(parked) => {
                 self.clients.borrow_mut().insert(session.id, Box::new(parked));
                 true
@@ -111,7 +109,7 @@ impl Lot {
         let parked = self.clients.borrow_mut().remove(&id)?;
         let user = parked.user();
         // What could not be taken off the watch is closed, which does it too: the watch is of nobody else.
-        let watch = self.watch.as_ref()?.get_ref();
+        let watch = self.watch.as_ref()?.get();
         let unwatched = watch.0.delete(&*parked).map_err(io::Error::from);
         match unwatched.and_then(|()| parked.unpark(route)) {
             Ok(session) => {
@@ -152,11 +150,9 @@ pub(super) async fn serve(route: Rc<LocalRoute>) {
     let Some(watch) = &route.lot.watch else { return };
     let mut events = [EpollEvent::empty(); UNPARKED_A_TURN];
     loop {
-        let ready = watch.async_io(Interest::READABLE, |watch| {
-            match watch.0.wait(&mut events, EpollTimeout::ZERO)? {
-                0 => Err(io::ErrorKind::WouldBlock.into()),
-                count => Ok(count),
-            }
+        let ready = watch.readable(|watch| match watch.0.wait(&mut events, EpollTimeout::ZERO)? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            count => Ok(count),
         });
         match ready.await {
             Ok(count) => {

@@ -12,6 +12,7 @@ pub(crate) mod listener;
 mod local_route;
 pub(crate) mod lot;
 pub(crate) mod pubsub;
+pub(crate) mod reactor;
 mod refusal;
 pub(crate) mod scripts;
 pub(crate) mod session;

@@ -14,16 +14,21 @@ pub(crate) struct Wake {
 }
 
 impl Wake {
-    /// The task is being polled: what was to be told is being looked at. Whether there was anything.
+    /// The task is being polled: what was to be told is being looked at.
     #[inline]
-    pub(crate) fn polled(&self, cx: &Context<'_>) -> bool {
-        let was_told = self.scheduled.replace(false);
+    pub(crate) fn polled(&self, cx: &Context<'_>) {
+        self.scheduled.set(false);
         let mut waker = self.waker.borrow_mut();
         match waker.as_ref() {
             Some(known) if known.will_wake(cx.waker()) => {}
             _ => *waker = Some(cx.waker().clone()),
         }
-        was_told
+    }
+
+    /// The task is to be polled once more.
+    #[inline]
+    pub(crate) fn is_told(&self) -> bool {
+        self.scheduled.get()
     }
 
     /// Has the task polled once more, if that is not already to happen.

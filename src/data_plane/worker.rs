@@ -1,7 +1,7 @@
 //! What does one thread of the data plane do?
 //!
-//! Shell: a current-thread runtime with its own listeners, sessions and links. It follows each route's snapshot and
-//! acknowledges it; nothing else comes in from other threads.
+//! Shell: a [`Reactor`] with its own listeners, sessions and links. It follows each route's snapshot and acknowledges it; nothing
+//! else comes in from other threads.
 
 use std::io;
 use std::net::TcpListener;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, watch};
-use tokio::task::LocalSet;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{broadcast, oneshot, watch};
 use tracing::warn;
 
 use super::clients;
@@ -19,6 +19,7 @@ use super::listener::accept;
 use super::local_route::{LocalRoute, RouteShared};
 use super::lot;
 use super::pubsub::Gap;
+use super::reactor::{Parts, Reactor, Watched};
 use super::session::Scratch;
 use super::ticker::Ticker;
 use crate::routing::Subscription;
@@ -42,38 +43,56 @@ pub struct Seat {
 /// are idle, and after that period in any case.
 ///
 /// # Errors
-/// When the thread or its runtime cannot be made.
+/// When the thread or what it waits by cannot be made.
 pub fn start(
     number: usize,
     seats: Vec<Seat>,
     shutdown: watch::Receiver<Option<Duration>>,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let parts = Parts::new()?;
+    let (runtime, ended) = runtime(number)?;
     let work = move || {
-        let local = LocalSet::new();
-        local.block_on(&runtime, serve(number, seats, shutdown));
+        let _entered = runtime.enter();
+        let reactor = Reactor::new(parts);
+        reactor.run(serve(number, seats, shutdown, Rc::clone(&reactor)));
+        drop(ended);
     };
     std::thread::Builder::new()
         .name(format!("worker-{number}"))
         .spawn(work)
 }
 
-async fn serve(number: usize, seats: Vec<Seat>, mut shutdown: watch::Receiver<Option<Duration>>) {
+/// A runtime for what is none of the [`Reactor`]'s: timers, and connections that are being made. It lasts as long as what is returned
+/// with it.
+fn runtime(number: usize) -> io::Result<(Handle, oneshot::Sender<()>)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let (ended, ending) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(format!("timers-{number}"))
+        .spawn(move || runtime.block_on(ending))?;
+    Ok((handle, ended))
+}
+
+async fn serve(
+    number: usize,
+    seats: Vec<Seat>,
+    mut shutdown: watch::Receiver<Option<Duration>>,
+    reactor: Rc<Reactor>,
+) {
     let scratch = Rc::new(Scratch::new());
     let mut routes = Vec::new();
     let mut listening = Vec::new();
     for seat in seats {
         let asked = seat.shared.clients.enter();
-        let route = LocalRoute::new(seat.shared, seat.subscription.load(), number, &scratch);
+        let route = LocalRoute::new(seat.shared, seat.subscription.load(), number, &scratch, &reactor);
         routes.push(Rc::clone(&route));
         tokio::task::spawn_local(tell_gaps(Rc::clone(&route), route.pubsub().gaps()));
         tokio::task::spawn_local(follow(Rc::clone(&route), seat.subscription));
         tokio::task::spawn_local(clients::serve(Rc::clone(&route), asked));
         tokio::task::spawn_local(lot::serve(Rc::clone(&route)));
         for listener in seat.listeners {
-            match tokio::net::TcpListener::from_std(listener) {
+            match Watched::new(&reactor, listener) {
                 Ok(listener) => {
                     let accepting = accept(Rc::clone(&route), listener);
                     listening.push(tokio::task::spawn_local(accepting));
@@ -82,7 +101,7 @@ async fn serve(number: usize, seats: Vec<Seat>, mut shutdown: watch::Receiver<Op
             }
         }
     }
-    let ticking = tokio::task::spawn_local(tick(routes.clone()));
+    let ticking = tokio::task::spawn_local(tick(routes.clone(), Ticker::every(TICK, &reactor)));
     let grace = match shutdown.wait_for(Option::is_some).await {
         Ok(grace) => grace.unwrap_or_default(),
         Err(_) => Duration::ZERO,
@@ -124,8 +143,7 @@ async fn tell_gaps(route: Rc<LocalRoute>, mut gaps: broadcast::Receiver<Arc<Gap>
     }
 }
 
-async fn tick(routes: Vec<Rc<LocalRoute>>) {
-    let ticker = Ticker::every(TICK);
+async fn tick(routes: Vec<Rc<LocalRoute>>, ticker: Ticker) {
     let mut ticks = 0u32;
     loop {
         ticker.tick().await;

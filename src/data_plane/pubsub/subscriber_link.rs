@@ -10,7 +10,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +17,6 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use rustc_hash::FxHashMap;
-use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -32,6 +30,7 @@ use super::topic::Topic;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::command::TopicKind;
 use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::reactor::{Owner, Socket};
 use crate::data_plane::wake::Wake;
 use crate::limits::{
     BULK_BYTES_MAX, READ_BYTES, SHARED_MESSAGE_BYTES, SUBSCRIBER_CHECK, SUBSCRIBER_SILENT_CHECKS,
@@ -82,7 +81,7 @@ pub(super) struct SubscriberLink {
     pub(super) side: Side,
     pub(super) node: Arc<NodeAddr>,
     pub(super) role: NodeRole,
-    wake: Wake,
+    wake: Rc<Wake>,
     phase: Cell<Phase>,
     out: RefCell<Vec<u8>>,
     expected: RefCell<VecDeque<Expected>>,
@@ -135,7 +134,7 @@ impl SubscriberLink {
             side,
             node,
             role,
-            wake: Wake::default(),
+            wake: Rc::default(),
             phase: Cell::new(Phase::Dialling),
             out: RefCell::default(),
             expected: RefCell::default(),
@@ -295,6 +294,17 @@ pub(super) async fn drive(
     if link.phase.get() == Phase::Closed {
         return Ok(());
     }
+    let owner = Owner::Task(Rc::clone(&link.wake));
+    let watched = stream
+        .into_std()
+        .and_then(|stream| Socket::new(&route.reactor, stream, owner));
+    let socket = match watched {
+        Ok(socket) => socket,
+        Err(error) => {
+            link.close();
+            return Err(error);
+        }
+    };
     let now = Instant::now();
     link.phase.set(Phase::Ready);
     link.ready_at.set(Some(now));
@@ -303,7 +313,7 @@ pub(super) async fn drive(
     let mut checks = interval(SUBSCRIBER_CHECK);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut io = LinkIo {
-        stream,
+        socket,
         buffer: BytesMut::new(),
         scanner: ReplyScanner::new(),
         skips: false,
@@ -321,7 +331,7 @@ pub(super) async fn drive(
 }
 
 struct LinkIo {
-    stream: TcpStream,
+    socket: Socket,
     buffer: BytesMut,
     scanner: ReplyScanner,
     /// The present message is too large for anybody: it is thrown away as it comes.
@@ -347,12 +357,12 @@ impl LinkIo {
             }
             self.take(link, hub, route)?;
             // After it: what was read may have been answered.
-            self.poll_write(link, cx)?;
+            self.write(link)?;
             if link.is_paused.get() {
                 self.silent_checks = 0;
                 return self.poll_checks(link, hub, route, cx);
             }
-            if self.poll_read(cx)?.is_pending() {
+            if !self.read(route)? {
                 return self.poll_checks(link, hub, route, cx);
             }
             self.silent_checks = 0;
@@ -361,14 +371,13 @@ impl LinkIo {
         Poll::Pending
     }
 
-    fn poll_write(&mut self, link: &SubscriberLink, cx: &mut Context<'_>) -> io::Result<()> {
+    fn write(&mut self, link: &SubscriberLink) -> io::Result<()> {
         let mut out = link.out.borrow_mut();
         while self.written < out.len() {
             let rest = out.get(self.written..).unwrap_or_default();
-            match Pin::new(&mut self.stream).poll_write(cx, rest)? {
-                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(count) => self.written += count,
-                Poll::Pending => return Ok(()),
+            match self.socket.write(rest)? {
+                Some(count) => self.written += count,
+                None => return Ok(()),
             }
         }
         self.written = 0;
@@ -379,27 +388,23 @@ impl LinkIo {
         Ok(())
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        // A large message is read to where it will be shared from: it is not moved any more.
-        let missing = usize::try_from(self.scanner.bulk_left()).unwrap_or(usize::MAX);
-        let room = if self.skips {
-            READ_BYTES
-        } else {
-            missing.max(READ_BYTES)
+    /// Whether there was anything.
+    fn read(&mut self, route: &LocalRoute) -> io::Result<bool> {
+        let mut space = route.scratch.space();
+        let Some(count) = self.socket.read(&mut space)? else {
+            return Ok(false);
         };
-        loop {
-            match self.stream.poll_read_ready(cx)? {
-                Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(()) => {}
-            }
-            self.buffer.reserve(room);
-            match self.stream.try_read_buf(&mut self.buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => return Ok(Poll::Ready(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        // A large message is gathered where it will be shared from: it is not moved any more.
+        let missing = usize::try_from(self.scanner.bulk_left()).unwrap_or(usize::MAX);
+        if !self.skips && missing > count {
+            self.buffer.reserve(missing);
+        }
+        self.buffer
+            .extend_from_slice(space.get(..count).unwrap_or_default());
+        Ok(true)
     }
 
     fn take(&mut self, link: &Rc<SubscriberLink>, hub: &Hub, route: &Rc<LocalRoute>) -> io::Result<()> {
@@ -471,7 +476,7 @@ impl LinkIo {
                 link.ping(0);
             }
             hub.check(route, link)?;
-            self.poll_write(link, cx)?;
+            self.write(link)?;
         }
         Poll::Pending
     }

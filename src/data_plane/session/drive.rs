@@ -1,24 +1,23 @@
 //! How do a client's bytes become requests, and its replies bytes?
 //!
-//! Shell: one task a client, polled by its socket, and by its links when there is more to do than to write a reply. It reads into the
-//! worker's shared buffer, so that an idle client holds none; what is left of a request when the bytes end is kept until more come. A
-//! client that has had nothing to say for a while has no task either.
+//! Shell: what a client at rest sends is read and dispatched as soon as it comes, and its replies are written by the links they come
+//! from. Whatever is out of the ordinary is its task's, of which it has one: it is polled when it is woken. Bytes are read into the
+//! worker's shared buffer, so that an idle client holds none; what is left of a request when the bytes end is kept until more come.
+//! A client that has had nothing to say for a while has no task either.
 
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, ReadBuf};
 use tracing::debug;
 
 use super::dispatch::{Stall, Turn};
 use super::hold::{Hold, Patience};
 use super::input::{Input, Room, Step, refuse_over_budget};
-use super::scratch::Scratch;
 use super::state::Session;
 use super::tunnel::pass_on;
 use crate::data_plane::budget::OverBudget;
+use crate::data_plane::reactor::Socket;
 use crate::limits::{CLIENT_READS_A_TURN, READ_BYTES};
 
 /// What the session's task ends by, while nothing is wrong.
@@ -43,8 +42,6 @@ pub(crate) fn serve(session: Rc<Session>) {
 
 async fn drive(session: &Rc<Session>) -> End {
     let mut client = Client {
-        scratch: Rc::clone(&session.route.scratch),
-        input: None,
         ended: false,
         hold: Hold::default(),
     };
@@ -57,21 +54,20 @@ async fn drive(session: &Rc<Session>) -> End {
         && session.state.borrow().is_in_tunnel()
         && let Some(stream) = session.stream.take()
     {
-        let rest = client.input.as_ref().map_or(&[][..], |input| input.rest());
+        let input = session.input.take();
+        let rest = input.as_ref().map_or(&[][..], |input| input.rest());
         result = pass_on(session, stream, rest).await.map(|()| End::Over);
     }
     if let Err(error) = result {
         debug!(route = session.route.name, client = session.id, %error, "client connection ended");
     }
     client.hold.release(&session.route.stats);
+    session.input.take();
     session.close();
     End::Over
 }
 
 struct Client {
-    scratch: Rc<Scratch>,
-    /// Between two polls: what it has sent and what could not be dispatched, if there is anything.
-    input: Option<Box<Input>>,
     /// The client has closed its sending half.
     ended: bool,
     hold: Hold,
@@ -79,12 +75,9 @@ struct Client {
 
 impl Client {
     fn poll(&mut self, session: &Rc<Session>, cx: &mut Context<'_>) -> Poll<io::Result<End>> {
-        let mut input = self.input.take().unwrap_or_else(|| self.scratch.input());
+        let mut input = session.take_input();
         let result = self.poll_with(&mut input, session, cx);
-        match input.is_empty() {
-            true => self.scratch.give_back(input),
-            false => self.input = Some(input),
-        }
+        session.keep(input);
         result
     }
 
@@ -94,30 +87,26 @@ impl Client {
         session: &Rc<Session>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<End>> {
-        let was_told = session.wake.polled(cx);
+        session.wake.polled(cx);
+        session.at_rest.set(false);
         let route = &session.route;
         let now = route.clock();
         let mut is_to_park = session.asked_to_park.take();
         if !is_to_park {
             session.touched(now);
         }
-        let turn = Turn {
-            snapshot: route.snapshot(),
-            limits: route.limits(),
-            now_micros: now as u32,
-        };
-        // Nobody but its socket has woken it: there is nothing to look at but what that brings.
-        let mut is_settled = session.at_rest.replace(false) && !was_told;
+        let turn = session.turn(now);
+        let mut is_settled = false;
         for _ in 0..CLIENT_READS_A_TURN {
             if !is_settled {
                 let step = self.advance(input, session, &turn, cx);
                 session.queued_bytes.set(input.len());
                 session.keep_tracking(&turn);
-                self.poll_flush(session, cx)?;
+                flush(session)?;
                 if let Some(end) = self.end(input, session, &turn, step)? {
                     return end;
                 }
-                is_settled = self.is_settled(input, session);
+                is_settled = !self.ended && session.is_settled(input);
             }
             match input.poll_room(session, &turn, cx) {
                 Poll::Ready(Ok(Room::Read)) => {}
@@ -129,23 +118,20 @@ impl Client {
                 }
                 Poll::Pending => return Poll::Pending,
             }
-            match self.poll_read(session, cx) {
-                Poll::Ready(Ok(0)) => {
+            match session.read()? {
+                Some(0) => {
                     input.end(session);
                     self.ended = true;
                     is_settled = false;
                 }
-                Poll::Ready(Ok(count)) => {
+                Some(count) => {
                     if std::mem::take(&mut is_to_park) {
                         session.touched(now);
                     }
-                    let read = self.scratch.read();
-                    input.take(session, &turn, read.get(..count).unwrap_or_default());
-                    drop(read);
-                    is_settled = self.is_settled(input, session);
+                    session.dispatch(input, &turn, count);
+                    is_settled = !self.ended && session.is_settled(input);
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
+                None => {
                     session.at_rest.set(is_settled);
                     return match is_to_park && session.can_park() {
                         true => Poll::Ready(Ok(End::AtRest)),
@@ -156,17 +142,6 @@ impl Client {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    /// Whether everything that came is on its way, and there is nothing to be done before something else comes.
-    #[inline]
-    fn is_settled(&self, input: &Input, session: &Session) -> bool {
-        let state = session.state.borrow();
-        input.is_empty()
-            && !self.ended
-            && state.replies.bytes() == 0
-            && state.is_plain()
-            && !session.route.is_draining()
     }
 
     /// Dispatches what can be dispatched; what has waited too long for a master is refused.
@@ -247,39 +222,106 @@ impl Client {
         let full = (!idle && input.len() >= READ_BYTES) || waiting > turn.limits.output_buffer_bytes / 4;
         Ok((last || self.ended || full).then_some(Poll::Pending))
     }
+}
 
-    fn poll_flush(&mut self, session: &Session, cx: &mut Context<'_>) -> io::Result<()> {
-        if session.state.borrow().replies.output.is_empty() {
-            return Ok(());
-        }
-        let is_done = session.flush()?;
-        if let Some(stream) = session.stream.borrow().as_ref()
-            && !is_done
-            && stream.poll_write_ready(cx)?.is_ready()
+fn flush(session: &Session) -> io::Result<()> {
+    if session.state.borrow().replies.output.is_empty() {
+        return Ok(());
+    }
+    let is_done = session.flush()?;
+    if !is_done && session.stream.borrow().as_ref().is_some_and(Socket::is_writable) {
+        session.wake.wake();
+    }
+    // A private link is read at the pace of this client.
+    for lane in &session.state.borrow().lanes {
+        if lane.is_private()
+            && let Some(link) = &lane.link
         {
-            cx.waker().wake_by_ref();
+            link.wake.wake();
         }
-        // A private link is read at the pace of this client.
-        for lane in &session.state.borrow().lanes {
-            if lane.is_private()
-                && let Some(link) = &lane.link
-            {
-                link.wake.wake();
-            }
+    }
+    Ok(())
+}
+
+impl Session {
+    /// There may be something to read, or room to write.
+    #[inline]
+    pub(crate) fn on_socket(self: &Rc<Self>) {
+        let is_served = self.at_rest.get() && !self.wake.is_told() && self.serve_at_rest();
+        if !is_served {
+            self.wake.wake();
         }
-        Ok(())
     }
 
-    fn poll_read(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut stream = session.stream.borrow_mut();
-        let Some(stream) = stream.as_mut() else {
-            return Poll::Ready(Ok(0));
+    /// Has what a client at rest has sent on its way. `false`: there is more to do, which is its task's.
+    fn serve_at_rest(self: &Rc<Self>) -> bool {
+        let count = match self.read() {
+            Ok(Some(count)) if count > 0 => count,
+            Ok(None) => return true,
+            // It is over, and its task is told the same.
+            Ok(Some(_)) | Err(_) => return false,
         };
-        let mut space = self.scratch.space();
-        let mut space = ReadBuf::new(&mut space);
-        match Pin::new(stream).poll_read(cx, &mut space) {
-            Poll::Ready(result) => Poll::Ready(result.map(|()| space.filled().len())),
-            Poll::Pending => Poll::Pending,
+        let now = self.route.clock();
+        self.touched(now);
+        self.at_rest.set(false);
+        let mut input = self.take_input();
+        self.dispatch(&mut input, &self.turn(now), count);
+        // What the proxy answers itself.
+        let is_written = self.flush().is_ok();
+        let is_settled = is_written && self.is_settled(&input);
+        self.keep(input);
+        self.at_rest.set(is_settled);
+        let is_read = self
+            .stream
+            .borrow()
+            .as_ref()
+            .is_some_and(|socket| !socket.is_readable());
+        is_settled && is_read
+    }
+
+    #[inline]
+    fn turn(&self, now: u64) -> Turn {
+        Turn {
+            snapshot: self.route.snapshot(),
+            limits: self.route.limits(),
+            now_micros: now as u32,
+        }
+    }
+
+    /// Reads into what the worker's clients share.
+    #[inline]
+    fn read(&self) -> io::Result<Option<usize>> {
+        match self.stream.borrow().as_ref() {
+            Some(socket) => socket.read(&mut self.route.scratch.space()),
+            None => Ok(Some(0)),
+        }
+    }
+
+    /// Dispatches as many bytes that have just been read.
+    #[inline]
+    fn dispatch(self: &Rc<Self>, input: &mut Input, turn: &Turn, count: usize) {
+        let read = self.route.scratch.read();
+        input.take(self, turn, read.get(..count).unwrap_or_default());
+    }
+
+    /// Whether everything that came is on its way, and there is nothing to be done before something else comes.
+    #[inline]
+    fn is_settled(&self, input: &Input) -> bool {
+        let state = self.state.borrow();
+        input.is_empty() && state.replies.bytes() == 0 && state.is_plain() && !self.route.is_draining()
+    }
+
+    /// What is kept of its input, or one with nothing in it.
+    #[inline]
+    fn take_input(&self) -> Box<Input> {
+        self.input.take().unwrap_or_else(|| self.route.scratch.input())
+    }
+
+    #[inline]
+    fn keep(&self, input: Box<Input>) {
+        match input.is_empty() {
+            true => self.route.scratch.give_back(input),
+            false => *self.input.borrow_mut() = Some(input),
         }
     }
 }

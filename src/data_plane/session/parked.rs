@@ -4,26 +4,26 @@
 //! next, ten times as much: it is made again then, and is as it was, as only a session is parked that nothing else is known to.
 
 use std::io;
+use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Instant;
-
-use tokio::net::TcpStream;
 
 use super::login::Standing;
 use super::replies::{Muting, Replies};
 use super::state::{Ends, Session, State};
 use crate::data_plane::command::Spec;
 use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::reactor::Socket;
 use crate::data_plane::upstream::Setting;
 use crate::data_plane::users::UserId;
 
-/// Who holds a session that only its own worker's list and its own task know.
-const HOLDERS: usize = 2;
+/// Who holds a session that only its own worker's list, its own task and its socket's place know.
+const HOLDERS: usize = 3;
 
 /// A client without a session.
 pub(crate) struct Parked {
-    stream: std::net::TcpStream,
+    stream: TcpStream,
     kept: Kept,
 }
 
@@ -144,15 +144,15 @@ impl Session {
     ///
     /// # Errors
     /// The operating system's, or `watch`'s: it goes on as it was.
-    pub(crate) fn park(&self, watch: impl FnOnce(&TcpStream) -> io::Result<()>) -> io::Result<Parked> {
+    pub(crate) fn park(&self, watch: impl FnOnce(&Socket) -> io::Result<()>) -> io::Result<Parked> {
         let mut place = self.stream.borrow_mut();
-        let stream = place.take().ok_or(io::ErrorKind::NotConnected)?;
-        if let Err(error) = watch(&stream) {
-            *place = Some(stream);
+        let socket = place.take().ok_or(io::ErrorKind::NotConnected)?;
+        if let Err(error) = watch(&socket) {
+            *place = Some(socket);
             return Err(error);
         }
         // Where this fails the connection is closed, and the session's task finds it so.
-        let stream = stream.into_std()?;
+        let stream = socket.into_std()?;
         let mut state = self.state.borrow_mut();
         let kept = Kept {
             id: self.id,
@@ -177,7 +177,7 @@ impl Parked {
 
     /// Its session, but for the connection: to be looked at, and not to be kept.
     pub(crate) fn seen(&self, route: &Rc<LocalRoute>) -> Rc<Session> {
-        self.kept.session(route, None)
+        Rc::new(self.kept.session(route))
     }
 
     /// Its session.
@@ -185,8 +185,9 @@ impl Parked {
     /// # Errors
     /// The operating system's: the client's connection is closed.
     pub(crate) fn unpark(self, route: &Rc<LocalRoute>) -> io::Result<Rc<Session>> {
-        let stream = TcpStream::from_std(self.stream)?;
-        Ok(self.kept.session(route, Some(stream)))
+        let session = Rc::new(self.kept.session(route));
+        session.connect(self.stream)?;
+        Ok(session)
     }
 }
 
@@ -197,8 +198,8 @@ impl AsFd for Parked {
 }
 
 impl Kept {
-    fn session(&self, route: &Rc<LocalRoute>, stream: Option<TcpStream>) -> Rc<Session> {
-        let mut session = Session::made(self.id, Rc::clone(route), self.ends, stream);
+    fn session(&self, route: &Rc<LocalRoute>) -> Session {
+        let mut session = Session::made(self.id, Rc::clone(route), self.ends);
         session.since = self.since;
         session.last_micros.set(self.last_micros);
         let state = session.state.get_mut();
@@ -208,6 +209,6 @@ impl Kept {
         state.last = self.last;
         state.standing = self.standing;
         state.no_evict = self.no_evict;
-        Rc::new(session)
+        session
     }
 }

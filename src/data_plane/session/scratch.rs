@@ -29,7 +29,7 @@ impl Scratch {
 
     /// To read into.
     #[inline]
-    pub(super) fn space(&self) -> RefMut<'_, Vec<u8>> {
+    pub(crate) fn space(&self) -> RefMut<'_, Vec<u8>> {
         self.buffer.borrow_mut()
     }
 

@@ -4,17 +4,18 @@
 //! writes, sends again, and reads on.
 
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use super::client_tracking::Found;
 use super::entry::Entry;
+use super::input::Input;
 use super::lane::Lane;
 use super::learn::Learning;
 use super::login::{Check, Standing};
@@ -31,6 +32,7 @@ use crate::cluster::Side;
 use crate::data_plane::command::Spec;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::pubsub::Hearers;
+use crate::data_plane::reactor::{Owner, Socket};
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, Setting, Setup};
 use crate::data_plane::wake::Wake;
@@ -74,8 +76,10 @@ pub(crate) struct Session {
     /// Looks for idle sessions since it has done anything.
     idle_looks: Cell<u8>,
     /// The client's connection, while it is open.
-    pub(super) stream: RefCell<Option<TcpStream>>,
-    /// Its task waits for nothing but what the client sends next.
+    pub(super) stream: RefCell<Option<Socket>>,
+    /// What it has sent and what could not be dispatched, if there is anything.
+    pub(super) input: RefCell<Option<Box<Input>>>,
+    /// Its task waits for nothing but what the client sends next, and is not polled for that.
     pub(super) at_rest: Cell<bool>,
     /// Replies for it are written at the end of their link's turn.
     pub(super) to_write: Cell<bool>,
@@ -172,11 +176,24 @@ pub(crate) struct State {
 }
 
 impl Session {
-    pub(crate) fn new(id: u64, route: Rc<LocalRoute>, ends: Ends, stream: Option<TcpStream>) -> Rc<Self> {
-        Rc::new(Self::made(id, route, ends, stream))
+    /// One that is not connected.
+    pub(crate) fn new(id: u64, route: Rc<LocalRoute>, ends: Ends) -> Rc<Self> {
+        Rc::new(Self::made(id, route, ends))
     }
 
-    pub(super) fn made(id: u64, route: Rc<LocalRoute>, ends: Ends, stream: Option<TcpStream>) -> Self {
+    /// This is its client's connection.
+    ///
+    /// # Errors
+    /// The operating system's: the connection is closed.
+    pub(crate) fn connect(self: &Rc<Self>, stream: TcpStream) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
+        let owner = Owner::Session(Rc::clone(self));
+        let socket = Socket::new(&self.route.reactor, stream, owner)?;
+        *self.stream.borrow_mut() = Some(socket);
+        Ok(())
+    }
+
+    pub(super) fn made(id: u64, route: Rc<LocalRoute>, ends: Ends) -> Self {
         let snapshot = route.snapshot();
         let state = State {
             seen: (snapshot.epoch, snapshot.weight),
@@ -195,7 +212,8 @@ impl Session {
             state: RefCell::new(state),
             closed: Cell::new(false),
             idle_looks: Cell::new(0),
-            stream: RefCell::new(stream),
+            stream: RefCell::default(),
+            input: RefCell::default(),
             at_rest: Cell::new(false),
             to_write: Cell::new(false),
             asked_to_park: Cell::new(false),

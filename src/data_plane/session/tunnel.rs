@@ -19,6 +19,7 @@ use super::dispatch::{Sending, Stall, Stop, is_between};
 use super::local::settle;
 use super::state::{Session, State};
 use crate::cluster::{NodeAddr, Side};
+use crate::data_plane::reactor::Socket;
 use crate::data_plane::refusal::Refusal;
 use crate::limits::{READ_BYTES, REDIAL_FIRST, SUBSCRIBER_CHECK};
 use crate::routing::majority_owner;
@@ -114,12 +115,13 @@ async fn open(session: Rc<Session>, side: Side, deadline: Instant) {
 ///
 /// # Errors
 /// One of the connections was lost.
-pub(super) async fn pass_on(session: &Session, client: TcpStream, rest: &[u8]) -> io::Result<()> {
+pub(super) async fn pass_on(session: &Session, client: Socket, rest: &[u8]) -> io::Result<()> {
     let entered = session.state.borrow_mut().tunnel.replace(Tunnel::Passing);
     let Some(Tunnel::Entered(far, mut request)) = entered else {
         return Ok(());
     };
     request.extend_from_slice(rest);
+    let client = TcpStream::from_std(client.into_std()?)?;
     let (from_client, to_client) = client.into_split();
     let (from_node, mut to_node) = far.stream.into_split();
     let there = async {

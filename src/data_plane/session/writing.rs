@@ -54,11 +54,9 @@ impl Session {
             if front.is_empty() {
                 break;
             }
-            match self.offer(front.get(..WRITE_BYTES).unwrap_or(front)) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => output.wrote(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
+            match self.offer(front.get(..WRITE_BYTES).unwrap_or(front))? {
+                Some(count) => output.wrote(count),
+                None => return Ok(false),
             }
         }
         Ok(output.is_empty())
@@ -77,13 +75,14 @@ impl Session {
         if bytes.len() < COPIED_BYTES || ticket.role != Role::Whole || !state.replies.is_next(ticket.number) {
             return bytes;
         }
-        let taken = self.offer(bytes).unwrap_or_default();
+        let taken = self.offer(bytes).ok().flatten().unwrap_or_default();
         bytes.get(taken..).unwrap_or_default()
     }
 
-    fn offer(&self, bytes: &[u8]) -> io::Result<usize> {
+    #[inline]
+    fn offer(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
         match self.stream.borrow().as_ref() {
-            Some(stream) => stream.try_write(bytes),
+            Some(socket) => socket.write(bytes),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }

@@ -6,7 +6,6 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +13,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::handshake::Setting;
@@ -22,6 +20,7 @@ use super::pipeline::{Left, Pipeline};
 use super::setup::Setup;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
+use crate::data_plane::reactor::{Owner, Socket};
 use crate::data_plane::scripts::LoadedScripts;
 use crate::data_plane::session::{Session, Ticket};
 use crate::data_plane::wake::Wake;
@@ -440,6 +439,16 @@ pub(super) async fn drive(
         link.fail_all();
         return Ok(());
     }
+    let watched = stream
+        .into_std()
+        .and_then(|stream| Socket::new(&route.reactor, stream, Owner::Link(Rc::clone(link))));
+    let socket = match watched {
+        Ok(socket) => socket,
+        Err(error) => {
+            link.fail_all();
+            return Err(error);
+        }
+    };
     link.phase.set(Phase::Ready);
     if link.is_set_up()
         && let Some(session) = link.reader()
@@ -447,7 +456,7 @@ pub(super) async fn drive(
         session.hears_again(link);
     }
     let mut io = LinkIo {
-        stream,
+        socket,
         buffer: vec![0; READ_BYTES],
         start: 0,
         end: 0,
@@ -486,7 +495,7 @@ pub(super) async fn drive(
 }
 
 struct LinkIo {
-    stream: TcpStream,
+    socket: Socket,
     /// Replies are in `buffer[start..end]`. Zeroed once, so that it can be read into without `unsafe`.
     buffer: Vec<u8>,
     start: usize,
@@ -515,9 +524,9 @@ impl LinkIo {
             if !link.may_read() {
                 return Poll::Pending;
             }
-            match self.poll_read(link, cx)? {
-                Poll::Ready(()) => self.take_replies(link, route)?,
-                Poll::Pending => {
+            match self.read(link)? {
+                true => self.take_replies(link, route)?,
+                false => {
                     return if link.phase.get() == Phase::Retired && link.is_idle() {
                         Poll::Ready(Ok(()))
                     } else {
@@ -553,14 +562,11 @@ impl LinkIo {
             writes += 1;
             let unwritten = pipeline.unwritten();
             let piece = unwritten.get(..WRITE_BYTES).unwrap_or(unwritten);
-            match Pin::new(&mut self.stream).poll_write(cx, piece)? {
-                Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
-                Poll::Ready(count) => {
-                    pipeline.wrote(count);
-                    wrote = true;
-                }
-                Poll::Pending => break,
-            }
+            let Some(count) = self.socket.write(piece)? else {
+                break;
+            };
+            pipeline.wrote(count);
+            wrote = true;
         }
         if wrote {
             if pipeline.is_streaming()
@@ -575,7 +581,8 @@ impl LinkIo {
         Ok(())
     }
 
-    fn poll_read(&mut self, link: &Link, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+    /// Whether there was anything.
+    fn read(&mut self, link: &Link) -> io::Result<bool> {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
@@ -583,16 +590,13 @@ impl LinkIo {
             self.make_room(link)?;
         }
         let space = self.buffer.get_mut(self.end..).unwrap_or_default();
-        let mut space = ReadBuf::new(space);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut space)? {
-            Poll::Ready(()) if space.filled().is_empty() => {
-                Err(io::Error::from(io::ErrorKind::UnexpectedEof))
+        match self.socket.read(space)? {
+            Some(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            Some(count) => {
+                self.end += count;
+                Ok(true)
             }
-            Poll::Ready(()) => {
-                self.end += space.filled().len();
-                Ok(Poll::Ready(()))
-            }
-            Poll::Pending => Ok(Poll::Pending),
+            None => Ok(false),
         }
     }
 
