@@ -80,6 +80,8 @@ struct Place {
 pub(crate) struct Reactor {
     parts: Parts,
     places: RefCell<Slab<Place>>,
+    /// Links that are to be served at the end of this turn.
+    due: RefCell<Vec<Rc<Link>>>,
 }
 
 impl Reactor {
@@ -87,6 +89,7 @@ impl Reactor {
         Rc::new(Self {
             parts,
             places: RefCell::default(),
+            due: RefCell::default(),
         })
     }
 
@@ -99,6 +102,7 @@ impl Reactor {
         let mut local = pin!(local);
         let waker = Waker::from(Arc::clone(&self.parts.bell));
         let mut context = Context::from_waker(&waker);
+        let mut due = Vec::new();
         let mut events = [EpollEvent::empty(); EVENTS_A_TURN];
         self.parts.bell.ring();
         loop {
@@ -108,6 +112,7 @@ impl Reactor {
                     return;
                 }
             }
+            self.serve(&mut due);
             match self.wait(&mut events) {
                 Ok(count) => events.iter().take(count).for_each(|event| self.tell(event)),
                 Err(error) => error!(%error, "a worker cannot wait for its sockets"),
@@ -115,9 +120,21 @@ impl Reactor {
         }
     }
 
+    /// Has a link served at the end of this turn.
+    #[inline]
+    pub(super) fn serves(&self, link: Rc<Link>) {
+        self.due.borrow_mut().push(link);
+    }
+
+    /// Serves those that are due; `due` is empty, and is so again.
+    fn serve(&self, due: &mut Vec<Rc<Link>>) {
+        std::mem::swap(&mut *self.due.borrow_mut(), due);
+        due.drain(..).for_each(|link| link.serve());
+    }
+
     fn wait(&self, events: &mut [EpollEvent]) -> io::Result<usize> {
         let Parts { epoll, bell } = &self.parts;
-        let timeout = match bell.sleeps() {
+        let timeout = match self.due.borrow().is_empty() && bell.sleeps() {
             true => EpollTimeout::NONE,
             false => EpollTimeout::ZERO,
         };
@@ -145,7 +162,7 @@ impl Reactor {
                 drop(places);
                 session.on_socket();
             }
-            Owner::Link(link) => link.wake.wake(),
+            Owner::Link(link) => link.wake(),
             Owner::Task(wake) => wake.wake(),
         }
     }

@@ -237,7 +237,7 @@ fn flush(session: &Session) -> io::Result<()> {
         if lane.is_private()
             && let Some(link) = &lane.link
         {
-            link.wake.wake();
+            link.wake();
         }
     }
     Ok(())

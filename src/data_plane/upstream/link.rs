@@ -1,15 +1,15 @@
 //! What is one connection to a node, from dialling to its end?
 //!
-//! Shell: one task a link, which writes everything that was enqueued in a turn at once, and hands each reply to the
-//! session at the front of the pipeline. Sessions enqueue by a plain call; nothing is sent through channels.
+//! Shell: everything that was enqueued in a turn is written at its end, at once, and each reply is handed to the session at the front
+//! of the pipeline. Sessions enqueue by a plain call; nothing is sent through channels. A link has a task for its life, from dialling on,
+//! which hears of no command.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -20,7 +20,7 @@ use super::pipeline::{Left, Pipeline};
 use super::setup::Setup;
 use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
-use crate::data_plane::reactor::{Owner, Socket};
+use crate::data_plane::reactor::{Owner, Reactor, Socket};
 use crate::data_plane::scripts::LoadedScripts;
 use crate::data_plane::session::{Session, Ticket};
 use crate::data_plane::wake::Wake;
@@ -69,8 +69,17 @@ pub(crate) struct Link {
     /// What its node said to that.
     refusal: RefCell<Option<String>>,
     pub(crate) node: Arc<NodeAddr>,
-    pub(crate) wake: Wake,
+    itself: Weak<Self>,
+    /// Of the task that it lives as.
+    task: Wake,
     phase: Cell<Phase>,
+    reactor: Rc<Reactor>,
+    is_connected: Cell<bool>,
+    io: RefCell<Option<LinkIo>>,
+    /// It is to be served in this turn.
+    is_due: Cell<bool>,
+    /// What its connection has ended with.
+    over: Cell<Option<io::Result<()>>>,
     /// A large reply is passing.
     occupied: Cell<bool>,
     /// Scripts under way.
@@ -95,13 +104,20 @@ pub(crate) struct Link {
 
 impl Link {
     pub(super) fn new(
+        reactor: &Rc<Reactor>,
         side: Side,
         setting: Setting,
         kind: LinkKind,
         setup: Option<Rc<Setup>>,
         node: Arc<NodeAddr>,
     ) -> Rc<Self> {
-        Rc::new(Self {
+        Rc::new_cyclic(|itself| Self {
+            itself: Weak::clone(itself),
+            reactor: Rc::clone(reactor),
+            is_connected: Cell::new(false),
+            io: RefCell::default(),
+            is_due: Cell::new(false),
+            over: Cell::new(None),
             setup: RefCell::new(setup),
             passed_over: Cell::new(false),
             ear: Cell::new(None),
@@ -110,7 +126,7 @@ impl Link {
             setting: Cell::new(setting),
             kind: Cell::new(kind),
             node,
-            wake: Wake::default(),
+            task: Wake::default(),
             phase: Cell::new(Phase::Dialling),
             occupied: Cell::new(false),
             running: Cell::new(0),
@@ -124,6 +140,42 @@ impl Link {
             reader: RefCell::default(),
             waiting: RefCell::default(),
         })
+    }
+
+    /// Has it write what was added, read on, and see to what has become of it: at the end of this turn, once.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        if self.is_due.get() {
+            return;
+        }
+        if self.is_connected.get()
+            && let Some(itself) = self.itself.upgrade()
+        {
+            self.is_due.set(true);
+            self.reactor.serves(itself);
+        } else {
+            self.task.wake();
+        }
+    }
+
+    /// To be called in each turn in which it was woken.
+    pub(crate) fn serve(&self) {
+        self.is_due.set(false);
+        let polled = match &mut *self.io.borrow_mut() {
+            Some(io) => {
+                let polled = io.poll(self);
+                io.have_written();
+                polled
+            }
+            None => return,
+        };
+        if let Poll::Ready(result) = polled {
+            self.disconnect();
+            self.over.set(Some(result));
+        }
+        if self.phase.get() != Phase::Ready {
+            self.task.wake();
+        }
     }
 
     /// Who may use it.
@@ -238,7 +290,7 @@ impl Link {
         self.running
             .set(self.running.get() + usize::from(ticket.is_script));
         self.pipeline.borrow_mut().push(ticket, request);
-        self.wake.wake();
+        self.wake();
     }
 
     /// Adds a large command: no copy when nothing else is under way.
@@ -246,7 +298,7 @@ impl Link {
         self.running
             .set(self.running.get() + usize::from(ticket.is_script));
         self.pipeline.borrow_mut().push_large(ticket, request);
-        self.wake.wake();
+        self.wake();
     }
 
     /// Adds a command that is passed on while it comes. Nothing else may be under way.
@@ -263,7 +315,7 @@ impl Link {
     /// Adds some of it.
     pub(crate) fn push_piece(&self, piece: &[u8]) {
         self.pipeline.borrow_mut().push_piece(piece);
-        self.wake.wake();
+        self.wake();
     }
 
     /// All of it has been added, at this moment of the worker's clock.
@@ -271,7 +323,7 @@ impl Link {
         if let Some(ticket) = self.pipeline.borrow_mut().end_stream() {
             ticket.at_micros = at_micros;
         }
-        self.wake.wake();
+        self.wake();
     }
 
     /// Ends the link when the last byte of such a command has not left and `moved` says so of its slots.
@@ -305,7 +357,7 @@ impl Link {
         } else if self.phase.get() == Phase::Dialling {
             self.phase.set(Phase::Closed);
         }
-        self.wake.wake();
+        self.wake();
     }
 
     /// No new commands; ends once what is under way is answered (bounded by the drain time).
@@ -313,7 +365,7 @@ impl Link {
         if self.phase.get() == Phase::Ready {
             self.phase.set(Phase::Retired);
         }
-        self.wake.wake();
+        self.wake();
     }
 
     /// The node it goes to is not this side's master any more.
@@ -329,10 +381,13 @@ impl Link {
     /// Ends the link now; what is in flight is lost.
     pub(crate) fn close(&self) {
         self.phase.set(Phase::Closed);
-        self.wake.wake();
+        self.wake();
     }
 
-    fn fail_all(&self) {
+    /// Gives back everything that is in flight: its connection is over, or there never was one.
+    fn disconnect(&self) {
+        self.is_connected.set(false);
+        self.io.take();
         self.phase.set(Phase::Closed);
         let left = self.pipeline.borrow_mut().drain();
         give_back(left);
@@ -430,33 +485,21 @@ fn give_back(left: Vec<Left<Ticket>>) {
 /// A link's life once it is connected. Returns when it is over; everything in flight has been given back.
 pub(super) async fn drive(
     link: &Rc<Link>,
-    route: &LocalRoute,
+    route: &Rc<LocalRoute>,
     stream: TcpStream,
     client_id: i64,
 ) -> io::Result<()> {
     link.client_id.set(client_id);
     if link.phase.get() != Phase::Dialling {
-        link.fail_all();
+        link.disconnect();
         return Ok(());
     }
-    let watched = stream
-        .into_std()
-        .and_then(|stream| Socket::new(&route.reactor, stream, Owner::Link(Rc::clone(link))));
-    let socket = match watched {
-        Ok(socket) => socket,
-        Err(error) => {
-            link.fail_all();
-            return Err(error);
-        }
-    };
-    link.phase.set(Phase::Ready);
-    if link.is_set_up()
-        && let Some(session) = link.reader()
-    {
-        session.hears_again(link);
-    }
-    let mut io = LinkIo {
+    let connected = Connected(link);
+    let owner = Owner::Link(Rc::clone(link));
+    let socket = Socket::new(&route.reactor, stream.into_std()?, owner)?;
+    *link.io.borrow_mut() = Some(LinkIo {
         socket,
+        route: Rc::clone(route),
         buffer: vec![0; READ_BYTES],
         start: 0,
         end: 0,
@@ -464,38 +507,48 @@ pub(super) async fn drive(
         passed: 0,
         is_in_push: false,
         unwritten: Vec::new(),
-    };
+    });
+    link.is_connected.set(true);
+    link.phase.set(Phase::Ready);
+    if link.is_set_up()
+        && let Some(session) = link.reader()
+    {
+        session.hears_again(link);
+    }
+    link.wake();
+    let over = std::future::poll_fn(|cx| {
+        link.task.polled(cx);
+        link.over.take().map_or(Poll::Pending, Poll::Ready)
+    });
     let retired = async {
-        std::future::poll_fn(|_| {
-            if link.phase.get() == Phase::Retired {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+        std::future::poll_fn(|_| match link.phase.get() {
+            Phase::Retired => Poll::Ready(()),
+            _ => Poll::Pending,
         })
         .await;
         tokio::time::sleep(route.limits().drain).await;
     };
-    tokio::pin!(retired);
-    let result = std::future::poll_fn(|cx| {
-        link.wake.polled(cx);
-        let polled = io.poll(link, route, cx);
-        io.have_written(route);
-        if let Poll::Ready(result) = polled {
-            return Poll::Ready(result);
-        }
-        retired
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(io::Error::from(io::ErrorKind::TimedOut)))
-    })
-    .await;
-    link.fail_all();
+    let result = tokio::select! {
+        biased;
+        result = over => result,
+        () = retired => Err(io::ErrorKind::TimedOut.into()),
+    };
+    drop(connected);
     result
+}
+
+/// A link that has a connection, or is about to: its task may end at any time.
+struct Connected<'a>(&'a Link);
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.disconnect();
+    }
 }
 
 struct LinkIo {
     socket: Socket,
+    route: Rc<LocalRoute>,
     /// Replies are in `buffer[start..end]`. Zeroed once, so that it can be read into without `unsafe`.
     buffer: Vec<u8>,
     start: usize,
@@ -510,11 +563,11 @@ struct LinkIo {
 }
 
 impl LinkIo {
-    fn poll(&mut self, link: &Link, route: &LocalRoute, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll(&mut self, link: &Link) -> Poll<io::Result<()>> {
         if link.phase.get() == Phase::Closed {
             return Poll::Ready(Ok(()));
         }
-        let written = self.poll_write(link, route, cx);
+        let written = self.write(link);
         // A node that refuses a command of which it has seen only the beginning says why, and closes: that comes first.
         if !link.pipeline.borrow().has_begun() {
             written?;
@@ -525,7 +578,7 @@ impl LinkIo {
                 return Poll::Pending;
             }
             match self.read(link)? {
-                true => self.take_replies(link, route)?,
+                true => self.take_replies(link)?,
                 false => {
                     return if link.phase.get() == Phase::Retired && link.is_idle() {
                         Poll::Ready(Ok(()))
@@ -535,28 +588,28 @@ impl LinkIo {
                 }
             }
         }
-        cx.waker().wake_by_ref();
+        link.wake();
         Poll::Pending
     }
 
     /// Has the replies of this turn written.
-    fn have_written(&mut self, route: &LocalRoute) {
+    fn have_written(&mut self) {
         if self.unwritten.is_empty() {
             return;
         }
-        let now = route.clock();
+        let now = self.route.clock();
         for session in self.unwritten.drain(..) {
             session.write(now);
         }
     }
 
-    fn poll_write(&mut self, link: &Link, route: &LocalRoute, cx: &mut Context<'_>) -> io::Result<()> {
+    fn write(&self, link: &Link) -> io::Result<()> {
         let mut pipeline = link.pipeline.borrow_mut();
         let mut wrote = false;
         let mut writes = 0;
         while !pipeline.unwritten().is_empty() {
             if writes == WRITES_A_TURN {
-                cx.waker().wake_by_ref();
+                link.wake();
                 break;
             }
             writes += 1;
@@ -575,6 +628,7 @@ impl LinkIo {
             {
                 session.wake.wake();
             }
+            let route = &self.route;
             let nanos = u64::try_from(route.stats.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
             route.stats.last_sent_nanos[link.side.index()].fetch_max(nanos, Ordering::Relaxed);
         }
@@ -640,7 +694,8 @@ impl LinkIo {
         Ok(())
     }
 
-    fn take_replies(&mut self, link: &Link, route: &LocalRoute) -> io::Result<()> {
+    fn take_replies(&mut self, link: &Link) -> io::Result<()> {
+        let route = &self.route;
         let now = route.clock_micros();
         let mut pipeline = link.pipeline.borrow_mut();
         loop {

@@ -416,7 +416,7 @@ impl Links {
         if !self.backoff.borrow().allows(Instant::now()) {
             return None;
         }
-        let link = Link::new(self.side, setting, kind, setup, node);
+        let link = Link::new(&route.reactor, self.side, setting, kind, setup, node);
         self.all.borrow_mut().push(Rc::clone(&link));
         tokio::task::spawn_local(live(Rc::clone(&link), Rc::clone(route)));
         Some(link)
