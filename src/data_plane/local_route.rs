@@ -550,10 +550,13 @@ impl LocalRoute {
         }
     }
 
-    /// Microseconds since the worker started.
+    /// Microseconds since the worker started, as the present turn began.
     #[inline]
     pub(crate) fn clock(&self) -> u64 {
-        self.origin.elapsed().as_micros() as u64
+        self.reactor
+            .woke()
+            .saturating_duration_since(self.origin)
+            .as_micros() as u64
     }
 
     /// The same, wrapping after an hour: for latencies.

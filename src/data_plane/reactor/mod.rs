@@ -16,6 +16,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -80,6 +81,8 @@ struct Place {
 pub(crate) struct Reactor {
     parts: Parts,
     places: RefCell<Slab<Place>>,
+    /// When the present turn began.
+    woke: Cell<Instant>,
     /// Links that are to be served at the end of this turn.
     due: RefCell<Vec<Rc<Link>>>,
 }
@@ -89,6 +92,7 @@ impl Reactor {
         Rc::new(Self {
             parts,
             places: RefCell::default(),
+            woke: Cell::new(Instant::now()),
             due: RefCell::default(),
         })
     }
@@ -120,6 +124,12 @@ impl Reactor {
         }
     }
 
+    /// When the present turn began: looking at the clock for each command would cost as much as finding where it goes.
+    #[inline]
+    pub(super) fn woke(&self) -> Instant {
+        self.woke.get()
+    }
+
     /// Has a link served at the end of this turn.
     #[inline]
     pub(super) fn serves(&self, link: Rc<Link>) {
@@ -140,6 +150,7 @@ impl Reactor {
         };
         let waited = epoll.wait(events, timeout);
         bell.is_awake();
+        self.woke.set(Instant::now());
         match waited {
             Err(Errno::EINTR) => Ok(0),
             waited => Ok(waited?),

@@ -629,7 +629,8 @@ impl LinkIo {
                 session.wake.wake();
             }
             let route = &self.route;
-            let nanos = u64::try_from(route.stats.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            let sent = route.reactor.woke().saturating_duration_since(route.stats.origin);
+            let nanos = u64::try_from(sent.as_nanos()).unwrap_or(u64::MAX);
             route.stats.last_sent_nanos[link.side.index()].fetch_max(nanos, Ordering::Relaxed);
         }
         Ok(())
