@@ -18,7 +18,7 @@ use super::lot::{Lot, shrink};
 use super::pubsub::{Hub, PubSubShared};
 use super::reactor::Reactor;
 use super::scripts::{Scripts, SharedScripts};
-use super::session::{Ends, Role, Scratch, Session};
+use super::session::{Ends, MESSENGER, Role, Scratch, Session};
 use super::upstream::{Door, Lease, Links, Setting};
 use super::users::{Login, UserId, Users};
 use crate::cluster::Side;
@@ -286,7 +286,7 @@ impl LocalRoute {
     pub(crate) fn messenger(self: &Rc<Self>) -> Rc<Session> {
         Rc::clone(
             self.messenger
-                .get_or_init(|| Session::new(0, Rc::clone(self), Ends::NONE)),
+                .get_or_init(|| Session::new(MESSENGER, Rc::clone(self), Ends::NONE)),
         )
     }
 

@@ -47,5 +47,5 @@ pub(crate) use learn::Learnt;
 pub(crate) use parked::Parked;
 pub(crate) use scratch::Scratch;
 pub(crate) use state::{Ends, Session};
-pub(crate) use ticket::{Role, Ticket};
+pub(crate) use ticket::{MESSENGER, Role, Ticket};
 pub(crate) use unblock::Unblocking;

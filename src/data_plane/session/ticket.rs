@@ -54,6 +54,9 @@ impl Role {
     }
 }
 
+/// The number of the session in whose name the proxy asks and publishes on links that clients share.
+pub(crate) const MESSENGER: u64 = 0;
+
 /// A command's place in its session. Cost: one reference count.
 pub(crate) struct Ticket {
     pub(crate) session: Rc<Session>,
@@ -85,6 +88,11 @@ impl Ticket {
     /// Whether a reply from a node that has lost its mastership may be thrown away and the command sent again.
     pub(crate) fn repeatable(&self) -> bool {
         self.reads && matches!(self.role, Role::Whole | Role::Part(_))
+    }
+
+    /// No client has asked for it.
+    pub(crate) fn is_messengers(&self) -> bool {
+        self.role == Role::Aside && self.session.id == MESSENGER
     }
 
     /// It is a PUBLISH or SPUBLISH outside a transaction.

@@ -333,9 +333,16 @@ impl Link {
         }
     }
 
-    /// Takes back what no byte of has been handed to the socket.
+    /// Takes back what no byte of has been handed to the socket; but not, while its node is the master, what the proxy says of itself:
+    /// nobody would say it again.
     pub(crate) fn recall_unsent(&self) {
-        let recalled = self.pipeline.borrow_mut().recall_unsent();
+        let mut recalled = self.pipeline.borrow_mut().recall_unsent();
+        if self.is_ready() {
+            let is_own = |left: &mut Left<Ticket>| left.ticket.is_messengers();
+            for Left { ticket, bytes, .. } in recalled.extract_if(.., is_own) {
+                self.pipeline.borrow_mut().push(ticket, &bytes);
+            }
+        }
         if !recalled.is_empty() {
             self.scripts.borrow_mut().forget();
         }
