@@ -31,6 +31,8 @@ impl Ticker {
 
     /// The next one.
     pub(super) async fn tick(&self) {
+        // What is done at each may take longer than from one to the next: others have their turn between.
+        tokio::task::yield_now().await;
         // How many have passed.
         let mut count = [0; 8];
         let read = |timer: &OwnedFd| Ok(nix::unistd::read(timer, &mut count)?);

@@ -85,6 +85,8 @@ pub(crate) struct Reactor {
     woke: Cell<Instant>,
     /// Links that are to be served at the end of this turn.
     due: RefCell<Vec<Rc<Link>>>,
+    /// Clients that messages are to be written to then.
+    unwritten: RefCell<Vec<Rc<Session>>>,
 }
 
 impl Reactor {
@@ -94,6 +96,7 @@ impl Reactor {
             places: RefCell::default(),
             woke: Cell::new(Instant::now()),
             due: RefCell::default(),
+            unwritten: RefCell::default(),
         })
     }
 
@@ -106,7 +109,7 @@ impl Reactor {
         let mut local = pin!(local);
         let waker = Waker::from(Arc::clone(&self.parts.bell));
         let mut context = Context::from_waker(&waker);
-        let mut due = Vec::new();
+        let (mut due, mut unwritten) = (Vec::new(), Vec::new());
         let mut events = [EpollEvent::empty(); EVENTS_A_TURN];
         self.parts.bell.ring();
         loop {
@@ -117,6 +120,7 @@ impl Reactor {
                 }
             }
             self.serve(&mut due);
+            self.write(&mut unwritten);
             match self.wait(&mut events) {
                 Ok(count) => events.iter().take(count).for_each(|event| self.tell(event)),
                 Err(error) => error!(%error, "a worker cannot wait for its sockets"),
@@ -136,6 +140,20 @@ impl Reactor {
         self.due.borrow_mut().push(link);
     }
 
+    /// Has messages written to a client at the end of this turn.
+    #[inline]
+    pub(super) fn writes(&self, session: Rc<Session>) {
+        self.unwritten.borrow_mut().push(session);
+    }
+
+    /// Writes to those; `unwritten` is empty, and is so again.
+    fn write(&self, unwritten: &mut Vec<Rc<Session>>) {
+        std::mem::swap(&mut *self.unwritten.borrow_mut(), unwritten);
+        for session in unwritten.drain(..) {
+            session.write_messages(session.route.clock());
+        }
+    }
+
     /// Serves those that are due; `due` is empty, and is so again.
     fn serve(&self, due: &mut Vec<Rc<Link>>) {
         std::mem::swap(&mut *self.due.borrow_mut(), due);
@@ -144,10 +162,11 @@ impl Reactor {
 
     fn wait(&self, events: &mut [EpollEvent]) -> io::Result<usize> {
         let Parts { epoll, bell } = &self.parts;
-        let timeout = match self.due.borrow().is_empty() && bell.sleeps() {
-            true => EpollTimeout::NONE,
-            false => EpollTimeout::ZERO,
-        };
+        let timeout =
+            match self.due.borrow().is_empty() && self.unwritten.borrow().is_empty() && bell.sleeps() {
+                true => EpollTimeout::NONE,
+                false => EpollTimeout::ZERO,
+            };
         let waited = epoll.wait(events, timeout);
         bell.is_awake();
         self.woke.set(Instant::now());

@@ -12,9 +12,10 @@ use crate::config::PubSubOutput;
 use crate::data_plane::pubsub::{Delivery, Hub, Topic};
 
 impl Session {
-    /// A message for the subscription that request number `since` made. Cost: a copy or a reference, and a flag.
+    /// A message for the subscription that request number `since` made: written at the end of the turn. Cost: a copy or a reference,
+    /// and a flag.
     #[inline]
-    pub(crate) fn deliver(&self, since: u64, message: &Delivery<'_>, limits: &PubSubOutput) {
+    pub(crate) fn deliver(self: &Rc<Self>, since: u64, message: &Delivery<'_>, limits: &PubSubOutput) {
         if self.closed.get() {
             return;
         }
@@ -28,9 +29,10 @@ impl Session {
         let is_over = limits.hard_bytes > 0 && waiting > limits.hard_bytes;
         if is_over || state.is_slow(waiting, limits) {
             self.evict_now(&mut state);
+            self.wake.wake();
+        } else if !self.to_write.replace(true) {
+            self.route.reactor.writes(Rc::clone(self));
         }
-        drop(state);
-        self.wake.wake();
     }
 
     /// Closes a client that cannot keep up.

@@ -7,6 +7,7 @@
 
 use std::io;
 
+use super::lane::Lane;
 use super::state::{Session, State};
 use super::ticket::{Role, Ticket};
 use crate::limits::{COPIED_BYTES, WRITE_BYTES, WRITES_A_TURN};
@@ -40,6 +41,17 @@ impl Session {
             Ok(true) if self.at_rest.get() => self.touched(now_micros),
             // Its task waits for room, or meets the same error and ends.
             _ => self.wake.wake(),
+        }
+    }
+
+    /// The same, of messages: its task may wait for anything else, and hears of nothing.
+    pub(crate) fn write_messages(&self, now_micros: u64) {
+        self.to_write.set(false);
+        let is_done = matches!(self.flush(), Ok(true));
+        if is_done && !self.state.borrow().lanes.iter().any(Lane::is_private) {
+            self.touched(now_micros);
+        } else {
+            self.wake.wake();
         }
     }
 
