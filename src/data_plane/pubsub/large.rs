@@ -78,6 +78,7 @@ impl Hub {
         role: NodeRole,
     ) -> Option<Dial<'a>> {
         Some(Dial {
+            asks_room: false,
             node,
             auth: route.login(side, self.user)?,
             setting: Setting::default(),

@@ -99,6 +99,9 @@ pub(crate) struct Dial<'a> {
     /// `CLIENT SETNAME`, so that an operator sees in CLIENT LIST who this is. No spaces.
     pub(crate) name: &'a str,
     pub(crate) wanted: Wanted,
+    /// How many more connections the node would take is of interest. Asked with everything else: whoever begins to watch what the
+    /// node executes sees all of it, by which it is known for the proxy's own, or nothing.
+    pub(crate) asks_room: bool,
 }
 
 /// What a node that can be used has said of the connection.
@@ -108,6 +111,8 @@ pub(crate) struct Said {
     pub(crate) client_id: i64,
     /// It wants a password before it says anything.
     pub(crate) wants_password: bool,
+    /// How many more connections it would take; `None`: it does not say, or was not asked.
+    pub(crate) room: Option<u64>,
 }
 
 /// An authenticated connection to a node of the wanted role.
@@ -158,11 +163,13 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), Handshake
         // An ACL forbids PING, or a script keeps the node busy: it is there either way.
         _ => {}
     }
+    let role = replies.next().map(Vec::as_slice);
     let said = Said {
         client_id,
         wants_password: false,
+        room: replies.next().and_then(|info| room(info)),
     };
-    match replies.next().map(Vec::as_slice) {
+    match role {
         Some(role) if is_wanted(role, dial.wanted) => Ok((stream, said)),
         // A node that is kept busy by a script says neither to anybody; what may end that has to get there.
         Some(role) if role.starts_with(b"-NOPERM") || role.starts_with(b"-BUSY ") => match hello {
@@ -208,13 +215,9 @@ pub(super) async fn set_up(
     refusal.map_or(Ok(()), |text| Err(HandshakeError::Setup(text)))
 }
 
-/// How many more connections the node would take; `None`: it does not say.
-pub(super) async fn ask_room(stream: &mut TcpStream) -> Result<Option<u64>, HandshakeError> {
-    let mut request = Vec::new();
-    write_command(&mut request, &[b"INFO", b"clients"]);
-    stream.write_all(&request).await?;
-    let replies = read(stream, 1).await?;
-    let info = String::from_utf8_lossy(replies.first().map_or(&[][..], Vec::as_slice));
+/// How many more connections a node would take, as its INFO says; `None`: it does not.
+fn room(info: &[u8]) -> Option<u64> {
+    let info = String::from_utf8_lossy(info);
     let field = |name: &str| -> Option<u64> {
         let value = |line: &str| {
             line.strip_prefix(name)?
@@ -225,8 +228,8 @@ pub(super) async fn ask_room(stream: &mut TcpStream) -> Result<Option<u64>, Hand
         };
         info.lines().find_map(value)
     };
-    let room = field("maxclients").zip(field("connected_clients"));
-    Ok(room.map(|(most, connected)| most.saturating_sub(connected)))
+    let (most, connected) = field("maxclients").zip(field("connected_clients"))?;
+    Some(most.saturating_sub(connected))
 }
 
 /// What Redis says to a client that has not authenticated.
@@ -285,7 +288,11 @@ fn questions(dial: &Dial<'_>, is_selected: bool) -> (Vec<u8>, usize) {
     // ROLE is answered by a node that is still loading, PING is not.
     write_command(&mut request, &[b"PING"]);
     write_command(&mut request, &[b"ROLE"]);
-    let count = 5 + usize::from(dial.auth.is_some()) + usize::from(selects);
+    if dial.asks_room {
+        write_command(&mut request, &[b"INFO", b"clients"]);
+    }
+    let others = [dial.auth.is_some(), selects, dial.asks_room];
+    let count = 5 + others.into_iter().filter(|is_asked| *is_asked).count();
     (request, count)
 }
 

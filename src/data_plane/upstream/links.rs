@@ -435,6 +435,7 @@ impl Links {
             setting: Setting::of(user),
             name: "switchback",
             wanted: Wanted::Master,
+            asks_room: false,
         };
         let opened = timeout(CONNECT_TIMEOUT, handshake::open(&dial)).await.ok()?;
         let (stream, _) = opened.ok()?;
@@ -635,19 +636,16 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
             UserId::ASKING => Wanted::Unasked,
             _ => Wanted::Master,
         },
+        asks_room: link.kind() == LinkKind::Reserve,
     };
     let setup = link.setup();
     let opened = timeout(CONNECT_TIMEOUT, open(&dial, setup.as_deref())).await;
     let opened = opened.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
     match opened {
-        Ok((mut stream, said, ear)) => {
-            if link.kind() == LinkKind::Reserve {
-                match has_room(&mut stream).await {
-                    Some(true) => {}
-                    Some(false) => links.reserve.refused(&link),
-                    // Whoever has taken it meanwhile must not get that answer.
-                    None => link.close(),
-                }
+        Ok((stream, said, ear)) => {
+            // None in reserve is to be the node's last.
+            if link.kind() == LinkKind::Reserve && said.room.is_some_and(|room| room < RESERVE_ROOM) {
+                links.reserve.refused(&link);
             }
             links.dialled(&route, &link, said);
             link.ear.set(ear.as_ref().map(|(_, id)| *id));
@@ -679,13 +677,6 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
         }
     }
     route.wake_waiting();
-}
-
-/// Whether a node has connections to spare: none in reserve is to be its last. `None`: it has not answered.
-async fn has_room(stream: &mut TcpStream) -> Option<bool> {
-    let asked = timeout(CONNECT_TIMEOUT, handshake::ask_room(stream)).await;
-    let room = asked.ok()?.ok()?;
-    Some(room.is_none_or(|room| room >= RESERVE_ROOM))
 }
 
 /// Connects, and tells the node what the link is for; with the connection that hears for it.
