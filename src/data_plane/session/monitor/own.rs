@@ -10,6 +10,8 @@ use crate::limits::OWN_ADDRESSES_MAX;
 
 /// What begins the names of connections that carry no command of a client.
 const ASIDE: &[u8] = b"switchback-";
+/// The name of a link.
+const LINK: &[u8] = b"switchback";
 
 /// Addresses, as the node writes them, of the proxy's own connections.
 #[derive(Default)]
@@ -17,6 +19,8 @@ pub(super) struct Own {
     aside: HashSet<Vec<u8>>,
     /// Of links that are being opened.
     opening: HashSet<Vec<u8>>,
+    /// Of links that are open: what comes from them is clients'.
+    links: HashSet<Vec<u8>>,
     /// Of links that have just been opened: of one in reserve it is asked whether the node has room for it.
     opened: HashSet<Vec<u8>>,
 }
@@ -28,10 +32,12 @@ impl Own {
             line.split(|byte| *byte == b' ')
                 .find_map(|field| field.strip_prefix(wanted))
         };
-        if let (Some(addr), Some(name)) = (field(b"addr="), field(b"name="))
-            && name.starts_with(ASIDE)
-        {
-            keep(&mut self.aside, addr);
+        if let (Some(addr), Some(name)) = (field(b"addr="), field(b"name=")) {
+            match name {
+                LINK => keep(&mut self.links, addr),
+                _ if name.starts_with(ASIDE) => keep(&mut self.aside, addr),
+                _ => {}
+            }
         }
     }
 
@@ -56,11 +62,12 @@ impl Own {
             // Without a version no client's is passed on like this: a link's, whoever had the address before.
             b"\"HELLO\"" => {
                 self.aside.remove(addr);
+                self.links.remove(addr);
                 keep(&mut self.opening, addr);
                 return true;
             }
             // A client's looks the same, and is shown.
-            b"\"HELLO\" \"3\"" if !self.aside.contains(addr) => {
+            b"\"HELLO\" \"3\"" if !self.aside.contains(addr) && !self.links.contains(addr) => {
                 keep(&mut self.opening, addr);
                 return false;
             }
@@ -79,6 +86,7 @@ impl Own {
         let is_last = command == b"\"ROLE\"";
         if is_last {
             keep(&mut self.opened, addr);
+            keep(&mut self.links, addr);
         }
         goes_on || is_last
     }
@@ -139,6 +147,21 @@ mod tests {
             "\"COMMAND\" \"INFO\" \"mod.set\" \"switchback-learns\""
         ));
         assert!(!own(&mut known, 6, "\"COMMAND\" \"INFO\" \"get\" \"set\""));
+    }
+
+    #[test]
+    fn what_follows_the_hello_of_a_client_is_its_own() {
+        let mut known = Own::default();
+        known.listed(b"id=5 addr=127.0.0.1:1 laddr=127.0.0.1:1 fd=9 name=switchback age=5 db=0");
+        for command in ["\"HELLO\" \"3\"", "\"PING\"", "\"CLIENT\" \"ID\""] {
+            assert!(!own(&mut known, 1, command), "{command}");
+        }
+        assert!(own(&mut known, 2, "\"HELLO\"") && own(&mut known, 2, "\"ROLE\""));
+        assert!(!own(&mut known, 2, "\"HELLO\" \"3\"") && !own(&mut known, 2, "\"PING\""));
+        assert!(
+            own(&mut known, 1, "\"HELLO\"") && own(&mut known, 1, "\"PING\""),
+            "another link has the address now"
+        );
     }
 
     #[test]
