@@ -4,17 +4,17 @@
 //!
 //! 1. A worker's own listener accepts the client ([`data_plane::listener`]); the client is a
 //!    [`Session`](data_plane::session::Session) of that worker until it leaves, and [parked](data_plane::lot) while it has nothing to say.
-//! 2. The session's task reads bytes ([`serve()`](data_plane::session::serve())) and the
+//! 2. The worker's [`Reactor`](data_plane::reactor::Reactor) tells the session that there are bytes, which it reads; the
 //!    [`RequestParser`](resp::RequestParser) finds where each request and each argument ends.
 //! 3. [`classify()`](data_plane::command::classify()) looks the name up: what it is, where its keys are, how it is treated.
 //! 4. [`owner()`](routing::owner) of the keys' [`Slot`](routing::Slot)s at the present [`Weight`](routing::Weight) says
 //!    which side; the [`Snapshot`](routing::Snapshot) says where that side's master is.
 //! 5. [`dispatch`](data_plane::session) takes the session's [`Link`](data_plane::upstream::Link) to it, shared or its own, and
 //!    enqueues the bytes as they came. No usable master: the request is held, and nothing more is read.
-//! 6. The link's task writes everything that was enqueued in this turn at once, and hands each reply to the session that
+//! 6. At the end of the turn the link writes everything that was enqueued in it at once; it hands each reply to the session that
 //!    is at the front of the [pipeline](data_plane::upstream).
-//! 7. Replies leave in request order, whichever side answered first: at the end of its turn the link has each of these sessions
-//!    [write once](data_plane::session), and wakes the session's task only where there is more to do.
+//! 7. Replies leave in request order, whichever side answered first: the link then has each of these sessions
+//!    [write once](data_plane::session), and wakes the [session's task](data_plane::session::serve()) only where there is more to do.
 //!
 //! # A message's journey
 //!

@@ -1,8 +1,8 @@
 //! Where are the clients that have had nothing to say for a while?
 //!
-//! Shell: most connections of most apps say nothing most of the time, and a session, its task and its place in the runtime are 2.4 KB.
+//! Shell: most connections of most apps say nothing most of the time, and a session with its task is some 2.5 KB.
 //! So one that has done nothing for some seconds is given up for a [`Parked`] of some 200 bytes; one epoll of the kernel's, which the
-//! runtime watches, holds all of their sockets, and tells which client has something to say or has gone. That one has a session again.
+//! reactor watches, holds all of their sockets, and tells which client has something to say or has gone. That one has a session again.
 
 use std::cell::RefCell;
 use std::io;

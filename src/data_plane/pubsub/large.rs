@@ -78,7 +78,6 @@ impl Hub {
         role: NodeRole,
     ) -> Option<Dial<'a>> {
         Some(Dial {
-            asks_room: false,
             node,
             auth: route.login(side, self.user)?,
             setting: Setting::default(),
@@ -87,6 +86,7 @@ impl Hub {
                 NodeRole::Master => Wanted::Master,
                 NodeRole::Replica => Wanted::Replica,
             },
+            asks_room: false,
         })
     }
 }

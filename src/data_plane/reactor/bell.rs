@@ -3,8 +3,7 @@
 //! Shell: a flag, and where the worker sleeps an event of the kernel's that ends its sleep.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;

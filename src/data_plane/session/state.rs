@@ -1,7 +1,7 @@
 //! What does a session know, and what do replies do to it?
 //!
-//! Shell: links call in here with replies, returned and lost commands; the session's own task ([`super::serve`]) then
-//! writes, sends again, and reads on.
+//! Shell: links call in here with replies, returned and lost commands. What is not written at the end of the turn
+//! ([`super::writing`]) is the session's own task's ([`super::serve`]): it writes, sends again, and reads on.
 
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -1,9 +1,9 @@
 //! When do replies leave for the client?
 //!
 //! Shell: a link hands out all replies that have come, then has each of their sessions write once, so that a pipeline's replies are
-//! one write. A session at rest waits only for what its client sends next, and is not polled for it: that was a third of what a
-//! command took. Whatever is out of the ordinary (a socket that takes no more, a request that had to wait, a transaction, messages)
-//! is left to the session's own task ([`super::serve`]), which is woken instead.
+//! one write; so are the messages of a turn. A session at rest waits only for what its client sends next, and is not polled for it: that
+//! was a third of what a command took. Whatever is out of the ordinary (a socket that takes no more, a request that had to wait, a
+//! transaction) is left to the session's own task ([`super::serve`]), which is woken instead.
 
 use std::io;
 
@@ -44,7 +44,7 @@ impl Session {
         }
     }
 
-    /// The same, of messages: its task may wait for anything else, and hears of nothing.
+    /// Writes the messages of a turn: whatever else its task waits for, it need not hear of that.
     pub(crate) fn write_messages(&self, now_micros: u64) {
         self.to_write.set(false);
         let is_done = matches!(self.flush(), Ok(true));
