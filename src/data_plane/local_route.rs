@@ -660,3 +660,21 @@ fn bump(counter: &Cell<u64>) {
 fn take_one(counter: &Cell<u64>) {
     counter.set(counter.get().saturating_sub(1));
 }
+
+#[cfg(test)]
+impl LocalRoute {
+    /// Of a worker for which nobody waits, with no masters.
+    pub(crate) fn idle() -> Rc<Self> {
+        let text = "[[route]]\nname = 'r'\nlisten = ['127.0.0.1:6400']\nold = 'redis://127.0.0.1:1'\nnew = 'redis://127.0.0.1:2'\n";
+        let mut config = crate::config::parse(text, &crate::config::Surroundings::real()).unwrap();
+        let shared = Arc::new(RouteShared::new(config.routes.remove(0)));
+        let snapshot = Snapshot {
+            epoch: crate::routing::Epoch(1),
+            weight: Weight::ZERO,
+            old: crate::routing::SideView::default(),
+            new: Some(crate::routing::SideView::default()),
+        };
+        let reactor = Reactor::new(super::reactor::Parts::new().unwrap());
+        Self::new(shared, Arc::new(snapshot), 0, &Rc::new(Scratch::new()), &reactor)
+    }
+}

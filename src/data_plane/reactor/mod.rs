@@ -12,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -150,14 +151,20 @@ impl Reactor {
     fn write(&self, unwritten: &mut Vec<Rc<Session>>) {
         std::mem::swap(&mut *self.unwritten.borrow_mut(), unwritten);
         for session in unwritten.drain(..) {
-            session.write_messages(session.route.clock());
+            if !contained(|| session.write_messages(session.route.clock())) {
+                session.fail();
+            }
         }
     }
 
     /// Serves those that are due; `due` is empty, and is so again.
     fn serve(&self, due: &mut Vec<Rc<Link>>) {
         std::mem::swap(&mut *self.due.borrow_mut(), due);
-        due.drain(..).for_each(|link| link.serve());
+        for link in due.drain(..) {
+            if !contained(|| link.serve()) {
+                contained(|| link.fail());
+            }
+        }
     }
 
     fn wait(&self, events: &mut [EpollEvent]) -> io::Result<usize> {
@@ -190,7 +197,9 @@ impl Reactor {
             Owner::Session(session) => {
                 let session = Rc::clone(session);
                 drop(places);
-                session.on_socket();
+                if !contained(|| session.on_socket()) {
+                    session.fail();
+                }
             }
             Owner::Link(link) => link.wake(),
             Owner::Task(wake) => wake.wake(),
@@ -223,6 +232,12 @@ impl Reactor {
     }
 }
 
+/// Calls what serves one client or one link; `false`: there is a fault in it. It is to end that one and nobody else, as it would were
+/// it a task's: the panic has been reported.
+fn contained(serve: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(serve)).is_ok()
+}
+
 /// Room for places that is not worth giving back.
 const PLACES_KEPT: usize = 256;
 
@@ -253,5 +268,76 @@ impl Readiness {
         if has_ended || events.contains(EpollFlags::EPOLLOUT) {
             self.writable.set(true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    use crate::data_plane::local_route::LocalRoute;
+    use crate::data_plane::session::Ends;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    /// Waits for what is there, and tells it.
+    fn turn(reactor: &Reactor) {
+        let mut events = [EpollEvent::empty(); EVENTS_A_TURN];
+        let count = reactor.parts.epoll.wait(&mut events, 10_000u16).unwrap();
+        assert!(count > 0, "nothing came");
+        events.iter().take(count).for_each(|event| reactor.tell(event));
+    }
+
+    #[test]
+    fn a_fault_in_serving_a_client_ends_that_client_alone() {
+        let route = LocalRoute::idle();
+        let sessions = [7, 8].map(|id| Session::new(id, Rc::clone(&route), Ends::NONE));
+        let mut clients = sessions.each_ref().map(|session| {
+            let (client, stream) = pair();
+            session.connect(stream).unwrap();
+            client
+        });
+        turn(&route.reactor);
+        // What is read is read into this.
+        let held = route.scratch.space();
+        sessions[0].rests();
+        clients[0].write_all(b"PING\r\n").unwrap();
+        turn(&route.reactor);
+        drop(held);
+        assert!(sessions[0].state.borrow().broken);
+
+        sessions[1].rests();
+        clients[1].write_all(b"PI").unwrap();
+        turn(&route.reactor);
+        assert!(!sessions[1].state.borrow().broken);
+    }
+
+    #[test]
+    fn a_place_that_is_given_up_is_nobodys() {
+        let reactor = Reactor::new(Parts::new().unwrap());
+        let (mut client, stream) = pair();
+        stream.set_nonblocking(true).unwrap();
+        let wake = Rc::new(Wake::default());
+        let socket = Socket::new(&reactor, stream, Owner::Task(Rc::clone(&wake))).unwrap();
+        let mut space = [0; 8];
+        assert_eq!(socket.read(&mut space).unwrap(), None);
+        client.write_all(b"ab").unwrap();
+        turn(&reactor);
+        assert!(wake.is_told() && socket.is_readable());
+        assert_eq!(socket.read(&mut space).unwrap(), Some(2));
+        assert!(!socket.is_readable(), "a byte less than there was room for");
+        drop(client);
+        turn(&reactor);
+        assert_eq!(socket.read(&mut space).unwrap(), Some(0));
+        assert_eq!(socket.read(&mut space).unwrap(), Some(0), "the end stays");
+        drop(socket);
+        assert!(reactor.places.borrow().is_empty());
+        reactor.tell(&EpollEvent::new(EpollFlags::EPOLLIN, 0));
     }
 }

@@ -253,6 +253,15 @@ impl Session {
         }
     }
 
+    /// There is a fault in serving it: its connection is closed, as nobody knows what it has been told.
+    pub(crate) fn fail(&self) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.broken = true;
+        }
+        self.at_rest.set(false);
+        self.wake.wake();
+    }
+
     /// Has what a client at rest has sent on its way. `false`: there is more to do, which is its task's.
     fn serve_at_rest(self: &Rc<Self>) -> bool {
         let count = match self.read() {
@@ -277,6 +286,13 @@ impl Session {
             .as_ref()
             .is_some_and(|socket| !socket.is_readable());
         is_settled && is_read
+    }
+
+    /// As if its task had been polled and found nothing.
+    #[cfg(test)]
+    pub(crate) fn rests(&self) {
+        self.wake.polled(&Context::from_waker(std::task::Waker::noop()));
+        self.at_rest.set(true);
     }
 
     #[inline]

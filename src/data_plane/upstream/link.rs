@@ -170,12 +170,21 @@ impl Link {
             None => return,
         };
         if let Poll::Ready(result) = polled {
-            self.disconnect();
-            self.over.set(Some(result));
-        }
-        if self.phase.get() != Phase::Ready {
+            self.is_over(result);
+        } else if self.phase.get() != Phase::Ready {
             self.task.wake();
         }
+    }
+
+    /// There is a fault in serving it: what has come of it is not to be trusted.
+    pub(crate) fn fail(&self) {
+        self.is_over(Err(io::Error::other("a fault of the proxy's")));
+    }
+
+    fn is_over(&self, result: io::Result<()>) {
+        self.disconnect();
+        self.over.set(Some(result));
+        self.task.wake();
     }
 
     /// Who may use it.
@@ -836,4 +845,50 @@ fn did_not_run(reply: &[u8]) -> bool {
 
 fn garbage(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_plane::session::Ends;
+
+    fn link(route: &LocalRoute) -> Rc<Link> {
+        let node = Arc::new(NodeAddr::new("127.0.0.1", 1));
+        let link = Link::new(
+            &route.reactor,
+            Side::Old,
+            Setting::default(),
+            LinkKind::Shared,
+            None,
+            node,
+        );
+        link.phase.set(Phase::Ready);
+        link
+    }
+
+    #[test]
+    fn what_the_proxy_says_itself_stays_when_owners_change_and_goes_with_the_master() {
+        let route = LocalRoute::idle();
+        let link = link(&route);
+        let client = Session::new(7, Rc::clone(&route), Ends::NONE);
+        route.messenger().send_own(&link, b"mark 1");
+        client.send_own(&link, b"aside");
+        route.messenger().send_own(&link, b"mark 2");
+        link.recall_unsent();
+        assert_eq!(link.pipeline.borrow().unwritten(), b"mark 1mark 2");
+        link.retire();
+        assert_eq!(link.pipeline.borrow().unwritten(), b"");
+    }
+
+    #[test]
+    fn a_link_with_a_fault_gives_back_what_is_under_way() {
+        let route = LocalRoute::idle();
+        let link = link(&route);
+        let client = Session::new(7, Rc::clone(&route), Ends::NONE);
+        client.send_own(&link, b"aside");
+        link.fail();
+        assert!(!link.is_ready() && link.is_idle());
+        assert!(link.over.take().is_some_and(|over| over.is_err()));
+        assert_eq!(client.state.borrow().lanes[0].in_flight(), 0);
+    }
 }
