@@ -507,9 +507,16 @@ fn is_silent(client: &mut Client, time: Duration) -> bool {
 #[test]
 fn a_pause_of_writes_holds_what_may_write_and_nothing_else_on_every_worker() {
     let proxied = Proxied::start();
+    let functions = b"#!lua name=of_the_pause\nlocal function seven() return 7 end\n\
+        redis.register_function('writes', seven)\n\
+        redis.register_function{function_name='reads', callback=seven, flags={'no-writes'}}";
+    assert_eq!(
+        proxied.client().call(&[b"FUNCTION", b"LOAD", functions]),
+        b"$12\r\nof_the_pause\r\n"
+    );
     for weight in [0, 50, 100] {
         proxied.weight(weight);
-        let (mut operator, mut clients) = (proxied.client(), some(&proxied));
+        let (mut operator, mut held_clients) = (proxied.client(), Vec::new());
         let mut in_transaction = proxied.client();
         in_transaction.text("MULTI");
         in_transaction.text("SET k 1");
@@ -519,20 +526,20 @@ fn a_pause_of_writes_holds_what_may_write_and_nothing_else_on_every_worker() {
             "PUBLISH c m",
             "SPUBLISH c m",
             "EVAL return_1 1 k",
+            "FCALL writes 1 k",
+            "FCALL unknown 1 k",
             "PFCOUNT k",
             "BLPOP k 0",
             "DEL k l",
             "EXEC",
         ] {
-            let client = match held {
-                "EXEC" => &mut in_transaction,
-                _ => &mut clients.remove(0),
+            let mut client = match held {
+                "EXEC" => std::mem::replace(&mut in_transaction, proxied.client()),
+                _ => proxied.client(),
             };
-            let mut client = std::mem::replace(client, proxied.client());
             client.send(&held.split(' ').map(str::as_bytes).collect::<Vec<_>>());
             assert!(is_silent(&mut client, Duration::from_millis(60)), "{held}");
-            clients.push(client);
-            clients.push(proxied.client());
+            held_clients.push(client);
         }
         let mut client = proxied.client();
         for passes in [
@@ -552,12 +559,15 @@ fn a_pause_of_writes_holds_what_may_write_and_nothing_else_on_every_worker() {
         }
         let reads = b"#!lua flags=no-writes\nreturn 7";
         assert_eq!(client.call(&[b"EVAL", reads, b"1", b"k"]), b":7\r\n");
+        for _ in 0..2 {
+            assert_eq!(client.text("FCALL reads 1 k"), ":7\\r\\n");
+        }
         let held = lines(&mut operator, "CLIENT LIST");
         assert_eq!(
             held.iter()
                 .filter(|line| field(line, "flags").contains('b'))
                 .count(),
-            8
+            10
         );
         assert_eq!(operator.text("CLIENT UNPAUSE"), "+OK\\r\\n");
         assert_eq!(operator.text("SET k v"), "+OK\\r\\n");

@@ -117,3 +117,42 @@ fn only_what_clients_execute_is_told() {
         [expected("\"ECHO\" \"end3\""), expected("\"ECHO\" \"end4\"")].concat()
     );
 }
+
+/// A password is asked about in the words of the client that gives it.
+#[test]
+fn who_authenticates_is_told_as_written_and_its_password_is_not() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    assert_eq!(client.text("MONITOR"), "+OK\\r\\n");
+    let mut other = proxied.client();
+    for wrong in [
+        "auth x",
+        "Auth nobody x",
+        "hello 3 auth nobody x",
+        "hello 2 SetName a AUTH nobody x",
+    ] {
+        assert!(other.text(wrong).starts_with('-'), "{wrong}");
+    }
+    other.text("ECHO end");
+    let lines = wait_for_line(&mut client, "\"end\"");
+    let commands: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.trim_end().split_once("] ").map(|(_, command)| command))
+        .collect();
+    let redacted = |words: &str| format!("{words} \"(redacted)\" \"(redacted)\"");
+    assert_eq!(
+        commands,
+        [
+            "\"auth\" \"(redacted)\"",
+            &redacted("\"Auth\""),
+            &redacted("\"hello\" \"3\" \"auth\""),
+            &redacted("\"hello\" \"2\" \"AUTH\""),
+            "\"ECHO\" \"end\"",
+        ]
+    );
+    assert!(other.text("hello 3 auth default x").starts_with('%'));
+    wait_for_line(
+        &mut client,
+        "\"hello\" \"3\" \"auth\" \"(redacted)\" \"(redacted)\"",
+    );
+}

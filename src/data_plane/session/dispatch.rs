@@ -116,10 +116,10 @@ pub(super) fn dispatch(
         class,
         told: Vec::new(),
     };
-    let is_paused = session
-        .route
-        .pause()
-        .is_some_and(|pause| sending.is_paused(state, pause));
+    let is_paused = match session.route.pause() {
+        None => false,
+        Some(pause) => sending.is_paused(state, pause)?,
+    };
     session.postpone(state, is_paused);
     if is_paused {
         session.route.wait(session);

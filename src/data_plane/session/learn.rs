@@ -2,7 +2,7 @@
 //!
 //! Shell: a module's, a newer server's or a renamed one. The server is asked: `COMMAND INFO` once a name, kept by the worker for
 //! as long as the node is its side's master, and `COMMAND GETKEYS` for each request whose keys are not at fixed places. Only the
-//! client that has sent it waits. A name the server does not know is not kept, so that inventing names fills nothing; the
+//! client that has sent it waits. While writes are paused, `FUNCTION LIST` tells of an FCALL whether it writes. A name the server does not know is not kept, so that inventing names fills nothing; the
 //! request goes on to be refused in the server's own words. Subcommands are named as the server names them, `config|get`.
 
 use std::hash::{Hash, Hasher};
@@ -22,6 +22,9 @@ use crate::routing::{Slot, majority_owner};
 
 /// Asked of beside the command, and unknown to every server: MONITOR's lines with it are left out.
 pub(super) const MARK: &[u8] = b"switchback-learns";
+
+/// What functions there are, asked as nobody else would.
+pub(super) const FUNCTIONS: &[&[u8]] = &[b"FUNCTION", b"LIST", b"LIBRARYNAME", b"**"];
 
 /// A command as its server describes it.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +57,7 @@ impl Described {
 enum Question {
     Command,
     Keys,
+    Functions,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +68,8 @@ enum Answer {
     Unknown,
     Command(Learnt),
     Keys(Vec<Slot>),
+    /// Whether the function that is called is one that writes nothing.
+    WritesNothing(bool),
 }
 
 /// What a session is learning of its next request.
@@ -180,6 +186,25 @@ impl Sending<'_> {
         Ok(())
     }
 
+    /// Whether FCALL names a function that writes nothing, as it was loaded with that flag: seldom asked, as functions change.
+    pub(super) fn calls_no_writes(&self, state: &mut State) -> Result<bool, Stall> {
+        let number = number_of(self.request.bytes);
+        if let Some(answer) = state.learning.told(Question::Functions, number) {
+            let is_so = matches!(answer, Answer::WritesNothing(true));
+            if is_so {
+                state.learning.forget();
+            }
+            return Ok(is_so);
+        }
+        let Ok(side) = self.side() else { return Ok(false) };
+        let name = self.request.args.get(1).unwrap_or_default().to_vec();
+        match self.ask_server(state, side, Question::Functions, number, name) {
+            Err(Stop::Stall(stall)) => Err(stall),
+            // It cannot be asked: it may write.
+            _ => Ok(false),
+        }
+    }
+
     fn take_for(&mut self, described: Described) {
         let Described {
             is_blocking,
@@ -209,7 +234,11 @@ impl Sending<'_> {
         name: Vec<u8>,
     ) -> Result<(), Stop> {
         let route = &self.session.route;
-        let link = match route.links(side).shared(route, Setting::default()) {
+        let setting = match question {
+            Question::Command | Question::Keys => Setting::default(),
+            Question::Functions => Setting::of(state.setting.user),
+        };
+        let link = match route.links(side).shared(route, setting) {
             Lease::Ready(link) => with_room(&link, self.session)?,
             Lease::Wait => return Err(Stall::Hold(side).into()),
             Lease::Refused(_) => return Ok(()),
@@ -221,6 +250,7 @@ impl Sending<'_> {
                 words.push(b"GETKEYS");
                 words.extend(self.request.args.iter());
             }
+            Question::Functions => words = FUNCTIONS.to_vec(),
         }
         let mut request = Vec::new();
         write_command(&mut request, &words);
@@ -252,6 +282,7 @@ impl Session {
         let answer = match question {
             Question::Command => description(&came),
             Question::Keys => told_keys(&came),
+            Question::Functions => writes_nothing(&came, &name).map(Answer::WritesNothing),
         };
         let answer = answer.unwrap_or(Answer::Unknown);
         if let Answer::Command(learnt) = answer {
@@ -315,6 +346,27 @@ fn told_keys(reply: &[u8]) -> Option<Answer> {
     Some(Answer::Keys(slots?))
 }
 
+/// Whether FUNCTION LIST has a function of this name with the flag `no-writes`.
+fn writes_nothing(reply: &[u8], name: &[u8]) -> Option<bool> {
+    for library in elements(reply)? {
+        for function in elements(field(library, b"functions")?)? {
+            if payload(field(function, b"name")?)? == name {
+                let flags = elements(field(function, b"flags")?)?;
+                return Some(flags.contains(&&b"+no-writes\r\n"[..]));
+            }
+        }
+    }
+    None
+}
+
+/// The value behind a name, in an array of names and values.
+fn field<'a>(reply: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let fields = elements(reply)?;
+    let mut pairs = fields.chunks_exact(2);
+    let pair = pairs.find(|pair| payload(pair[0]) == Some(name))?;
+    pair.get(1).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,5 +413,28 @@ mod tests {
         assert!(
             matches!(told_keys(b"*1\r\n$1\r\na\r\n"), Some(Answer::Keys(keys)) if keys == [Slot::of(b"a")])
         );
+    }
+
+    const LIBRARIES: &str = "*1\r\n*6\r\n$12\r\nlibrary_name\r\n$1\r\na\r\n$6\r\nengine\r\n$3\r\nLUA\r\n$9\r\nfunctions\r\n*2\r\n\
+        *6\r\n$4\r\nname\r\n$1\r\nr\r\n$11\r\ndescription\r\n$-1\r\n$5\r\nflags\r\n*2\r\n+allow-stale\r\n+no-writes\r\n\
+        *6\r\n$4\r\nname\r\n$1\r\nw\r\n$11\r\ndescription\r\n$9\r\nno-writes\r\n$5\r\nflags\r\n*0\r\n";
+
+    #[test]
+    fn a_function_writes_nothing_if_its_flags_say_so() {
+        let told = |name: &[u8]| writes_nothing(LIBRARIES.as_bytes(), name);
+        assert_eq!(
+            (told(b"r"), told(b"w"), told(b"x")),
+            (Some(true), Some(false), None)
+        );
+        for cut in 0..LIBRARIES.len() {
+            assert_eq!(writes_nothing(&LIBRARIES.as_bytes()[..cut], b"r"), None, "{cut}");
+        }
+        for reply in [
+            "-NOPERM x\r\n",
+            "*1\r\n*2\r\n$9\r\nfunctions\r\n*1\r\n$4\r\nname\r\n",
+            "*0\r\n",
+        ] {
+            assert_eq!(writes_nothing(reply.as_bytes(), b"r"), None);
+        }
     }
 }

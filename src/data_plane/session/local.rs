@@ -446,7 +446,9 @@ fn hello_options(sending: &Sending<'_>, state: &mut State) -> Result<Option<Vec<
                 name: Some(argument(1)),
                 password: argument(2),
             };
-            let said = sending.log_in(state, login)?;
+            // The others are the proxy's to deal with.
+            let words: Vec<&[u8]> = args.iter().take(2).chain(args.iter().skip(at).take(3)).collect();
+            let said = sending.log_in(state, login, &words)?;
             if said.first() == Some(&b'-') {
                 return Ok(Some(said));
             }

@@ -214,7 +214,8 @@ impl Sending<'_> {
     /// AUTH.
     pub(super) fn auth(&self, state: &mut State) -> Result<(), Stop> {
         let login = self.login().ok_or_else(syntax)?;
-        let reply = self.log_in(state, login)?;
+        let words: Vec<&[u8]> = self.request.args.iter().collect();
+        let reply = self.log_in(state, login, &words)?;
         answer(state, self.request.again, &reply);
         Ok(())
     }
@@ -271,21 +272,25 @@ impl Sending<'_> {
         }
     }
 
-    /// Asks the servers; the client is another user from here on if they say `OK`, and what it was if they do not.
-    pub(super) fn log_in(&self, state: &mut State, login: Login) -> Result<Vec<u8>, Stop> {
+    /// Asks the servers in the client's `words`, AUTH or HELLO, as MONITOR and ACL LOG tell them; the client is another user from
+    /// here on if they accept it, and what it was if they do not.
+    pub(super) fn log_in(&self, state: &mut State, login: Login, words: &[&[u8]]) -> Result<Vec<u8>, Stop> {
         self.can_log_in(state, &login)?;
-        let mut request = Vec::new();
-        login.write(&mut request);
+        let (mut request, mut auth) = (Vec::new(), Vec::new());
+        write_command(&mut request, words);
+        login.write(&mut auth);
         // What is watched stays so on a link that is another user's from there on.
         let watching = self.watching_link(state);
         let is_changed = watching.as_ref().is_some_and(|link| state.has_let_in(link.side));
-        let reply = self.consult(state, Setting::ASKING, &request, watching.as_ref())?;
-        let entered = match reply == b"+OK\r\n" {
+        let own = watching.as_ref().map(|link| (link, auth.as_slice()));
+        let reply = self.consult(state, Setting::ASKING, &request, own)?;
+        let is_let_in = reply.first().is_some_and(|kind| *kind != b'-');
+        let entered = match is_let_in {
             true => self.session.has_logged_in(state, login),
             false => Ok(()),
         };
         if let Some(link) = watching.filter(|_| is_changed) {
-            if reply == b"+OK\r\n" && entered.is_ok() {
+            if is_let_in && entered.is_ok() {
                 link.setting.set(state.setting);
             } else {
                 // It is somebody whom the client is not.
@@ -351,13 +356,13 @@ impl Sending<'_> {
     }
 
     /// What the servers of all sides that own anything say to this. What is under way was meant for who the client was, and comes first.
-    /// A side that has `own` is asked on it.
+    /// A side that has a link of its own in `own` is asked on it, with the request there.
     fn consult(
         &self,
         state: &mut State,
         setting: Setting,
         request: &[u8],
-        own: Option<&Rc<Link>>,
+        own: Option<(&Rc<Link>, &[u8])>,
     ) -> Result<Vec<u8>, Stop> {
         let losses = match state.check.take() {
             None => 0,
@@ -386,18 +391,18 @@ impl Sending<'_> {
         }
         let mut links = Vec::new();
         for side in sides {
-            let lease = match own.filter(|link| link.side == side) {
-                Some(link) => Lease::Ready(Rc::clone(link)),
-                None => route.links(side).shared(route, setting),
+            let (lease, request) = match own.filter(|(link, _)| link.side == side) {
+                Some((link, request)) => (Lease::Ready(Rc::clone(link)), request),
+                None => (route.links(side).shared(route, setting), request),
             };
             match lease {
-                Lease::Ready(link) if link.has_room(self.session) => links.push(link),
+                Lease::Ready(link) if link.has_room(self.session) => links.push((link, request)),
                 Lease::Ready(_) => return Err(Stall::Room.into()),
                 Lease::Wait => return Err(Stall::Hold(side).into()),
                 Lease::Refused(text) => return Err(Refusal::Redis(text.into_bytes()).into()),
             }
         }
-        for link in links {
+        for (link, request) in links {
             check.asked[link.side.index()] = true;
             self.enqueue_as(state, &link, check.number, Role::Check, request);
             if link.setting.get().user == UserId::ASKING {

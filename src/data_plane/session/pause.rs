@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::clients::{Outcome, wrong_subcommand};
-use super::dispatch::Sending;
+use super::dispatch::{Sending, Stall};
 use super::state::{Session, State};
 use crate::data_plane::clients::{Pause, Paused, Question, writes_nothing};
 use crate::data_plane::command::{Intent, LocalCommand, flags};
@@ -48,30 +48,31 @@ impl Session {
 }
 
 impl Sending<'_> {
-    /// Whether it waits.
+    /// Whether it waits. Of a function the node is asked.
     #[cold]
-    pub(super) fn is_paused(&self, state: &State, pause: Pause) -> bool {
+    pub(super) fn is_paused(&self, state: &mut State, pause: Pause) -> Result<bool, Stall> {
         if pause.until <= Instant::now() {
-            return false;
+            return Ok(false);
         }
         let args = self.request.args;
         let Some(spec) = self.class.spec else {
             // A module's or a later server's: it may write.
-            return true;
+            return Ok(true);
         };
         let is_alone = spec.has(flags::CONTAINER) && args.len() < 2;
         if is_alone || !spec.accepts(args.len()) {
-            return false;
+            return Ok(false);
         }
         let is_subscribed = state.setting.protocol == Protocol::Resp2
             && !state.subscriptions.is_empty()
             && state.entry.is_none();
         if is_subscribed && !self.is_for_subscribers(spec.name) {
-            return false;
+            return Ok(false);
         }
         match pause.what {
-            Paused::All => true,
-            Paused::Writes => self.may_write(state),
+            Paused::All => Ok(true),
+            Paused::Writes if spec.name == "fcall" => Ok(!self.calls_no_writes(state)?),
+            Paused::Writes => Ok(self.may_write(state)),
         }
     }
 

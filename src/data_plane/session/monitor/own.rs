@@ -1,11 +1,11 @@
 //! Which lines of MONITOR are the proxy's own doing?
 //!
 //! Pure: what comes from the connections that it keeps beside its clients', known by their names, and how a link is opened, from
-//! HELLO to ROLE, and what it asks of commands that it does not know. The rest is what clients execute.
+//! HELLO to ROLE, and what it asks of commands and functions that it does not know. The rest is what clients execute.
 
 use std::collections::HashSet;
 
-use crate::data_plane::session::learn::MARK;
+use crate::data_plane::session::learn::{FUNCTIONS, MARK};
 use crate::limits::OWN_ADDRESSES_MAX;
 
 /// What begins the names of connections that carry no command of a client.
@@ -52,6 +52,10 @@ impl Own {
         {
             return true;
         }
+        // No client's is passed on: a link is nobody's again after a question about a password.
+        if command == b"\"RESET\"" && self.links.contains(addr) || is_asking_of_functions(command) {
+            return true;
+        }
         let named = command.strip_prefix(b"\"CLIENT\" \"SETNAME\" \"");
         if named.is_some_and(|name| name.starts_with(ASIDE)) {
             self.opening.remove(addr);
@@ -80,8 +84,8 @@ impl Own {
         let goes_on = matches!(command, b"\"CLIENT\" \"ID\"" | b"\"PING\"")
             || command.starts_with(b"\"SELECT\" ")
             || named.is_some_and(|name| name == b"switchback\"");
-        if !goes_on {
-            self.opening.remove(addr);
+        if !goes_on && self.opening.remove(addr) {
+            keep(&mut self.links, addr);
         }
         let is_last = command == b"\"ROLE\"";
         if is_last {
@@ -90,6 +94,13 @@ impl Own {
         }
         goes_on || is_last
     }
+}
+
+/// Its words are the proxy's alone.
+fn is_asking_of_functions(command: &[u8]) -> bool {
+    let mut words = command.split(|byte| *byte == b' ');
+    let is_next = |word: &&[u8]| words.next() == Some(&[b"\"", *word, b"\""].concat());
+    FUNCTIONS.iter().all(is_next)
 }
 
 fn keep(addresses: &mut HashSet<Vec<u8>>, addr: &[u8]) {
@@ -147,6 +158,10 @@ mod tests {
             "\"COMMAND\" \"INFO\" \"mod.set\" \"switchback-learns\""
         ));
         assert!(!own(&mut known, 6, "\"COMMAND\" \"INFO\" \"get\" \"set\""));
+        let functions = |pattern: &str| format!("\"FUNCTION\" \"LIST\" \"LIBRARYNAME\" \"{pattern}\"");
+        assert!(own(&mut known, 6, &functions("**")) && !own(&mut known, 6, &functions("*")));
+        assert!(own(&mut known, 7, "\"HELLO\"") && !own(&mut known, 7, "\"auth\" \"(redacted)\""));
+        assert!(own(&mut known, 7, "\"RESET\"") && !own(&mut known, 8, "\"RESET\""));
     }
 
     #[test]
