@@ -18,12 +18,11 @@ heartbeat_interval = "10s"
 stale_after = "20s"
 """
 
-# Left out where there is a proxy: they count as lost. After these the rest of their unit would wait in vain. Two make their server a
-# replica, and the proxy waits for a master; one calls a function during a pause, which the proxy holds whatever the function does.
+# Left out where there is a proxy: they count as lost. After these the rest of their unit would wait in vain: they make their server a
+# replica, and the proxy waits for a master.
 HANGING = [
     "MULTI / EXEC with REPLICAOF",
     "exec with read commands and stale replica state change",
-    "Test RO scripts are not blocked by pause RO",
 ]
 
 
