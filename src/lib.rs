@@ -10,7 +10,8 @@
 //! 4. [`owner()`](routing::owner) of the keys' [`Slot`](routing::Slot)s at the present [`Weight`](routing::Weight) says
 //!    which side; the [`Snapshot`](routing::Snapshot) says where that side's master is.
 //! 5. [`dispatch`](data_plane::session) takes the session's [`Link`](data_plane::upstream::Link) to it, shared or its own, and
-//!    enqueues the bytes as they came. No usable master: the request is held, and nothing more is read.
+//!    enqueues the bytes as they came. No usable master: the request is held, and nothing more is read. For a request about which
+//!    nothing is out of the ordinary [`express`](data_plane::session) does 3 to 5 by a few comparisons.
 //! 6. At the end of the turn the link writes everything that was enqueued in it at once; it hands each reply to the session that
 //!    is at the front of the [pipeline](data_plane::upstream).
 //! 7. Replies leave in request order, whichever side answered first: the link then has each of these sessions

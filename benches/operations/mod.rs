@@ -4,6 +4,7 @@
 //! same thing. An operation runs itself `count` times and returns something that depends on all of it.
 
 use switchback::data_plane::command::{KeyPositions, classify};
+use switchback::data_plane::measured;
 use switchback::resp::{Args, ReplyScanner, RequestParser};
 use switchback::routing::{Owners, Slot, Weight, owner};
 
@@ -23,8 +24,11 @@ const EVAL: &[u8] = b"*5\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n2\r\n$1\r\na\r
 const BULK: &[u8] = b"$64\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
 const ARRAY: &[u8] = b"*4\r\n$5\r\nfield\r\n$5\r\nvalue\r\n:12\r\n*2\r\n+a\r\n$-1\r\n";
 
+const MESSAGE: &[u8] = b"*3\r\n$7\r\nmessage\r\n$16\r\n__switchback:gap\r\n$64\r\n\
+    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
+
 /// Every operation.
-pub(crate) const ALL: [Operation; 11] = [
+pub(crate) const ALL: [Operation; 16] = [
     operation("parse GET", GET, parse),
     operation("parse SET", SET, parse),
     operation("classify GET", GET, classified),
@@ -33,9 +37,14 @@ pub(crate) const ALL: [Operation; 11] = [
     operation("classify EVAL", EVAL, classified),
     operation("route GET", GET, route),
     operation("parse, classify and route GET", GET, all_of_it),
+    operation("parse, look up and route GET", GET, measured::express),
     operation("scan +OK", b"+OK\r\n", scan),
     operation("scan a bulk string", BULK, scan),
     operation("scan an array", ARRAY, scan),
+    operation("pipeline", GET, measured::pipeline),
+    operation("replies", BULK, measured::replies),
+    operation("replies of two sides", BULK, measured::early_replies),
+    operation("hub, a message to 100 clients", MESSAGE, measured::hub),
 ];
 
 const fn operation(name: &'static str, bytes: &'static [u8], run: fn(&[u8], usize) -> usize) -> Operation {

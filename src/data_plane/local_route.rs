@@ -661,9 +661,9 @@ fn take_one(counter: &Cell<u64>) {
     counter.set(counter.get().saturating_sub(1));
 }
 
-#[cfg(test)]
 impl LocalRoute {
-    /// Of a worker for which nobody waits, with no masters.
+    /// Of a worker for which nobody waits, with no masters: for tests and benches.
+    #[allow(clippy::unwrap_used)]
     pub(crate) fn idle() -> Rc<Self> {
         let text = "[[route]]\nname = 'r'\nlisten = ['127.0.0.1:6400']\nold = 'redis://127.0.0.1:1'\nnew = 'redis://127.0.0.1:2'\n";
         let mut config = crate::config::parse(text, &crate::config::Surroundings::real()).unwrap();

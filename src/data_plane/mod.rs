@@ -11,6 +11,8 @@ pub mod command;
 pub(crate) mod listener;
 mod local_route;
 pub(crate) mod lot;
+#[doc(hidden)]
+pub mod measured;
 pub(crate) mod pubsub;
 pub(crate) mod reactor;
 mod refusal;

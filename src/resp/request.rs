@@ -168,12 +168,20 @@ impl RequestParser {
     }
 
     /// Ready for the next request. Keeps its memory unless a large request has made it large.
+    #[inline]
     pub fn reset(&mut self) {
         self.position = 0;
         self.arguments_left = 0;
         self.argument_bytes = None;
         self.is_passing = false;
         self.spans.clear();
+        if self.spans.capacity() > 1024 || self.rewritten.capacity() > 0 {
+            self.give_back();
+        }
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
         self.rewritten.clear();
         if self.spans.capacity() > 1024 {
             self.spans = Vec::new();

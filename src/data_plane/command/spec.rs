@@ -27,6 +27,8 @@ pub struct Spec {
     pub intent: Intent,
     /// See [`Self::is_repeatable`]: asked of every request.
     is_repeatable: bool,
+    /// See [`Self::is_plain`]: asked of every request.
+    is_plain: bool,
 }
 
 impl Spec {
@@ -45,9 +47,11 @@ impl Spec {
             keys,
             intent,
             is_repeatable: false,
+            is_plain: false,
         };
         Self {
             is_repeatable: spec.has_no_effect(),
+            is_plain: spec.goes_by_keys(),
             ..spec
         }
     }
@@ -95,6 +99,19 @@ impl Spec {
             )
         );
         self.has(flags::READONLY) || (keyless && !self.may_write())
+    }
+
+    /// Whether its keys, which are at fixed places, say all that there is to be known of a request with the right number of arguments:
+    /// where they are on one side, it goes there as it is.
+    #[inline]
+    pub const fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    const fn goes_by_keys(&self) -> bool {
+        matches!(self.intent, Intent::Forward | Intent::Split(_))
+            && matches!(self.keys, KeyRule::None | KeyRule::Range { .. })
+            && !self.has(flags::CONTAINER | flags::ADMIN | flags::NO_MANDATORY_KEYS)
     }
 
     /// Whether it publishes a message: the `uncertain_publish` policy is its, and its channel is hashed as its key.

@@ -27,7 +27,7 @@ mod weights;
 
 pub(crate) use audience::{Correction, Hearers, Listing, is_own};
 pub(crate) use ceiling::Overload;
-pub(crate) use delivery::{Delivery, confirmation, pong};
+pub(crate) use delivery::{Delivery, confirmation, head, pong};
 pub use gap::Gap;
 pub(crate) use hub::Hub;
 pub(crate) use pending::Pending;

@@ -157,7 +157,7 @@ impl Topic {
     /// Hands a message to every listener; returns to how many. Cost: for each a copy of the bytes or a reference, and a
     /// flag that has it written at the end of the turn.
     #[inline]
-    pub(super) fn deliver(&self, message: &Delivery<'_>, limits: &PubSubOutput) -> usize {
+    pub(crate) fn deliver(&self, message: &Delivery<'_>, limits: &PubSubOutput) -> usize {
         let listeners = self.listeners.borrow();
         for listener in listeners.iter() {
             listener.session.deliver(listener.since, message, limits);

@@ -516,6 +516,9 @@ impl Input {
         let mut used = 0;
         while !state.closing && !state.is_in_tunnel() {
             let rest = bytes.get(used..).unwrap_or_default();
+            if rest.is_empty() {
+                return (used, None);
+            }
             self.parser.restrict(state.standing != Standing::Admitted);
             let length = match self.parsed.take() {
                 Some(length) => length,
@@ -560,17 +563,15 @@ impl Input {
                 .unwrap_or_default();
             if !self.parser.spans().is_empty() {
                 let args = Args::new(request, self.parser.spans());
-                if let Err(stall) = dispatch(
-                    session,
-                    state,
-                    turn,
-                    Request {
-                        bytes: request,
-                        large: None,
-                        args,
-                        again: None,
-                    },
-                ) {
+                let request = Request {
+                    bytes: request,
+                    large: None,
+                    args,
+                    again: None,
+                };
+                if !session.express(state, turn, request.bytes, args)
+                    && let Err(stall) = dispatch(session, state, turn, request)
+                {
                     self.parsed = Some(length);
                     return (used, Some(Halt::Stall(stall)));
                 }

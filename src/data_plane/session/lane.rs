@@ -41,6 +41,15 @@ impl Lane {
         self.sent - 1
     }
 
+    /// Counts a command of this length that is being sent on the present link; returns that, and its sequence number.
+    #[inline]
+    pub(crate) fn sends(&mut self, bytes: usize) -> Option<(&Link, u64)> {
+        let link = self.link.as_deref()?;
+        self.share.sends(bytes);
+        self.sent += 1;
+        Some((link, self.sent - 1))
+    }
+
     /// A command is done with. Not always the oldest: of a failover's, the unsent are back first.
     #[inline]
     pub(crate) fn done_one(&mut self, sequence: u64) {

@@ -8,6 +8,7 @@ mod dispatch;
 mod drive;
 mod entry;
 mod exec;
+mod express;
 mod hold;
 mod info;
 mod input;
@@ -43,8 +44,10 @@ mod unblock;
 mod writing;
 
 pub(crate) use drive::serve;
+pub(crate) use express::{plain, side_of};
 pub(crate) use learn::Learnt;
 pub(crate) use parked::Parked;
+pub(crate) use replies::Replies;
 pub(crate) use scratch::Scratch;
 pub(crate) use state::{Ends, Session};
 pub(crate) use ticket::{MESSENGER, Role, Ticket};

@@ -84,7 +84,14 @@ impl Session {
     /// What of a large reply the socket does not take at once: the rest is copied, as it has to wait.
     #[inline]
     pub(super) fn write_through<'a>(&self, state: &State, ticket: &Ticket, bytes: &'a [u8]) -> &'a [u8] {
-        if bytes.len() < COPIED_BYTES || ticket.role != Role::Whole || !state.replies.is_next(ticket.number) {
+        if bytes.len() < COPIED_BYTES {
+            return bytes;
+        }
+        self.write_large(state, ticket, bytes)
+    }
+
+    fn write_large<'a>(&self, state: &State, ticket: &Ticket, bytes: &'a [u8]) -> &'a [u8] {
+        if ticket.role != Role::Whole || !state.replies.is_next(ticket.number) {
             return bytes;
         }
         let taken = self.offer(bytes).ok().flatten().unwrap_or_default();

@@ -263,11 +263,26 @@ impl Link {
         *self.reader.borrow_mut() = session;
     }
 
+    /// Whether it is one that clients share, of this setting, ready and with room.
+    #[inline]
+    pub(crate) fn takes(&self, setting: Setting) -> bool {
+        self.is_ready()
+            && self.kind() == LinkKind::Shared
+            && self.setting.get() == setting
+            && !self.is_set_up()
+            && self.is_free()
+    }
+
+    #[inline]
+    fn is_free(&self) -> bool {
+        let pipeline = self.pipeline.borrow();
+        pipeline.bytes_held() < LINK_BYTES_MAX && pipeline.len() < LINK_COMMANDS_MAX
+    }
+
     /// Whether there is room; when not, the session is woken once there is.
     #[inline]
     pub(crate) fn has_room(&self, session: &Rc<Session>) -> bool {
-        let pipeline = self.pipeline.borrow();
-        if pipeline.bytes_held() < LINK_BYTES_MAX && pipeline.len() < LINK_COMMANDS_MAX {
+        if self.is_free() {
             return true;
         }
         self.waiting.borrow_mut().insert(session.id, Rc::clone(session));

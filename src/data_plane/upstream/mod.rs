@@ -13,4 +13,5 @@ pub(crate) use backoff::Backoff;
 pub(crate) use handshake::{Dial, HandshakeError, NOAUTH, Setting, Wanted, open};
 pub(crate) use link::{Link, LinkKind};
 pub(crate) use links::{Door, Lease, Links};
+pub(crate) use pipeline::Pipeline;
 pub(crate) use setup::Setup;
