@@ -96,7 +96,6 @@ pub(crate) struct LocalRoute {
     tracking: RefCell<FxHashMap<u64, Rc<Session>>>,
     draining: Cell<bool>,
     pause: Cell<Option<Pause>>,
-    origin: Instant,
     counts: Counts,
 }
 
@@ -154,7 +153,6 @@ impl LocalRoute {
             tracking: RefCell::default(),
             draining: Cell::new(false),
             pause: Cell::new(None),
-            origin: Instant::now(),
             counts: Counts::default(),
         };
         for side in Side::BOTH {
@@ -553,10 +551,7 @@ impl LocalRoute {
     /// Microseconds since the worker started, as the present turn began.
     #[inline]
     pub(crate) fn clock(&self) -> u64 {
-        self.reactor
-            .woke()
-            .saturating_duration_since(self.origin)
-            .as_micros() as u64
+        self.reactor.clock()
     }
 
     /// The same, wrapping after an hour: for latencies.

@@ -82,8 +82,10 @@ struct Place {
 pub(crate) struct Reactor {
     parts: Parts,
     places: RefCell<Slab<Place>>,
-    /// When the present turn began.
+    began: Instant,
+    /// When the present turn began; and how many microseconds after `began` that was.
     woke: Cell<Instant>,
+    clock: Cell<u64>,
     /// Links that are to be served at the end of this turn.
     due: RefCell<Vec<Rc<Link>>>,
     /// Clients that messages are to be written to then.
@@ -92,10 +94,13 @@ pub(crate) struct Reactor {
 
 impl Reactor {
     pub(super) fn new(parts: Parts) -> Rc<Self> {
+        let now = Instant::now();
         Rc::new(Self {
             parts,
             places: RefCell::default(),
-            woke: Cell::new(Instant::now()),
+            began: now,
+            woke: Cell::new(now),
+            clock: Cell::new(0),
             due: RefCell::default(),
             unwritten: RefCell::default(),
         })
@@ -133,6 +138,12 @@ impl Reactor {
     #[inline]
     pub(super) fn woke(&self) -> Instant {
         self.woke.get()
+    }
+
+    /// The same, in microseconds since the worker began.
+    #[inline]
+    pub(super) fn clock(&self) -> u64 {
+        self.clock.get()
     }
 
     /// Has a link served at the end of this turn.
@@ -176,7 +187,10 @@ impl Reactor {
             };
         let waited = epoll.wait(events, timeout);
         bell.is_awake();
-        self.woke.set(Instant::now());
+        let now = Instant::now();
+        self.woke.set(now);
+        self.clock
+            .set(now.saturating_duration_since(self.began).as_micros() as u64);
         match waited {
             Err(Errno::EINTR) => Ok(0),
             waited => Ok(waited?),

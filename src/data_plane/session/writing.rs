@@ -59,13 +59,14 @@ impl Session {
     ///
     /// # Errors
     /// The operating system's: the connection is over.
+    #[inline]
     pub(super) fn flush(&self) -> io::Result<bool> {
         let output = &mut self.state.borrow_mut().replies.output;
         for _ in 0..WRITES_A_TURN {
-            let front = output.front();
-            if front.is_empty() {
-                break;
+            if output.is_empty() {
+                return Ok(true);
             }
+            let front = output.front();
             match self.offer(front.get(..WRITE_BYTES).unwrap_or(front))? {
                 Some(count) => output.wrote(count),
                 None => return Ok(false),
