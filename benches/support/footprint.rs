@@ -2,9 +2,6 @@
 //!
 //! Shell: `/proc`.
 
-/// Clock ticks a second of `/proc/PID/stat`: 100 on every Linux that Debian ships.
-const TICKS: f64 = 100.0;
-
 /// At one moment, several processes together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Footprint {
@@ -31,12 +28,14 @@ fn resident(pid: u32) -> f64 {
     kilobytes.expect("VmRSS") * 1024.0
 }
 
-/// Processor time so far, user and system, of all its threads.
+/// Processor time so far, user and system, of all its threads that have not ended: as the scheduler counts it, in nanoseconds
+/// (the kernel's `sched-stats.rst`). `/proc/PID/stat` has whole ticks of whoever runs as the clock strikes, which is another figure
+/// for a process that sleeps and wakes ten thousand times a second.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process has ended");
-    // The name, in parentheses, may hold spaces: fields are counted behind it. utime and stime are the 14th and 15th of
-    // all (proc(5)).
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    ticks.map(|field| field.parse::<f64>().unwrap()).sum::<f64>() / TICKS
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process has ended");
+    let nanoseconds = threads.flatten().filter_map(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e9
 }
