@@ -29,6 +29,8 @@ pub const SPARE_INPUT_BYTES: usize = 16 * 1024;
 /// For how many looks a second apart a client has done nothing when it is parked. That, and its first command then, cost as much as
 /// a lone command does: it is not to be for one that speaks every second or two.
 pub const PARKED_AFTER_LOOKS: u8 = 3;
+/// For how many looks a second apart a client may send next to nothing of a large request while others wait for the room that it takes.
+pub const STALLED_AFTER_LOOKS: u8 = 10;
 /// Idle clients of one route that a worker parks at each tick: some 5 µs each, for which others wait.
 pub const PARKED_A_TICK: usize = 128;
 /// Parked clients that have something to say, which a worker has served again before others have their turn.

@@ -108,6 +108,11 @@ impl Reservation {
         self.bytes
     }
 
+    /// Whether it waits for more.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.is_some()
+    }
+
     /// Makes it hold `bytes` of the `limit` that all may hold together; the task is woken when it may be its turn.
     ///
     /// # Errors

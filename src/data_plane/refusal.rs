@@ -22,6 +22,8 @@ pub(crate) enum Refusal {
     CutShort { side: Side },
     /// Not executed: over a limit.
     TooBig { what: &'static str, limit: usize },
+    /// Not executed: others have waited for the room that it took, and next to nothing more of it came.
+    Stalled { seconds: u8 },
     /// Not published: no subscriber could have it, by the proxy's own limit.
     MessageTooBig { bytes: usize, limit: usize },
     /// Not published: a node would close the link that carries it.
@@ -76,6 +78,9 @@ impl Refusal {
             Self::TooBig { what, limit } => {
                 format!("TOOBIG {what} is over the limit of {limit} bytes; not executed")
             }
+            Self::Stalled { seconds } => format!(
+                "TOOBIG next to nothing more of this request came for {seconds} seconds, while others waited for the room it took (request_buffer_bytes); not executed"
+            ),
             Self::MessageTooBig { bytes, limit } => format!(
                 "TOOBIG a message of {bytes} bytes is over the {limit} that may wait for a subscriber by pubsub_output_hard; not published; send less, or raise that"
             ),

@@ -230,6 +230,38 @@ fn large_values_arrive_as_they_are_at_every_weight_and_in_order() {
 }
 
 #[test]
+fn who_stops_within_a_large_request_gives_its_room_to_those_who_wait() {
+    const GIVEN_UP: &str = "-TOOBIG next to nothing more of this request came for 10 seconds, while others waited for the room it took (request_buffer_bytes); not executed\r\n";
+    let proxied = within(1);
+    let request = held(3 * MB / 4);
+    let (mut held_whole, _) = half_sent(&proxied, &request);
+    wait_for("the first to hold its bytes", || {
+        bytes_held(&proxied) >= request.len()
+    });
+    // Nobody waits for what this one keeps.
+    let other = within(1);
+    let (mut alone, last) = half_sent(&other, &request);
+    let mut client = proxied.client();
+    let writer = send(&client, request.clone());
+    let expected = format!(":{}\r\n", 3 * MB / 4).into_bytes();
+    assert_eq!(client.reply(), expected);
+    writer.join().unwrap();
+    assert_eq!(String::from_utf8(held_whole.reply()).unwrap(), GIVEN_UP);
+    assert_eq!(held_whole.try_reply(), None);
+    alone.stream.write_all(&[last]).unwrap();
+    assert_eq!(alone.reply(), expected);
+    // Nor does one keep it that is passed on.
+    let (mut passed_on, _) = begun(&proxied, Side::Old, "k");
+    let writer = send(&client, request);
+    assert_eq!(client.reply(), expected);
+    writer.join().unwrap();
+    assert_eq!(String::from_utf8(passed_on.reply()).unwrap(), GIVEN_UP);
+    assert_eq!(passed_on.try_reply(), None);
+    assert_eq!(client.text("EXISTS k"), ":0\\r\\n");
+    wait_for("nothing to be held", || bytes_held(&proxied) == 0);
+}
+
+#[test]
 fn large_elements_of_all_types_are_passed_on() {
     let proxied = Proxied::with(|config| config.limits.request_buffer_bytes = MB);
     let mut client = proxied.client();

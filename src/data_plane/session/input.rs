@@ -4,6 +4,7 @@
 //! only what cannot go yet is kept here.
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,8 +19,8 @@ use super::ticket::Role;
 use crate::data_plane::budget::{OverBudget, Reservation};
 use crate::data_plane::refusal::Refusal;
 use crate::limits::{
-    BULK_BYTES_MAX, LARGE_BYTES, OWN_LINK_BYTES, READ_BYTES, SPARE_INPUT_BYTES, STREAM_BYTES,
-    STREAM_HELD_BYTES,
+    BULK_BYTES_MAX, LARGE_BYTES, OWN_LINK_BYTES, READ_BYTES, SPARE_INPUT_BYTES, STALLED_AFTER_LOOKS,
+    STREAM_BYTES, STREAM_HELD_BYTES,
 };
 use crate::resp::{Args, ProtocolError, RequestParser};
 
@@ -51,6 +52,8 @@ pub(super) struct Input {
     fate: Fate,
     /// Bytes of it that are gone.
     gone: usize,
+    /// How many bytes of it had come when last some more had, and how many looks ago that was.
+    progress: (usize, u8),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +127,44 @@ impl Input {
         if self.pending.capacity() > SPARE_INPUT_BYTES {
             self.pending = Vec::new();
         }
+    }
+
+    /// To be called once a second: whether a large request has room that others wait for, and its client has sent next to nothing more of
+    /// it for long. Then the client is told, and no more is read of it.
+    pub(super) fn is_given_up(&mut self, session: &Session) -> bool {
+        let (before, looks) = self.progress;
+        let come = self.gone + self.pending.len() - self.start;
+        if !self.waits_for_client(session) || come < before || come >= before + READ_BYTES {
+            self.progress = (come, 0);
+            return false;
+        }
+        self.progress.1 = looks.saturating_add(1);
+        let is_waited_for = session.route.stats.requests_waiting.load(Ordering::Relaxed) > 0;
+        let is_over = is_waited_for && looks >= STALLED_AFTER_LOOKS;
+        if is_over {
+            let seconds = STALLED_AFTER_LOOKS;
+            self.refuse_passed(&mut session.state.borrow_mut(), &Refusal::Stalled { seconds });
+        }
+        is_over
+    }
+
+    /// Whether there is room for more of a large request, and nothing more has come.
+    fn waits_for_client(&self, session: &Session) -> bool {
+        let has_room = self
+            .reservation
+            .as_ref()
+            .is_some_and(|room| room.bytes() > 0 && !room.waits());
+        let can_go_on = match self.fate {
+            Fate::Kept => self.parsed.is_none() && self.large.is_none(),
+            Fate::Passed => session
+                .state
+                .borrow()
+                .stream
+                .as_ref()
+                .is_some_and(|stream| stream.link.stream_room() >= READ_BYTES),
+            Fate::Expected | Fate::Dropped => false,
+        };
+        has_room && can_go_on
     }
 
     /// What no request was made of.

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
+use tracing::debug;
 
 use super::client_tracking::Found;
 use super::entry::Entry;
@@ -266,6 +267,15 @@ impl Session {
         self.idle_looks.set(looks);
         if looks > 1 {
             self.state.borrow_mut().replies.release_memory();
+        }
+        let is_given_up = |input: &mut Box<Input>| input.is_given_up(self);
+        if self.input.borrow_mut().as_mut().is_some_and(is_given_up) {
+            debug!(
+                route = self.route.name,
+                client = self.id,
+                "stopped within a large request"
+            );
+            self.wake.wake();
         }
         self.is_long_idle() && self.can_park()
     }
