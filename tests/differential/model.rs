@@ -420,7 +420,10 @@ impl Model {
         let Keys::Known(keys) = keys else {
             panic!("not generated: {command:?}");
         };
-        let ranks: Vec<u32> = keys.iter().map(|key| rank(key)).collect();
+        // Whoever asks who listens to a channel moves with none.
+        let is_question = command.word(0) == "PUBSUB";
+        let keys = keys.iter().filter(|_| !is_question);
+        let ranks: Vec<u32> = keys.map(|key| rank(key)).collect();
         let lost = self.transactions[client].lost;
         let plan = match (command.word(0).as_str(), command.words.len()) {
             ("EXEC", 1) => self.exec(client, request),
