@@ -107,3 +107,22 @@ fn the_last_write_of_a_pipeline_is_the_one_that_stays() {
         );
     }
 }
+
+/// An app that lets go of something on one connection, and then does something on another, counts on a server taking them in turn.
+#[test]
+fn one_worker_hears_its_clients_in_the_order_in_which_they_speak() {
+    let proxied = Proxied::of_workers(1, |_| {});
+    let (mut listener, mut other) = (proxied.client(), proxied.client());
+    for round in 0..300 {
+        let channel = format!("c{round}");
+        assert!(
+            listener
+                .text(&format!("SUBSCRIBE {channel}"))
+                .ends_with(":1\\r\\n")
+        );
+        listener.send(&[b"UNSUBSCRIBE"]);
+        other.send(&[b"PUBLISH", channel.as_bytes(), b"m"]);
+        assert_eq!(other.reply(), b":0\r\n");
+        assert!(listener.reply().ends_with(b":0\r\n"));
+    }
+}

@@ -117,19 +117,26 @@ impl Reactor {
         let mut context = Context::from_waker(&waker);
         let (mut due, mut unwritten) = (Vec::new(), Vec::new());
         let mut events = [EpollEvent::empty(); EVENTS_A_TURN];
-        self.parts.bell.ring();
-        loop {
-            if self.parts.bell.has_rung() {
+        let mut is_over = || {
+            self.parts.bell.has_rung() && {
                 let _ = local.as_mut().poll(&mut context);
-                if main.is_finished() {
-                    return;
-                }
+                main.is_finished()
             }
+        };
+        self.parts.bell.ring();
+        while !is_over() {
             self.serve(&mut due);
             self.write(&mut unwritten);
-            match self.wait(&mut events) {
-                Ok(count) => events.iter().take(count).for_each(|event| self.tell(event)),
-                Err(error) => error!(%error, "a worker cannot wait for its sockets"),
+            let count = self.wait(&mut events).unwrap_or_else(|error| {
+                error!(%error, "a worker cannot wait for its sockets");
+                0
+            });
+            for event in events.iter().take(count) {
+                self.tell(event);
+                // What one client has said comes before what another says behind it, whoever of them has a task to hear it.
+                if is_over() {
+                    return;
+                }
             }
         }
     }
