@@ -20,6 +20,7 @@ WAYS = ["direct", "0", "100", "50"]
 # The guard watches and does not act: suites put servers to sleep and kill their connections on purpose.
 CONFIG = """
 [proxy]
+workers = {workers}
 admin_socket = "{folder}/admin.sock"
 metrics_listen = ""
 state_dir = "{folder}/state"
@@ -44,7 +45,9 @@ QUIET_RULES = [
 
 
 def config_of(folder, port, old, new, weight, more=""):
-    config = CONFIG.format(folder=folder, port=port, old=old, new=new, weight=float(weight))
+    # 0, which is the default: one a core.
+    workers = int(os.environ.get("WORKERS", 0))
+    config = CONFIG.format(workers=workers, folder=folder, port=port, old=old, new=new, weight=float(weight))
     return config + more + "".join(f'[route.guard.{rule}]\naction = "off"\n' for rule in QUIET_RULES)
 
 
