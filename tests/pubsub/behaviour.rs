@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use switchback::cluster::NodeAddr;
 use switchback::lab::{Server, ServerOptions};
 
-use crate::proxied::Client;
+use crate::proxied::{Client, wait_for};
 use crate::running::Running;
 use crate::url;
 use crate::words::request;
@@ -155,6 +155,17 @@ fn with_two_sides_every_reply_and_message_is_as_from_a_server_at_any_weight() {
     assert_same(&running);
     for percent in ["50", "100"] {
         running.raise(percent);
+        // What PUBLISH tells in a transaction is the node's own count, of links: none that is left over is to be among them.
+        for server in [&old, &new] {
+            wait_for("channels to be forgotten", || {
+                let known = Client::connect(server.addr().to_string().parse().unwrap()).call(&[
+                    b"PUBSUB",
+                    b"CHANNELS",
+                    b"x*",
+                ]);
+                known == b"*0\r\n"
+            });
+        }
         assert_same(&running);
     }
 }
