@@ -23,7 +23,6 @@ const CLIENT: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$3\r\napp\r\n";
 const EVAL: &[u8] = b"*5\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n2\r\n$1\r\na\r\n$1\r\nb\r\n";
 const BULK: &[u8] = b"$64\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
 const ARRAY: &[u8] = b"*4\r\n$5\r\nfield\r\n$5\r\nvalue\r\n:12\r\n*2\r\n+a\r\n$-1\r\n";
-
 const MESSAGE: &[u8] = b"*3\r\n$7\r\nmessage\r\n$16\r\n__switchback:gap\r\n$64\r\n\
     xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
 

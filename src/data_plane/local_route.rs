@@ -508,12 +508,14 @@ impl LocalRoute {
         self.sessions.borrow_mut().remove(&session.id);
     }
 
-    /// Gives back the memory of clients that have done nothing since the last call: those who can be parked are to be.
+    /// Looks at every client, once a second: gives back the memory of those that have done nothing since, of whom those who can be parked
+    /// are to be; ends those that others wait for.
     pub(crate) fn release_idle(&self) {
         let limits = self.limits().pubsub_output;
         let mut due = Vec::new();
         for session in self.sessions.borrow().values() {
             session.look_whether_slow(&limits);
+            session.look_whether_stalled();
             if session.release_if_idle() {
                 due.push(session.id);
             }
@@ -657,7 +659,7 @@ fn take_one(counter: &Cell<u64>) {
 }
 
 impl LocalRoute {
-    /// Of a worker for which nobody waits, with no masters: for tests and benches.
+    /// Of a worker for which nobody waits, with no masters: for tests and benches, which have nothing to report where that cannot be.
     #[allow(clippy::unwrap_used)]
     pub(crate) fn idle() -> Rc<Self> {
         let text = "[[route]]\nname = 'r'\nlisten = ['127.0.0.1:6400']\nold = 'redis://127.0.0.1:1'\nnew = 'redis://127.0.0.1:2'\n";

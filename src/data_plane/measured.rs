@@ -18,7 +18,7 @@ use crate::routing::Weight;
 /// Commands under way at once, replies written at once.
 const BATCH: usize = 16;
 /// Clients that listen.
-pub const LISTENERS: usize = 100;
+const LISTENERS: usize = 100;
 
 /// A request is parsed, its command looked up, and the side it goes to found, where both own keys.
 pub fn express(request: &[u8], count: usize) -> usize {
@@ -87,7 +87,7 @@ fn written(replies: &mut Replies) -> usize {
     length
 }
 
-/// A message finds [`LISTENERS`] clients.
+/// A message finds a hundred clients.
 pub fn hub(message: &[u8], count: usize) -> usize {
     let route = LocalRoute::idle();
     let hub = &route.hub;

@@ -250,15 +250,22 @@ fn who_stops_within_a_large_request_gives_its_room_to_those_who_wait() {
     assert_eq!(held_whole.try_reply(), None);
     alone.stream.write_all(&[last]).unwrap();
     assert_eq!(alone.reply(), expected);
-    // Nor does one keep it that is passed on.
-    let (mut passed_on, _) = begun(&proxied, Side::Old, "k");
+    // Nor does one keep it that is passed on, and whose client does not even read what it has been answered before.
+    let large = value(24 * MB);
+    assert_eq!(proxied.old.client().call(&[b"SET", b"large", &large]), b"+OK\r\n");
+    let mut passed_on = proxied.client();
+    let mut begun = [encode(&[b"GET", b"large"]), set("k", &value(8 * MB))].concat();
+    begun.truncate(5 * MB);
+    send(&passed_on, begun).join().unwrap();
+    wait_for("it to hold its room", || bytes_held(&proxied) > 0);
     let writer = send(&client, request);
     assert_eq!(client.reply(), expected);
     writer.join().unwrap();
+    wait_for("nothing to be held", || bytes_held(&proxied) == 0);
+    assert!(passed_on.reply().ends_with(&[&large[..], b"\r\n"].concat()));
     assert_eq!(String::from_utf8(passed_on.reply()).unwrap(), GIVEN_UP);
     assert_eq!(passed_on.try_reply(), None);
     assert_eq!(client.text("EXISTS k"), ":0\\r\\n");
-    wait_for("nothing to be held", || bytes_held(&proxied) == 0);
 }
 
 #[test]

@@ -13,7 +13,6 @@ use super::ticket::{Role, Ticket};
 use crate::cluster::Side;
 use crate::config::OnUncertain;
 use crate::data_plane::command::{Intent, Spec, lookup};
-use crate::data_plane::pubsub::Hearers;
 use crate::data_plane::upstream::Link;
 use crate::resp::{Args, Protocol};
 use crate::routing::{Owners, Slot, Weight, majority_owner, owner};
@@ -77,20 +76,11 @@ impl Session {
         };
         state.last = Some(spec);
         let reads = spec.is_repeatable();
+        let number = state.replies.open();
         let ticket = Ticket {
-            session: Rc::clone(self),
-            side,
-            sequence,
-            number: state.replies.open(),
-            role: Role::Whole,
             reads,
-            is_script: false,
-            is_publish: false,
-            is_streamed: false,
-            hearers: Hearers::default(),
             retry: reads || route.on_uncertain(false) == OnUncertain::Retry,
-            refusals: 0,
-            at_micros: turn.now_micros,
+            ..self.bare_ticket(side, sequence, Role::Whole, number)
         };
         route.sent(side, false);
         link.enqueue(ticket, request);

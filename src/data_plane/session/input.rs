@@ -130,8 +130,8 @@ impl Input {
     }
 
     /// To be called once a second: whether a large request has room that others wait for, and its client has sent next to nothing more of
-    /// it for long. Then the client is told, and no more is read of it.
-    pub(super) fn is_given_up(&mut self, session: &Session) -> bool {
+    /// it for long. Then the client is told, no more is read of it, and the room is theirs, whether or not the client hears it.
+    pub(super) fn gives_up(&mut self, session: &Session) -> bool {
         let (before, looks) = self.progress;
         let come = self.gone + self.pending.len() - self.start;
         if !self.waits_for_client(session) || come < before || come >= before + READ_BYTES {
@@ -144,6 +144,7 @@ impl Input {
         if is_over {
             let seconds = STALLED_AFTER_LOOKS;
             self.refuse_passed(&mut session.state.borrow_mut(), &Refusal::Stalled { seconds });
+            self.reservation = None;
         }
         is_over
     }

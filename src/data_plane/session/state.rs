@@ -268,8 +268,13 @@ impl Session {
         if looks > 1 {
             self.state.borrow_mut().replies.release_memory();
         }
-        let is_given_up = |input: &mut Box<Input>| input.is_given_up(self);
-        if self.input.borrow_mut().as_mut().is_some_and(is_given_up) {
+        self.is_long_idle() && self.can_park()
+    }
+
+    /// Closes a client that has stopped within a large request, for whose room others wait.
+    pub(crate) fn look_whether_stalled(&self) {
+        let gives_up = |input: &mut Box<Input>| input.gives_up(self);
+        if self.input.borrow_mut().as_mut().is_some_and(gives_up) {
             debug!(
                 route = self.route.name,
                 client = self.id,
@@ -277,7 +282,6 @@ impl Session {
             );
             self.wake.wake();
         }
-        self.is_long_idle() && self.can_park()
     }
 
     fn is_long_idle(&self) -> bool {
@@ -332,7 +336,7 @@ impl Session {
         sequence: u64,
         how: &[&[u8]],
     ) {
-        let ticket = self.own_ticket(link.side, sequence, Role::Unblock, number);
+        let ticket = self.bare_ticket(link.side, sequence, Role::Unblock, number);
         let mut request = Vec::new();
         let id = link.client_id().to_string();
         write_command(
@@ -362,12 +366,13 @@ impl Session {
     /// Sends something in the proxy's own name.
     pub(super) fn send_as(self: &Rc<Self>, link: &Link, role: Role, number: u64, request: &[u8]) {
         let sequence = self.state.borrow_mut().lanes[link.side.index()].sent_one();
-        let ticket = self.own_ticket(link.side, sequence, role, number);
+        let ticket = self.bare_ticket(link.side, sequence, role, number);
         link.enqueue(ticket, request);
     }
 
-    /// Of something that the proxy says in its own name.
-    fn own_ticket(self: &Rc<Self>, side: Side, sequence: u64, role: Role, number: u64) -> Ticket {
+    /// Of a command of which nothing is to be known but its place.
+    #[inline]
+    pub(super) fn bare_ticket(self: &Rc<Self>, side: Side, sequence: u64, role: Role, number: u64) -> Ticket {
         Ticket {
             session: Rc::clone(self),
             side,
