@@ -54,3 +54,4 @@ pub mod routing;
 mod shutdown;
 pub mod stats;
 pub mod tls;
+mod upgrade;

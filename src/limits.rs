@@ -301,6 +301,14 @@ pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 pub const FAULTS_MAX: usize = 100;
 /// Steps of a ramp: twelve times the default. Finer than this, `WEIGHT … OVER` is what is meant.
 pub const RAMP_STEPS_MAX: usize = 64;
+/// How long a client that came in just before the end has to send what it came for.
+pub const DRAIN_NEW_CLIENTS: Duration = Duration::from_secs(1);
+/// How long a process that is to take over may prepare: to read files and to take up sockets.
+pub const UPGRADE_PREPARE_WAIT: Duration = Duration::from_secs(20);
+/// How long it may then take until it serves: nodes are looked for meanwhile.
+pub const UPGRADE_SERVE_WAIT: Duration = Duration::from_secs(30);
+/// How often a process that has taken over looks whether the other has ended.
+pub const UPGRADE_LOOK: Duration = Duration::from_millis(5);
 /// Bytes of a file of certificates: several times what systems trust in.
 pub const PEM_BYTES_MAX: usize = 1024 * 1024;
 /// How long a client may take to agree on TLS: as long as others' proxies give it.

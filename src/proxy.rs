@@ -3,23 +3,27 @@
 //! Shell: takes everything that can fail (addresses, socket, state) before it serves anyone, starts a thread a worker,
 //! runs the control plane on the calling thread, and drains when asked to end.
 
+use std::io;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sd_notify::NotifyState;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use crate::config::Config;
 use crate::control_plane::admin::{AdminListener, BindError};
-use crate::control_plane::{ControlPlane, Ended, Outside, StoreError, admin};
+use crate::control_plane::{ControlPlane, Ended, Outside, Store, StoreError, admin};
 use crate::data_plane::{self, ListenError, RouteShared, Seat};
 use crate::limits::CONTROL_QUEUE_MAX;
 use crate::metrics::{self, Readiness};
 use crate::shutdown::Signals;
+use crate::upgrade::{self, Inherited, Predecessor, Successor, UpgradeError};
 
 /// How long the last state may take to get on disk at the end.
 const LAST_SAVE_WAIT: Duration = Duration::from_secs(2);
@@ -41,11 +45,14 @@ pub enum StartError {
         /// As configured.
         address: std::net::SocketAddr,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The state directory.
     #[error(transparent)]
     State(#[from] StoreError),
+    /// Nobody could take over, or be taken over from.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// It ran, and was told a second time to end.
     #[error("ended at once: a second signal came before clients had their replies")]
     Cut,
@@ -54,8 +61,8 @@ pub enum StartError {
     Process(String),
 }
 
-impl From<std::io::Error> for StartError {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
         Self::Process(error.to_string())
     }
 }
@@ -76,18 +83,20 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
     // From here on a signal leaves nothing behind: there will be a socket's file.
     let signals = Signals::listen()?;
     let workers = config.proxy.workers;
-    let mut sockets = Vec::new();
-    for route in &config.routes {
-        let bound = route
-            .listen
-            .iter()
-            .map(|address| data_plane::bind(&route.name, *address, workers));
-        sockets.push(bound.collect::<Result<Vec<_>, _>>()?);
+    let mut inherited = Inherited::from_env();
+    let predecessor = Predecessor::from_env()?;
+    let mut sockets = listen(&config, &mut inherited)?;
+    let page = bind_metrics(&config, &mut inherited)?;
+    drop(inherited);
+    let copies = copies(&sockets, page.as_ref())?;
+    // What there can only be one of comes after this.
+    if let Some(predecessor) = &predecessor {
+        predecessor.wait_for_it()?;
     }
     let admin = AdminListener::bind(&config.proxy.admin_socket)?;
-    let page = bind_metrics(&config)?;
     let prometheus = metrics::install().map_err(|error| StartError::Process(error.to_string()))?;
     let (events, inbox) = mpsc::channel(CONTROL_QUEUE_MAX);
+    let (upgrades, orders) = mpsc::channel(1);
     let shared: Vec<Arc<RouteShared>> = config
         .routes
         .iter()
@@ -99,6 +108,7 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
         config_file,
         shared: shared.clone(),
         events: events.clone(),
+        upgrades,
         inbox,
     })
     .await?;
@@ -108,51 +118,134 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
         let seats = seats(&shared, &control, &mut sockets, worker);
         threads.push(data_plane::start(worker, seats, stopped.clone())?);
     }
-    if let Some(page) = page {
-        let readiness = Readiness::new(control.tables(), stopped.clone());
-        spawn_local(metrics::serve(page, control.gauges(), readiness, prometheus));
-    }
-    let operators = spawn_local(admin::serve(admin, events));
+    let readiness = Readiness::new(control.tables(), stopped.clone());
+    let page = page.map(tokio::net::TcpListener::from_std).transpose()?;
+    let page = page.map(|page| spawn_local(metrics::serve(page, control.gauges(), readiness, prometheus)));
+    let operators = spawn_local(admin::serve(admin, events.clone()));
+    let upgrade = spawn_local(upgrade::prepare_successors(orders, copies, events));
     tracing::info!(workers, routes = shared.len(), "serving");
-    let Ended { grace, store } = control.run().await;
+    if let Some(predecessor) = predecessor {
+        predecessor.has_successor();
+        spawn_local(predecessor.outlive(control.tables()));
+    }
+    tell_service_manager(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]);
+    let Ended {
+        grace,
+        hands_over,
+        store,
+    } = control.run().await;
+    if !hands_over {
+        upgrade.abort();
+    }
+    // Without a successor the last copies of the sockets are gone now: nobody waits in a queue for nobody.
+    let mut successor = upgrade.await.ok();
+    if let Some(page) = page.filter(|_| successor.is_some()) {
+        page.abort();
+    }
+    let mut outcome = Ok(());
+    let mut left = Some((operators, store));
+    if let Some(successor) = &mut successor {
+        give_up(&mut left).await;
+        outcome = successor.go().await.map_err(StartError::from);
+    } else {
+        tell_service_manager(&[NotifyState::Stopping]);
+    }
     tracing::info!(?grace, "ending: no new clients");
     stop.send_replace(Some(grace));
-    let outcome = tokio::select! {
+    let is_cut = tokio::select! {
         () = drain(threads, grace) => Ok(()),
+        () = hung_up(&mut successor) => Ok(()),
         _ = cut => Err(StartError::Cut),
     };
-    // Last of all the directory is given free: the next proxy must find what this one has written.
-    store.close(LAST_SAVE_WAIT).await;
-    // It has ended with the loop, and waits for its last replies.
-    let _ = operators.await;
-    outcome
+    give_up(&mut left).await;
+    outcome.and(is_cut)
 }
 
-/// What one worker serves: of each address of each route one socket, and its end of the snapshot.
+/// Ends what there can only be one of, if that has not been done: the next proxy must find what this one has written, and its admin
+/// socket's place free.
+async fn give_up(left: &mut Option<(JoinHandle<()>, Store)>) {
+    if let Some((operators, store)) = left.take() {
+        store.close(LAST_SAVE_WAIT).await;
+        // It has ended with the loop, and waits for its last replies.
+        let _ = operators.await;
+    }
+}
+
+/// Whoever has taken over cannot wait for this process any longer.
+async fn hung_up(successor: &mut Option<Successor>) {
+    match successor {
+        Some(successor) => successor.hangs_up().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Of whoever is not there to hear it, nothing is expected.
+fn tell_service_manager(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}
+
+/// By route and worker: sockets that listen.
+type Sockets = Vec<Vec<Vec<TcpListener>>>;
+
+/// Those of every route's addresses, bound or inherited.
+fn listen(config: &Config, inherited: &mut Inherited) -> Result<Sockets, StartError> {
+    let workers = config.proxy.workers;
+    let mut sockets = Sockets::new();
+    for route in &config.routes {
+        let mut of_workers: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+        for address in &route.listen {
+            let given = inherited.take(*address);
+            let bound = match given.is_empty() {
+                true => data_plane::bind(&route.name, *address, workers)?,
+                false => given,
+            };
+            let shares = data_plane::share_out(bound, workers)?;
+            for (of_worker, share) in of_workers.iter_mut().zip(shares) {
+                of_worker.extend(share);
+            }
+        }
+        sockets.push(of_workers);
+    }
+    Ok(sockets)
+}
+
+/// For whoever is to take over.
+fn copies(sockets: &Sockets, page: Option<&TcpListener>) -> io::Result<Vec<OwnedFd>> {
+    let all = sockets.iter().flatten().flatten().chain(page);
+    all.map(|socket| Ok(socket.try_clone()?.into())).collect()
+}
+
+/// What one worker serves: its sockets of each route, and its end of the snapshot.
 fn seats(
     shared: &[Arc<RouteShared>],
     control: &ControlPlane,
-    sockets: &mut [Vec<Vec<TcpListener>>],
+    sockets: &mut Sockets,
     worker: usize,
 ) -> Vec<Seat> {
     let routes = shared.iter().zip(control.subscriptions(worker)).zip(sockets);
     let seat =
-        |((shared, subscription), sockets): ((&Arc<RouteShared>, _), &mut Vec<Vec<TcpListener>>)| Seat {
-            shared: Arc::clone(shared),
-            subscription,
-            listeners: sockets.iter_mut().filter_map(Vec::pop).collect(),
+        |((shared, subscription), of_workers): ((&Arc<RouteShared>, _), &mut Vec<Vec<TcpListener>>)| {
+            let listeners = of_workers.get_mut(worker).map(std::mem::take);
+            Seat {
+                shared: Arc::clone(shared),
+                subscription,
+                listeners: listeners.unwrap_or_default(),
+            }
         };
     routes.map(seat).collect()
 }
 
-fn bind_metrics(config: &Config) -> Result<Option<tokio::net::TcpListener>, StartError> {
+fn bind_metrics(config: &Config, inherited: &mut Inherited) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = config.proxy.metrics_listen else {
         return Ok(None);
     };
+    let given = inherited.take(address).into_iter().next();
     let bind = || {
-        let listener = TcpListener::bind(address)?;
+        let listener = given.map_or_else(|| TcpListener::bind(address), Ok)?;
         listener.set_nonblocking(true)?;
-        tokio::net::TcpListener::from_std(listener)
+        Ok(listener)
     };
     bind()
         .map(Some)
@@ -160,9 +253,9 @@ fn bind_metrics(config: &Config) -> Result<Option<tokio::net::TcpListener>, Star
 }
 
 /// Waits for the workers, a little longer than they have been given.
-async fn drain(threads: Vec<JoinHandle<()>>, grace: Duration) {
+async fn drain(threads: Vec<Thread<()>>, grace: Duration) {
     let deadline = Instant::now() + grace + Duration::from_secs(1);
-    while Instant::now() < deadline && !threads.iter().all(JoinHandle::is_finished) {
+    while Instant::now() < deadline && !threads.iter().all(Thread::is_finished) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

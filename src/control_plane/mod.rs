@@ -24,4 +24,5 @@ pub mod trace;
 pub use event::{Event, RoutedBack};
 pub(crate) use run::Ended;
 pub(crate) use start::{ControlPlane, Outside};
+pub(crate) use store::Store;
 pub use store::StoreError;

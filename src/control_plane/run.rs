@@ -22,7 +22,7 @@ use super::trace::Place;
 use super::{Event, RoutedBack};
 use crate::cluster::{Side, Topology};
 use crate::config::{self, Config, GuardConfig, RouteConfig};
-use crate::limits::ACKNOWLEDGE_TIMEOUT;
+use crate::limits::{ACKNOWLEDGE_TIMEOUT, SHUTDOWN_GRACE};
 use crate::metrics::Gauges;
 use crate::routing::{Epoch, RouteTable};
 
@@ -40,14 +40,24 @@ pub(super) struct Control {
     /// For the tasks that come back.
     pub(super) events: mpsc::Sender<Event>,
     pub(super) config: Config,
+    /// Who has another process take over.
+    pub(super) upgrades: Upgrades,
+    pub(super) hands_over: bool,
     /// Where the configuration came from; `None`: from flags.
     pub(super) config_file: Option<PathBuf>,
 }
+
+const UNDER_WAY: &str = "another process is being prepared to take over already";
+
+/// Orders to have another process take over, and whom to answer.
+pub(crate) type Upgrades = mpsc::Sender<Option<oneshot::Sender<Reply>>>;
 
 /// How the loop has ended.
 pub(crate) struct Ended {
     /// How long clients may take.
     pub(crate) grace: Duration,
+    /// Another process is prepared to take over.
+    pub(crate) hands_over: bool,
     /// Still holds the state directory, and may have something to write.
     pub(crate) store: Store,
 }
@@ -58,6 +68,7 @@ impl Control {
         let grace = self.follow(early, inbox).await;
         Ended {
             grace,
+            hands_over: self.hands_over,
             store: self.store,
         }
     }
@@ -172,6 +183,15 @@ impl Control {
                 if let Err(faults) = outcome {
                     tracing::error!("configuration not reloaded: {faults}");
                 }
+            }
+            Event::Upgrade => {
+                if self.upgrades.try_send(None).is_err() {
+                    tracing::warn!("{UNDER_WAY}");
+                }
+            }
+            Event::HandOver => {
+                self.hands_over = true;
+                return Some(SHUTDOWN_GRACE);
             }
             Event::Admin(request) => return self.answer(request),
             Event::Shutdown { grace } => return Some(grace),
@@ -447,6 +467,14 @@ impl Control {
                     one_line(&faults)
                 )),
             },
+            Command::Upgrade => {
+                if let Err(back) = self.upgrades.try_send(Some(reply))
+                    && let Some(reply) = back.into_inner()
+                {
+                    let _ = reply.send(Reply::Error(format!("ERR {UNDER_WAY}")));
+                }
+                return None;
+            }
             Command::Shutdown { grace } => {
                 let _ = reply.send(Reply::Ok);
                 return Some(grace);

@@ -15,7 +15,7 @@ use super::Event;
 use super::guard;
 use super::journal::Journal;
 use super::route::RouteControl;
-use super::run::{Control, Ended};
+use super::run::{Control, Ended, Upgrades};
 use super::sentinel;
 use super::store::{Store, StoreError};
 use crate::cluster::{Endpoint, Side, Topology};
@@ -32,6 +32,7 @@ pub(crate) struct Outside {
     /// By route: what its workers share.
     pub(crate) shared: Vec<Arc<RouteShared>>,
     pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) upgrades: Upgrades,
     pub(crate) inbox: mpsc::Receiver<Event>,
 }
 
@@ -54,6 +55,7 @@ impl ControlPlane {
             config_file,
             shared,
             events,
+            upgrades,
             mut inbox,
         } = outside;
         let store = Store::open(&config.proxy.state_dir)?;
@@ -89,6 +91,8 @@ impl ControlPlane {
             guards,
             events,
             config,
+            upgrades,
+            hands_over: false,
             config_file,
         };
         Ok(Self {

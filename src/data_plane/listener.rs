@@ -61,6 +61,33 @@ pub fn bind(route: &str, address: SocketAddr, workers: usize) -> Result<Vec<TcpL
     Ok(sockets)
 }
 
+/// Shares out sockets of one address that somebody else has bound: every worker has at least one, and none is without a worker, or who
+/// connects to it would wait for nobody.
+///
+/// # Errors
+/// The operating system has no descriptor left for a copy.
+pub fn share_out(sockets: Vec<TcpListener>, workers: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut shares: Vec<Vec<TcpListener>> = Vec::new();
+    for worker in 0..workers {
+        let copy = sockets
+            .get(worker % sockets.len().max(1))
+            .filter(|_| worker >= sockets.len());
+        shares.push(
+            copy.map(TcpListener::try_clone)
+                .transpose()?
+                .into_iter()
+                .collect(),
+        );
+    }
+    for (at, socket) in sockets.into_iter().enumerate() {
+        socket.set_nonblocking(true)?;
+        if let Some(share) = shares.get_mut(at % workers) {
+            share.push(socket);
+        }
+    }
+    Ok(shares)
+}
+
 fn listening(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(address, true)?;
     socket.listen(BACKLOG)?;
@@ -192,6 +219,21 @@ mod tests {
 
             assert_eq!(stream.peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
             drop(listeners);
+        }
+    }
+
+    #[test]
+    fn no_worker_is_without_a_socket_and_no_socket_without_a_worker() {
+        for (sockets, workers) in [(1, 1), (1, 3), (2, 2), (2, 3), (3, 2), (5, 2)] {
+            let bound = bind("main", "127.0.0.1:0".parse().unwrap(), sockets).unwrap();
+            let shares = share_out(bound, workers).unwrap();
+            assert_eq!(shares.len(), workers);
+            assert!(
+                shares.iter().all(|share| !share.is_empty()),
+                "{sockets} {workers}"
+            );
+            let all = shares.iter().map(Vec::len).sum::<usize>();
+            assert_eq!(all, sockets.max(workers));
         }
     }
 

@@ -14,3 +14,4 @@ mod restart;
 #[allow(dead_code, reason = "shared with tests and benches that need more of it")]
 mod running;
 mod traces;
+mod upgrading;

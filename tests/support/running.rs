@@ -12,7 +12,7 @@ use serde_json::Value;
 use switchback::cluster::NodeAddr;
 use switchback::lab::{Client, Directory, Host, Process, Reply, free_port, wait_for};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_switchback");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_switchback");
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A running proxy with one route, `r`.

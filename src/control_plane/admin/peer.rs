@@ -220,7 +220,7 @@ fn help() -> Reply {
     Reply::Array(HELP.iter().map(|&line| Reply::Simple(line)).collect())
 }
 
-const HELP: [&str; 28] = [
+const HELP: [&str; 30] = [
     "switchback admin commands. Names are case-insensitive; [] is optional.",
     "STATUS [route] [JSON]",
     "    State, weight, epoch and both sides of every route, or of one.",
@@ -244,6 +244,8 @@ const HELP: [&str; 28] = [
     "    What happens from now on, one JSON document a message.",
     "CONFIG RELOAD",
     "    Apply a changed configuration file, or refuse it whole.",
+    "UPGRADE",
+    "    Start the program anew, perhaps another version, and have it take over without refusing anybody.",
     "SHUTDOWN [GRACE seconds]",
     "    End the proxy once replies in flight are delivered, or GRACE has passed.",
     "PING, HELLO, CLIENT SETNAME, CLIENT ID, RESET, QUIT",
