@@ -269,6 +269,14 @@ pub const ADMIN_WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long an admin client that is turned away may still talk: one that finds the connection closed while it writes
 /// does not read why.
 pub const ADMIN_LINGER: Duration = Duration::from_secs(1);
+/// Wait after an accept that failed for want of descriptors or memory.
+pub const ADMIN_ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How long the last replies to operators may take once the control loop has ended.
+pub const ADMIN_LAST_REPLIES_WAIT: Duration = Duration::from_secs(1);
+/// How long an operator from another host may take to authenticate.
+pub const ADMIN_AUTH_WAIT: Duration = Duration::from_secs(10);
+/// How long one is left waiting who has guessed wrong; its connection ends with that.
+pub const ADMIN_REFUSAL_WAIT: Duration = Duration::from_secs(1);
 /// Events waiting for one subscriber; at the bound it is disconnected, since the next one would be lost unseen.
 pub const ADMIN_EVENTS_QUEUED_MAX: usize = 1_024;
 /// `SHUTDOWN` without `GRACE`.

@@ -4,7 +4,7 @@
 //! runs the control plane on the calling thread, and drains when asked to end.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use sd_notify::NotifyState;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use crate::config::Config;
+use crate::config::{AdminRemote, Config};
 use crate::control_plane::admin::{AdminListener, BindError};
-use crate::control_plane::{ControlPlane, Ended, Outside, Store, StoreError, admin};
+use crate::control_plane::{ControlPlane, Ended, Event, Outside, Store, StoreError, admin};
 use crate::data_plane::{self, ListenError, RouteShared, Seat};
 use crate::limits::CONTROL_QUEUE_MAX;
 use crate::metrics::{self, Readiness};
@@ -39,11 +39,13 @@ pub enum StartError {
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] BindError),
-    /// The metrics address.
-    #[error("metrics_listen {address}: {source}")]
-    Metrics {
+    /// An address of the process's own.
+    #[error("{key} {address}: {source}")]
+    Bind {
+        /// Its key.
+        key: &'static str,
         /// As configured.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// Why.
         source: io::Error,
     },
@@ -86,9 +88,15 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
     let mut inherited = Inherited::from_env();
     let predecessor = Predecessor::from_env()?;
     let mut sockets = listen(&config, &mut inherited)?;
-    let page = bind_metrics(&config, &mut inherited)?;
+    let page = bind_one("metrics_listen", config.proxy.metrics_listen, &mut inherited)?;
+    let remote = config.proxy.admin_remote.clone();
+    let door = bind_one(
+        "admin_listen",
+        remote.as_ref().map(|remote| remote.listen),
+        &mut inherited,
+    )?;
     drop(inherited);
-    let copies = copies(&sockets, page.as_ref())?;
+    let copies = copies(&sockets, page.iter().chain(&door))?;
     // What there can only be one of comes after this.
     if let Some(predecessor) = &predecessor {
         predecessor.wait_for_it()?;
@@ -121,7 +129,7 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
     let readiness = Readiness::new(control.tables(), stopped.clone());
     let page = page.map(tokio::net::TcpListener::from_std).transpose()?;
     let page = page.map(|page| spawn_local(metrics::serve(page, control.gauges(), readiness, prometheus)));
-    let operators = spawn_local(admin::serve(admin, events.clone()));
+    let operators = spawn_local(serve_operators(admin, door.zip(remote), events.clone()));
     let upgrade = spawn_local(upgrade::prepare_successors(orders, copies, events));
     tracing::info!(workers, routes = shared.len(), "serving");
     if let Some(predecessor) = predecessor {
@@ -159,6 +167,20 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
     };
     give_up(&mut left).await;
     outcome.and(is_cut)
+}
+
+/// Until the control loop is gone and the last replies are written.
+async fn serve_operators(
+    here: AdminListener,
+    elsewhere: Option<(TcpListener, AdminRemote)>,
+    events: mpsc::Sender<Event>,
+) {
+    let remote = async {
+        if let Some((socket, remote)) = elsewhere {
+            admin::serve_remote(socket, remote, events.clone()).await;
+        }
+    };
+    tokio::join!(admin::serve(here, events.clone()), remote);
 }
 
 /// Ends what there can only be one of, if that has not been done: the next proxy must find what this one has written, and its admin
@@ -212,8 +234,11 @@ fn listen(config: &Config, inherited: &mut Inherited) -> Result<Sockets, StartEr
 }
 
 /// For whoever is to take over.
-fn copies(sockets: &Sockets, page: Option<&TcpListener>) -> io::Result<Vec<OwnedFd>> {
-    let all = sockets.iter().flatten().flatten().chain(page);
+fn copies<'a>(
+    sockets: &'a Sockets,
+    others: impl Iterator<Item = &'a TcpListener>,
+) -> io::Result<Vec<OwnedFd>> {
+    let all = sockets.iter().flatten().flatten().chain(others);
     all.map(|socket| Ok(socket.try_clone()?.into())).collect()
 }
 
@@ -237,8 +262,13 @@ fn seats(
     routes.map(seat).collect()
 }
 
-fn bind_metrics(config: &Config, inherited: &mut Inherited) -> Result<Option<TcpListener>, StartError> {
-    let Some(address) = config.proxy.metrics_listen else {
+/// One address of the process's own, if it has it; `key`: how it is configured.
+fn bind_one(
+    key: &'static str,
+    address: Option<SocketAddr>,
+    inherited: &mut Inherited,
+) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else {
         return Ok(None);
     };
     let given = inherited.take(address).into_iter().next();
@@ -249,7 +279,7 @@ fn bind_metrics(config: &Config, inherited: &mut Inherited) -> Result<Option<Tcp
     };
     bind()
         .map(Some)
-        .map_err(|source| StartError::Metrics { address, source })
+        .map_err(|source| StartError::Bind { key, address, source })
 }
 
 /// Waits for the workers, a little longer than they have been given.

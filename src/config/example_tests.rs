@@ -66,6 +66,8 @@ fn what_is_off_in_the_example_is_valid() {
     let new = config.routes[0].new.as_ref().unwrap();
     assert_eq!(new.node_auth.as_ref().unwrap().password.expose(), "change-me");
     assert!(new.sentinel_auth.is_some());
+    let remote = config.proxy.admin_remote.unwrap();
+    assert_eq!(remote.auth.user.as_deref(), Some("operator"));
     assert!(config.routes[0].tls.is_some() && old.tls.is_some());
     let window = config.routes[0].ramp.window;
     assert_eq!(window, Some("20:00-06:00".parse().unwrap()));
@@ -97,7 +99,10 @@ fn every_known_key_stands_in_the_example_and_no_other() {
         assert_eq!(found, keys, "{header}");
     };
     assert!(tables(file::FILE, &["proxy", "route"]).is_empty());
-    expect("[proxy]", tables(proxy::PROXY, &[]), keys_under("[proxy]"));
+    let of_proxy = tables(proxy::PROXY, &["admin_tls", "admin_auth"]);
+    expect("[proxy]", of_proxy, keys_under("[proxy]"));
+    let of_admin = keys_under("[proxy.admin_tls]");
+    expect("tls", tables(tls::LISTENER, &[]), of_admin);
     let sides = ["old_tls", "new_tls"];
     let of_route = [&auths[..], &sides, &["tls", "guard", "ramp", "limits"]].concat();
     expect("tls", tables(tls::LISTENER, &[]), keys_under("[route.tls]"));

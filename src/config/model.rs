@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Endpoint, NodeAddr, Side};
+use crate::cluster::{Credentials, Endpoint, NodeAddr, Side};
 use crate::control_plane::guard::RuleTable;
 use crate::control_plane::shift::Window;
 use crate::routing::Weight;
@@ -30,6 +30,8 @@ pub struct ProxyConfig {
     pub workers: usize,
     /// Unix socket of the admin commands; mode 0600.
     pub admin_socket: PathBuf,
+    /// Where operators may come from other hosts; `None`: nowhere.
+    pub admin_remote: Option<AdminRemote>,
     /// Where `/metrics`, `/healthz` and `/readyz` are served; `None`: nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// Where weight, epoch and latch of every route are kept.
@@ -38,6 +40,17 @@ pub struct ProxyConfig {
     pub trace_dir: Option<PathBuf>,
     /// Bytes of one route's recordings. Default 1 GiB.
     pub trace_bytes: usize,
+}
+
+/// `admin_listen`, `[proxy.admin_tls]` and `[proxy.admin_auth]`: all of them, or none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminRemote {
+    /// Where.
+    pub listen: SocketAddr,
+    /// Never without.
+    pub tls: ListenerTls,
+    /// Nor without.
+    pub auth: Credentials,
 }
 
 impl ProxyConfig {

@@ -7,7 +7,7 @@
 //! Everything else is built into sockets, links and threads at start: it needs a restart.
 
 use super::fault::{Faults, Report};
-use super::model::{Config, ProxyConfig, RouteConfig};
+use super::model::{AdminRemote, Config, ProxyConfig, RouteConfig};
 use crate::cluster::{Endpoint, Side};
 
 /// Whether `new` differs from `old` only in what may change while the proxy runs.
@@ -41,14 +41,19 @@ fn compare_proxy(old: &ProxyConfig, new: &ProxyConfig, report: &Report<'_>) {
     let ProxyConfig {
         workers,
         admin_socket,
+        admin_remote,
         metrics_listen,
         state_dir,
         trace_dir: _,
         trace_bytes: _,
     } = old;
+    // What is in its files may change.
+    let of =
+        |remote: &Option<AdminRemote>| remote.as_ref().map(|remote| (remote.listen, remote.auth.clone()));
     let differs = [
         ("workers", *workers != new.workers),
         ("admin_socket", *admin_socket != new.admin_socket),
+        ("admin_listen", of(admin_remote) != of(&new.admin_remote)),
         ("metrics_listen", *metrics_listen != new.metrics_listen),
         ("state_dir", *state_dir != new.state_dir),
     ];

@@ -373,6 +373,10 @@ impl Control {
         // The same routes, perhaps in another order: here, a route is known by its place.
         let place = |name: &str| self.routes.iter().position(|route| route.name() == name);
         next.routes.sort_by_key(|route| place(&route.name));
+        if let (Some(was), Some(is)) = (&self.config.proxy.admin_remote, &mut next.proxy.admin_remote) {
+            was.tls.becomes(&is.tls);
+            is.tls = was.tls.clone();
+        }
         let now = Instant::now();
         for (at, (was, is)) in self.config.routes.iter().zip(&mut next.routes).enumerate() {
             take_on_certificates(was, is);

@@ -7,6 +7,7 @@ mod authority;
 mod clients;
 mod groups;
 mod nodes;
+mod operators;
 #[path = "../support/parking.rs"]
 mod parking;
 mod reloading;
