@@ -158,7 +158,7 @@ fn who_does_not_finish_its_handshake_is_closed() {
     slow.set_read_timeout(Some(SOON)).unwrap();
     slow.write_all(b"\x16\x03\x01").unwrap();
     assert_eq!(slow.read(&mut [0; 64]).unwrap(), 0);
-    let series = "switchback_clients_closed_total{reason=\"tls\",route=\"r\"}";
+    let series = "switchback_clients_closed_total{route=\"r\",reason=\"tls\"}";
     let is_counted = || running.status()["clients"] == 0 && running.metric(series) == Some(1.0);
     wait_for("it to be counted", SOON, is_counted).unwrap();
 }
