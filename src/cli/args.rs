@@ -76,6 +76,23 @@ pub struct RunArgs {
     /// Where weight, epoch and latch are kept [default: /var/lib/switchback for root, else ~/.local/state/switchback].
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     pub state_dir: Option<PathBuf>,
+    /// What a line of the log, on stderr, looks like; SWITCHBACK_LOG says what is logged: info, debug, switchback=trace.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "SWITCHBACK_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line, with `timestamp`, `level`, `message` and the event's fields.
+    Json,
 }
 
 /// `check`.
@@ -311,6 +328,7 @@ mod tests {
             "switchback run --config f.toml",
             "switchback run --listen 127.0.0.1:6400 --old redis://a:1",
             "switchback run --listen [::1]:6400 --old redis://a:1 --new redis://b:2 --admin-socket /s --metrics 127.0.0.1:1",
+            "switchback run --config f.toml --log-format json",
             "switchback check --config f.toml --preflight",
             "switchback check --config f.toml --preflight --json",
             "switchback status",
@@ -340,6 +358,7 @@ mod tests {
             "switchback run --listen 127.0.0.1:1",
             "switchback run --old redis://a:1",
             "switchback run --config f --listen 127.0.0.1:1 --old redis://a:1",
+            "switchback run --config f --log-format xml",
             "switchback check",
             "switchback check --config f.toml --json",
             "switchback weight",

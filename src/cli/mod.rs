@@ -21,7 +21,7 @@ use clap::Parser;
 
 pub use args::{
     Args, ArmArgs, BackArgs, CheckArgs, Command, DemoArgs, EventsArgs, GuardArgs, GuardCommand, ListArgs,
-    RampArgs, RampStep, ReplayArgs, RunArgs, SocketArgs, WeightArgs,
+    LogFormat, RampArgs, RampStep, ReplayArgs, RunArgs, SocketArgs, WeightArgs,
 };
 
 /// The whole program. Exit codes: 0 done; 1 refused or failed, the reason on stderr in one line; 2 bad arguments or

@@ -7,6 +7,7 @@ mod advice;
 mod ending;
 mod failures;
 mod large;
+mod logs;
 mod operating;
 mod ramps;
 mod restart;
