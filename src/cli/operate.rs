@@ -31,9 +31,12 @@ pub(super) fn operate(command: &Command) -> Result<(), Failure> {
             say(&mut client, &["ARM", &args.route], Duration::ZERO)
         }
         Command::Ramp(args) => ramp(args),
-        Command::Run(_) | Command::Check(_) | Command::Demo(_) | Command::Guard(_) => {
-            Err(Failure::Unsupported("this command needs no running proxy"))
-        }
+        Command::Run(_)
+        | Command::Check(_)
+        | Command::Demo(_)
+        | Command::Guard(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Err(Failure::Unsupported("this command needs no running proxy")),
     }
 }
 
