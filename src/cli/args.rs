@@ -138,7 +138,7 @@ pub struct ListArgs {
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
-    /// Repeat once a second.
+    /// Repeat once a second. `status` on a terminal: a screen with keys for weight, back, arm and ramp, each confirmed.
     #[arg(long)]
     pub watch: bool,
     /// The proxy.

@@ -15,6 +15,7 @@ mod render;
 mod run;
 mod shell;
 mod table;
+mod watch;
 
 use std::process::ExitCode;
 

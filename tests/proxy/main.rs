@@ -9,9 +9,11 @@ mod failures;
 mod large;
 mod logs;
 mod operating;
+mod pseudo_terminal;
 mod ramps;
 mod restart;
 #[path = "../support/running.rs"]
 #[allow(dead_code, reason = "shared with tests and benches that need more of it")]
 mod running;
 mod traces;
+mod watch;
