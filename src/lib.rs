@@ -46,6 +46,7 @@ pub mod data_plane;
 pub mod demo;
 pub mod lab;
 pub mod limits;
+mod log;
 mod metrics;
 mod net;
 pub mod proxy;

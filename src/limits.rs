@@ -292,6 +292,18 @@ pub const CONTROL_QUEUE_MAX: usize = 4_096;
 pub const START_WAIT: Duration = Duration::from_secs(2);
 /// Events kept for `EVENTS`.
 pub const EVENTS_KEPT: usize = 1_000;
+/// Lines of the log waiting for stderr: some minutes of a bad day. Beyond it they are lost, and the proxy goes on.
+pub const LOG_LINES_MAX: usize = 10_000;
+/// Lines that one place in the source may log at once about one route and side; what happens a few times is told whole.
+pub const LOG_BURST: u32 = 10;
+/// From then on one in this time.
+pub const LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is told what was left out because of that.
+pub const LOG_LEFT_OUT_INTERVAL: Duration = Duration::from_secs(10);
+/// Bytes shown of the last line that was left out.
+pub const LOG_LEFT_OUT_BYTES_MAX: usize = 256;
+/// Places, each with a route and side, that are told apart: there are some dozens a route.
+pub const LOG_PLACES_MAX: usize = 4_096;
 /// Longest line of a trace, in bytes, written or read: 64 replicas of a master take a tenth of it.
 pub const TRACE_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest file of a trace that is read: what the largest `trace_bytes` allows.

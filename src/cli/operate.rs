@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::args::{BackArgs, Command, EventsArgs, ListArgs, RampArgs, WeightArgs};
 use super::client::{Client, ClientError};
 use super::output::{Failure, divider, print};
-use super::render;
+use super::{render, watch};
 use crate::limits::EVENTS_KEPT;
 
 /// Time between two repetitions of `--watch`.
@@ -19,6 +19,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Runs a command that needs a running proxy.
 pub(super) fn operate(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::Status(args) if args.watch && watch::is_for_a_person(args) => watch::watch(args),
         Command::Status(args) => list("STATUS", args, render::status),
         Command::Health(args) => list("HEALTH", args, render::health),
         Command::Topology(args) => list("TOPOLOGY", args, render::topology),
@@ -31,9 +32,12 @@ pub(super) fn operate(command: &Command) -> Result<(), Failure> {
             say(&mut client, &["ARM", &args.route], Duration::ZERO)
         }
         Command::Ramp(args) => ramp(args),
-        Command::Run(_) | Command::Check(_) | Command::Demo(_) | Command::Guard(_) => {
-            Err(Failure::Unsupported("this command needs no running proxy"))
-        }
+        Command::Run(_)
+        | Command::Check(_)
+        | Command::Demo(_)
+        | Command::Guard(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Err(Failure::Unsupported("this command needs no running proxy")),
     }
 }
 

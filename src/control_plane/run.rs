@@ -433,7 +433,9 @@ impl Control {
                 let now = Instant::now();
                 self.about(route, |route| report::health(route, now), false)
             }
-            Command::Topology { route, .. } => self.about(route, report::topology, false),
+            Command::Topology { route, .. } => {
+                self.about(route, |route| report::topology(route, &self.gauges), false)
+            }
             Command::Events { count, .. } => self.journal.newest(count),
             Command::SubscribeEvents { sink } => match self.journal.stream_to(sink) {
                 true => Reply::Ok,

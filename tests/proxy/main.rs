@@ -7,7 +7,9 @@ mod advice;
 mod ending;
 mod failures;
 mod large;
+mod logs;
 mod operating;
+mod pseudo_terminal;
 mod ramps;
 mod restart;
 #[path = "../support/running.rs"]
@@ -15,3 +17,4 @@ mod restart;
 mod running;
 mod traces;
 mod upgrading;
+mod watch;
