@@ -40,13 +40,13 @@ fn makes_its_manual() -> bool {
 }
 
 /// The package, and where it is unpacked.
-struct Package {
+pub(crate) struct Package {
     directory: Directory,
     file: PathBuf,
 }
 
 impl Package {
-    fn make() -> Self {
+    pub(crate) fn make() -> Self {
         let directory = Directory::create("package").unwrap();
         let place = directory.path().display().to_string();
         let plain = [PROGRAM, place.as_str()];
@@ -59,7 +59,7 @@ impl Package {
         package
     }
 
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.file.to_str().unwrap()
     }
 

@@ -66,7 +66,7 @@ fn what_the_unit_runs_are_commands_of_the_program() {
         .iter()
         .filter(|line| line.starts_with("/usr/bin/switchback "))
         .collect();
-    assert_eq!(own.len(), 3, "{lines:?}");
+    assert_eq!(own.len(), 2, "{lines:?}");
     for line in own {
         let args = Args::try_parse_from(line.split(' '));
         args.unwrap_or_else(|error| panic!("{line}: {error}"));
