@@ -62,7 +62,7 @@ fn slug(heading: &str) -> String {
     .collect()
 }
 
-fn pages() -> Vec<PathBuf> {
+pub(crate) fn pages() -> Vec<PathBuf> {
     let mut pages = vec![];
     let mut folders = vec![root().join("docs"), root().join("deploy")];
     while let Some(folder) = folders.pop() {

@@ -8,6 +8,7 @@ mod links;
 mod metrics;
 mod page;
 mod started;
+mod typed;
 
 #[path = "../support/running.rs"]
 #[allow(dead_code)]
