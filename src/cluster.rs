@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tls::SideTls;
+
 /// One of the two replication groups behind a route. A route without `new` only ever uses [`Side::Old`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -163,11 +165,38 @@ pub struct Endpoint {
     /// Fixed node or Sentinels.
     pub discovery: Discovery,
     /// `rediss` schemes: TLS to nodes and Sentinels.
-    pub tls: bool,
+    pub tls: Option<SideTls>,
     /// For the Redis nodes.
     pub node_auth: Option<Credentials>,
     /// For the Sentinels.
     pub sentinel_auth: Option<Credentials>,
+}
+
+impl Endpoint {
+    /// How its nodes are spoken to.
+    pub fn node_access(&self) -> Access {
+        Access {
+            auth: self.node_auth.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// How its Sentinels are.
+    pub fn sentinel_access(&self) -> Access {
+        Access {
+            auth: self.sentinel_auth.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+}
+
+/// How a node or a Sentinel is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Access {
+    /// As whom.
+    pub auth: Option<Credentials>,
+    /// Within TLS.
+    pub tls: Option<SideTls>,
 }
 
 /// The nodes of one side as the control plane believes them to be now.

@@ -53,3 +53,4 @@ pub mod resp;
 pub mod routing;
 mod shutdown;
 pub mod stats;
+pub mod tls;

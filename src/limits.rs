@@ -301,6 +301,10 @@ pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 pub const FAULTS_MAX: usize = 100;
 /// Steps of a ramp: twelve times the default. Finer than this, `WEIGHT … OVER` is what is meant.
 pub const RAMP_STEPS_MAX: usize = 64;
+/// Bytes of a file of certificates: several times what systems trust in.
+pub const PEM_BYTES_MAX: usize = 1024 * 1024;
+/// How long a client may take to agree on TLS: as long as others' proxies give it.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a password, wherever it comes from; ACL passwords are hashed, so Redis has no bound of its own.
 pub const PASSWORD_BYTES_MAX: usize = 4 * 1024;
 /// Listen addresses of one route.

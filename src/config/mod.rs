@@ -12,8 +12,7 @@
 //!    [`shown`] masks them.
 //! 4. [`reloadable`] says whether a changed config may be applied without a restart.
 //!
-//! What is of the contract but not built yet (TLS, linked data, further rules) is refused as such, not ignored:
-//! an operator who writes `action = "trip"` on a rule that does not exist would believe in it.
+//! What is of the contract but not built yet (linked data) is refused as such, not ignored: an operator who writes it would believe in it.
 
 mod fault;
 mod file;
@@ -34,6 +33,7 @@ mod side;
 mod surroundings;
 mod taken;
 mod text;
+mod tls;
 mod url;
 
 pub use fault::{Fault, Faults};
@@ -48,3 +48,5 @@ pub use surroundings::Surroundings;
 
 #[cfg(test)]
 mod example_tests;
+#[cfg(test)]
+mod tls_tests;

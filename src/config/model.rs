@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Endpoint, NodeAddr};
+use crate::cluster::{Endpoint, NodeAddr, Side};
 use crate::control_plane::guard::RuleTable;
 use crate::control_plane::shift::Window;
 use crate::routing::Weight;
+use crate::tls::ListenerTls;
 
 /// Everything one process runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +86,8 @@ pub struct RouteConfig {
     pub name: String,
     /// Addresses apps connect to. At least one.
     pub listen: Vec<SocketAddr>,
+    /// What listeners show; `None`: clients come without TLS.
+    pub tls: Option<ListenerTls>,
     /// The side that has the traffic now.
     pub old: Endpoint,
     /// The side that is to have it.
@@ -107,6 +110,16 @@ pub struct RouteConfig {
     pub ramp: RampConfig,
     /// What one app, and all of them, may take.
     pub limits: RouteLimits,
+}
+
+impl RouteConfig {
+    /// One of its sides, if it has it.
+    pub fn side(&self, side: Side) -> Option<&Endpoint> {
+        match side {
+            Side::Old => Some(&self.old),
+            Side::New => self.new.as_ref(),
+        }
+    }
 }
 
 /// `[route.guard]`.

@@ -24,7 +24,6 @@ pub(super) const PROXY: Keys = Keys {
         "trace_dir",
         "trace_bytes",
     ],
-    later: &[],
 };
 /// More threads than any machine this runs on has cores is a slip of the pen.
 const WORKERS_MAX: usize = 1024;

@@ -2,7 +2,7 @@
 //!
 //! Pure. Every type is taken apart field by field, so that a new key does not compile until it is sorted in here.
 //!
-//! May change: `trace_dir` and `trace_bytes`, `[route.guard]`, `[route.ramp]`, `[route.limits]`, and `weight`, which only
+//! May change: certificates and keys, `trace_dir` and `trace_bytes`, `[route.guard]`, `[route.ramp]`, `[route.limits]`, and `weight`, which only
 //! counts for a route nobody has heard of yet.
 //! Everything else is built into sockets, links and threads at start: it needs a restart.
 
@@ -59,6 +59,7 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
     let RouteConfig {
         name: _,
         listen,
+        tls,
         old: old_side,
         new: new_side,
         weight: _,
@@ -73,6 +74,8 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
     } = old;
     let differs = [
         ("listen", *listen != new.listen),
+        // What is in its files may change, whether there is any may not.
+        ("tls", tls.is_some() != new.tls.is_some()),
         ("subscribe_to", *subscribe_to != new.subscribe_to),
         ("unauthenticated", *unauthenticated != new.unauthenticated),
         ("uncertain", *uncertain != new.uncertain),
@@ -99,7 +102,10 @@ fn compare_side(path: &str, side: Side, old: Option<&Endpoint>, new: Option<&End
         sentinel_auth,
     } = old;
     let differs = [
-        (format!("{side}"), *discovery != new.discovery || *tls != new.tls),
+        (
+            format!("{side}"),
+            *discovery != new.discovery || tls.is_some() != new.tls.is_some(),
+        ),
         (format!("{side}_auth"), *node_auth != new.node_auth),
         (
             format!("{side}_sentinel_auth"),

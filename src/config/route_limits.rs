@@ -24,7 +24,6 @@ pub(super) const LIMITS: Keys = Keys {
         "pubsub_output_soft",
         "pubsub_output_soft_time",
     ],
-    later: &[],
 };
 
 const KB: usize = 1 << 10;

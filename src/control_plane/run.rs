@@ -21,7 +21,7 @@ use super::store::{Progress, Store};
 use super::trace::Place;
 use super::{Event, RoutedBack};
 use crate::cluster::{Side, Topology};
-use crate::config::{self, Config, GuardConfig};
+use crate::config::{self, Config, GuardConfig, RouteConfig};
 use crate::limits::ACKNOWLEDGE_TIMEOUT;
 use crate::metrics::Gauges;
 use crate::routing::{Epoch, RouteTable};
@@ -354,7 +354,8 @@ impl Control {
         let place = |name: &str| self.routes.iter().position(|route| route.name() == name);
         next.routes.sort_by_key(|route| place(&route.name));
         let now = Instant::now();
-        for (at, (was, is)) in self.config.routes.iter().zip(&next.routes).enumerate() {
+        for (at, (was, is)) in self.config.routes.iter().zip(&mut next.routes).enumerate() {
+            take_on_certificates(was, is);
             if was.limits != is.limits {
                 self.routes[at]
                     .shared
@@ -631,4 +632,25 @@ fn measure_route_back(
 
 fn one_line(text: &str) -> String {
     text.trim().replace(['\r', '\n'], "; ")
+}
+
+/// Connections that are made from now on show and ask for what the changed files say. The handles stay those that everybody has.
+fn take_on_certificates(was: &RouteConfig, is: &mut RouteConfig) {
+    if let (Some(present), Some(next)) = (&was.tls, &mut is.tls) {
+        present.becomes(next);
+        *next = present.clone();
+    }
+    let sides = [
+        (Some(&was.old), Some(&mut is.old)),
+        (was.new.as_ref(), is.new.as_mut()),
+    ];
+    for (was, is) in sides {
+        if let (Some(present), Some(next)) = (
+            was.and_then(|was| was.tls.as_ref()),
+            is.and_then(|is| is.tls.as_mut()),
+        ) {
+            present.becomes(next);
+            *next = present.clone();
+        }
+    }
 }

@@ -160,9 +160,9 @@ async fn measure(
         let config = guard.borrow_and_update().clone();
         let intervals = |config: &GuardConfig| (config.probe_interval, config.heartbeat_interval);
         let now = intervals(&config);
-        let auth = endpoint.node_auth.clone();
+        let access = endpoint.node_access();
         tokio::select! {
-            () = guard::watch_side(at, side, auth, config, nodes.clone(), events.clone()) => return,
+            () = guard::watch_side(at, side, access, config, nodes.clone(), events.clone()) => return,
             changed = guard.wait_for(|next| intervals(next) != now) => if changed.is_err() { return },
         }
     }

@@ -11,12 +11,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{debug, warn};
 
 use super::local_route::LocalRoute;
 use super::reactor::Watched;
 use super::refusal::Refusal;
 use super::session::{Ends, Session, serve};
+use crate::limits::TLS_HANDSHAKE_TIMEOUT;
+use crate::net::{Stream, Wire};
+use crate::tls::ListenerTls;
 
 /// Connections the kernel queues before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -108,8 +112,34 @@ fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr) {
         laddr: stream.local_addr().unwrap_or(Ends::NONE.laddr),
         fd: stream.as_raw_fd(),
     };
+    match route.client_tls() {
+        None => begin(route, stream.into(), ends),
+        Some(tls) => {
+            let (route, tls) = (Rc::clone(route), tls.clone());
+            tokio::task::spawn_local(async move {
+                let sealed = timeout(TLS_HANDSHAKE_TIMEOUT, seal(stream, &tls)).await;
+                match sealed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                    Ok(wire) => begin(&route, wire, ends),
+                    Err(error) => {
+                        debug!(route = route.name, %addr, %error, "a client has not agreed on TLS");
+                        route.stats.clients.fetch_sub(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    }
+}
+
+async fn seal(stream: TcpStream, tls: &ListenerTls) -> io::Result<Wire> {
+    stream.set_nonblocking(true)?;
+    let stream = tokio::net::TcpStream::from_std(stream)?;
+    let connection = tls.connection().map_err(io::Error::other)?;
+    Stream::sealed(stream, connection).await?.into_wire()
+}
+
+fn begin(route: &Rc<LocalRoute>, wire: Wire, ends: Ends) {
     let session = Session::new(route.clients().next_id(), Rc::clone(route), ends);
-    if let Err(error) = session.connect(stream) {
+    if let Err(error) = session.connect(wire) {
         warn!(route = route.name, %error, "a client could not be watched");
         route.stats.clients.fetch_sub(1, Ordering::Relaxed);
         return;

@@ -26,6 +26,7 @@ use crate::config::{OnUncertain, RouteConfig, RouteLimits, SubscribeTo, Unauthen
 use crate::limits::USERS_CHECKED;
 use crate::routing::{Slot, Snapshot, Weight, owner};
 use crate::stats::{LATENCY_BUCKETS, RouteStats, latency_bucket};
+use crate::tls::{ListenerTls, SideTls};
 
 /// What all workers share of a route. Written by the control plane, read by workers at their own pace.
 #[derive(Debug)]
@@ -121,11 +122,10 @@ impl LocalRoute {
     ) -> Rc<Self> {
         let marks = shared.pubsub.enter(snapshot.epoch);
         let login = |side| {
-            let endpoint = match side {
-                Side::Old => Some(&shared.config.old),
-                Side::New => shared.config.new.as_ref(),
-            };
-            let credentials = endpoint.and_then(|endpoint| endpoint.node_auth.as_ref());
+            let credentials = shared
+                .config
+                .side(side)
+                .and_then(|endpoint| endpoint.node_auth.as_ref());
             credentials.map(|credentials| Rc::new(Login::from(credentials)))
         };
         let logins = Side::BOTH.map(login);
@@ -240,6 +240,16 @@ impl LocalRoute {
             UserId::FIRST | UserId::OWN => Some(self.own_login(side)),
             user => self.users.login(user).map(Some),
         }
+    }
+
+    /// Within what the nodes of `side` are spoken to.
+    pub(crate) fn tls(&self, side: Side) -> Option<SideTls> {
+        self.shared.config.side(side)?.tls.clone()
+    }
+
+    /// Within what clients are.
+    pub(crate) fn client_tls(&self) -> Option<&ListenerTls> {
+        self.shared.config.tls.as_ref()
     }
 
     fn own_login(&self, side: Side) -> Option<Rc<Login>> {

@@ -13,6 +13,8 @@ mod large;
 mod monitor;
 mod order;
 mod parked;
+#[path = "../support/parking.rs"]
+mod parking;
 mod proxied;
 mod pubsub;
 mod replies;

@@ -5,11 +5,12 @@
 //! another valid value.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use switchback::config::{Config, Surroundings, parse, reloadable};
 use toml::Value;
 
-use super::example::{EXAMPLE, Example, Group, Key, Kind, Table, on, read};
+use super::example::{EXAMPLE, Example, Group, Key, Kind, Table, all_on, on, read};
 use super::page;
 
 const HEAD: &str = "# Configuration
@@ -33,23 +34,43 @@ Flags of `switchback run` (`switchback run --help`) stand for the few keys that 
 
 /// Read once, when the state directory knows nothing of the route.
 const ONCE: &str = "weight";
-const MAY_CHANGE: &str = "May be changed while the proxy runs";
+const MAY_CHANGE: [&str; 2] = [
+    "May be changed while the proxy runs",
+    "read again at CONFIG RELOAD",
+];
 /// Of a type that no key has.
 const DATE: &str = "1979-05-27";
 
+/// Two certificates for one key, which stands beside them.
+static PEMS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+    let key = rcgen::KeyPair::generate().unwrap();
+    ["a", "b"].map(|name| {
+        let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        (params.self_signed(&key).unwrap().pem() + &key.serialize_pem()).into_bytes()
+    })
+});
+
+/// Other names, other contents.
 fn around() -> Surroundings<'static> {
     Surroundings {
         cores: 3,
         is_root: false,
-        read: &|path, _| Ok(format!("{} \n", path.display()).into_bytes()),
+        read: &|path, _| {
+            let path = path.display().to_string();
+            let is_pem = path.contains(".pem") || path.contains(".key");
+            Ok(match is_pem {
+                true => PEMS[usize::from(path.ends_with('2'))].clone(),
+                false => format!("{path} \n").into_bytes(),
+            })
+        },
         env: &|name| Some(name.into()),
+        roots: &Vec::new,
     }
 }
 
 /// The file with everything on that is off.
 fn base() -> Config {
-    let text = EXAMPLE.lines().map(on).collect::<Vec<_>>().join("\n");
-    parse(&text, &around()).unwrap_or_else(|faults| panic!("{faults}"))
+    parse(&all_on(EXAMPLE.lines().map(on)), &around()).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 /// What the code says it takes; `None` where it knows no such key.
@@ -146,14 +167,38 @@ fn may_change(example: &Example, key: &Key, base: &Config) -> Option<bool> {
     changed.map(|changed| reloadable(base, &changed).is_ok())
 }
 
-/// Whether the same holds without it.
-fn is_default(key: &Key) -> bool {
-    let read = |text: &str| parse(text, &around()).ok();
-    let without = EXAMPLE
-        .lines()
-        .enumerate()
-        .map(|(at, text)| if at == key.line { "" } else { text });
-    read(&without.collect::<Vec<_>>().join("\n")) == read(EXAMPLE)
+/// Whether comments say that it may be changed while the proxy runs.
+fn says(lines: &[String]) -> bool {
+    let text = lines.join(" ");
+    MAY_CHANGE.iter().any(|words| text.contains(words))
+}
+
+/// The same of what stands above a table. A rule's is within the guard's; of one that is the same for the other side, the one above says it.
+fn table_says(example: &Example, table: &Table) -> bool {
+    let tables = &example.tables;
+    let is_same = table
+        .about
+        .first()
+        .is_some_and(|line| line.starts_with("The same"));
+    let above = tables
+        .iter()
+        .position(|one| one.header == table.header)
+        .unwrap_or_default();
+    let outer = |one: &&Table| {
+        table
+            .header
+            .starts_with(&format!("{}.", one.header.trim_end_matches(']')))
+    };
+    says(&table.about)
+        || (is_same && above > 0 && table_says(example, &tables[above - 1]))
+        || tables.iter().filter(outer).any(|outer| says(&outer.about))
+}
+
+/// Whether the same holds without it, everything else being on.
+fn is_default(key: &Key, base: &Config) -> bool {
+    let without = EXAMPLE.lines().enumerate().filter(|(at, _)| *at != key.line);
+    let without = parse(&all_on(without.map(|(_, text)| on(text))), &around());
+    without.is_ok_and(|without| without == *base)
 }
 
 /// Comments as Markdown. What is indented stays as it is.
@@ -202,13 +247,15 @@ fn write_table(page: &mut String, example: &Example, table: &Table, base: &Confi
             continue;
         };
         let default = match key.kind {
-            Kind::On if is_default(key) => format!("`{}`", key.value),
+            Kind::On | Kind::Off if is_default(key, base) => format!("`{}`", key.value),
             _ => "none".to_owned(),
         };
         let change = match may_change(example, key, base) {
             _ if key.name == ONCE => "read once",
             Some(true) => "yes",
             Some(false) => "restart",
+            // A key is changed with its certificate.
+            None if table_says(example, table) => "yes",
             None => "",
         };
         writeln!(
@@ -249,19 +296,12 @@ fn the_page_of_the_configuration_is_what_the_example_and_the_code_say() {
 #[test]
 fn the_example_says_of_each_key_whether_it_may_be_changed_while_the_proxy_runs() {
     let (example, base) = (read(), base());
-    let says = |lines: &[String]| lines.join(" ").contains(MAY_CHANGE);
     let mut changeable = 0;
     for (table, group, key) in example.keys() {
         let Some(may) = may_change(&example, key, &base) else {
             continue;
         };
-        // Of a rule's table the guard's says it.
-        let of_table = example.tables.iter().any(|above| {
-            let inner = above.header.trim_end_matches(']');
-            (table.header == above.header || table.header.starts_with(&format!("{inner}.")))
-                && says(&above.about)
-        });
-        let said = says(&group.about) || of_table || key.name == ONCE;
+        let said = says(&group.about) || table_says(&example, table) || key.name == ONCE;
         assert_eq!(said, may, "{} {}", table.header, key.name);
         changeable += usize::from(may);
     }

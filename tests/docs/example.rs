@@ -158,8 +158,14 @@ impl Example {
                 on(text).to_owned()
             }
         });
-        lines.collect::<Vec<_>>().join("\n")
+        all_on(lines)
     }
+}
+
+/// These lines, with TLS in the URLs: without, its tables would be faults.
+pub(crate) fn all_on(lines: impl Iterator<Item = impl Into<String>>) -> String {
+    let text = lines.map(Into::into).collect::<Vec<String>>().join("\n");
+    text.replace("\"redis+sentinel:", "\"rediss+sentinel:")
 }
 
 /// The line, switched on.

@@ -200,7 +200,7 @@ impl Client {
             return Err(io::Error::other("output buffer limit reached"));
         }
         if state.is_in_tunnel() {
-            let is_settled = state.replies.open_count() == 0 && waiting == 0;
+            let is_settled = state.replies.open_count() == 0 && waiting == 0 && !session.has_unsent();
             return Ok(Some(match is_settled {
                 true => Poll::Ready(Ok(End::Over)),
                 false => Poll::Pending,
@@ -208,7 +208,7 @@ impl Client {
         }
         let idle = matches!(step, Step::Idle);
         let last = state.closing || (self.ended && idle) || (session.route.is_draining() && idle);
-        if last && state.replies.open_count() == 0 && waiting == 0 {
+        if last && state.replies.open_count() == 0 && waiting == 0 && !session.has_unsent() {
             return Ok(Some(Poll::Ready(Ok(End::Over))));
         }
         if self.ended && (!state.subscriptions.is_empty() || state.monitor.is_some()) {
@@ -311,6 +311,11 @@ impl Session {
             Some(socket) => socket.read(&mut self.route.scratch.space()),
             None => Ok(Some(0)),
         }
+    }
+
+    /// Bytes that were written wait for room in the socket: TLS has taken them.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.stream.borrow().as_ref().is_some_and(Socket::has_unsent)
     }
 
     /// Dispatches as many bytes that have just been read.
