@@ -40,8 +40,8 @@ pub use fault::{Fault, Faults};
 pub use file::{load, parse};
 pub use flags::{Flags, from_flags};
 pub use model::{
-    Config, GuardConfig, HoldLimits, OnUncertain, ProxyConfig, PubSubOutput, RampConfig, RouteConfig,
-    RouteLimits, SubscribeTo, Unauthenticated,
+    Config, GuardConfig, HoldLimits, OnUncertain, Patience, ProxyConfig, PubSubOutput, RampConfig,
+    RouteConfig, RouteLimits, SubscribeTo, Unauthenticated,
 };
 pub use reload::reloadable;
 pub use surroundings::Surroundings;

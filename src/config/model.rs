@@ -214,6 +214,12 @@ impl Default for RampConfig {
 pub struct RouteLimits {
     /// Client connections at once, all workers together. Default 10,000, as Redis's `maxclients`.
     pub clients: usize,
+    /// Of these, from one address; 0, the default: no such limit.
+    pub clients_per_address: usize,
+    /// Keys of one command. Default 1,048,576.
+    pub keys_per_command: usize,
+    /// How long a client may take.
+    pub patience: Patience,
     /// Largest request, in bytes. Default 512 MiB and a little, as Redis's `proto-max-bulk-len`.
     pub request_bytes: usize,
     /// Bytes of large requests held at once, all clients together; beyond it, they are read no further until there is room. Default
@@ -231,6 +237,17 @@ pub struct RouteLimits {
     pub subscriptions: usize,
     /// What may wait for a client with subscriptions.
     pub pubsub_output: PubSubOutput,
+}
+
+/// How long clients may take for what they ought to do. Default: for ever, as Redis lets them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// To send a first whole request; zero: for ever.
+    pub first_request: Duration,
+    /// To authenticate, where servers ask for a password; zero: for ever.
+    pub auth: Duration,
+    /// To say something again; zero: for ever. Of no client that subscribes, monitors or waits in a blocking command.
+    pub idle: Duration,
 }
 
 /// As `client-output-buffer-limit pubsub` of Redis, with its defaults: a client that does not keep up is closed, since it
@@ -259,6 +276,9 @@ impl Default for RouteLimits {
     fn default() -> Self {
         Self {
             clients: 10_000,
+            clients_per_address: 0,
+            keys_per_command: 1 << 20,
+            patience: Patience::default(),
             request_bytes: 513 * 1024 * 1024,
             request_buffer_bytes: 640 * 1024 * 1024,
             output_buffer_bytes: 1024 * 1024 * 1024,

@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -20,6 +19,7 @@ use super::refusal::Refusal;
 use super::session::{Ends, Session, serve};
 use crate::limits::TLS_HANDSHAKE_TIMEOUT;
 use crate::net::{Stream, Wire};
+use crate::stats::Closed;
 use crate::tls::ListenerTls;
 
 /// Connections the kernel queues before they are accepted.
@@ -97,11 +97,13 @@ pub(super) async fn accept(route: Rc<LocalRoute>, listener: Watched<TcpListener>
 }
 
 fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr) {
-    let before = route.stats.clients.fetch_add(1, Ordering::Relaxed);
-    if before >= route.limits().clients {
-        route.stats.clients.fetch_sub(1, Ordering::Relaxed);
+    if let Err(refusal) = route.enters(addr.ip()) {
+        route.stats.closed(match refusal {
+            Refusal::TooManyOfAddress { .. } => Closed::Address,
+            _ => Closed::Clients,
+        });
         // There is room for a line.
-        let _ = stream.write_all(&Refusal::TooManyClients.line());
+        let _ = stream.write_all(&refusal.line());
         return;
     }
     if let Err(error) = tune(&stream) {
@@ -122,7 +124,8 @@ fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr) {
                     Ok(wire) => begin(&route, wire, ends),
                     Err(error) => {
                         debug!(route = route.name, %addr, %error, "a client has not agreed on TLS");
-                        route.stats.clients.fetch_sub(1, Ordering::Relaxed);
+                        route.stats.closed(Closed::Tls);
+                        route.leaves(addr.ip());
                     }
                 }
             });
@@ -141,7 +144,7 @@ fn begin(route: &Rc<LocalRoute>, wire: Wire, ends: Ends) {
     let session = Session::new(route.clients().next_id(), Rc::clone(route), ends);
     if let Err(error) = session.connect(wire) {
         warn!(route = route.name, %error, "a client could not be watched");
-        route.stats.clients.fetch_sub(1, Ordering::Relaxed);
+        route.leaves(ends.addr.ip());
         return;
     }
     route.joined(&session);

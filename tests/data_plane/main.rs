@@ -10,6 +10,7 @@ mod heirs;
 mod keyless;
 mod keyspace;
 mod large;
+mod limits;
 mod monitor;
 mod order;
 mod parked;

@@ -4,13 +4,16 @@
 //! next, ten times as much: it is made again then, and is as it was, as only a session is parked that nothing else is known to.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::late::{is_over, micros};
 use super::login::Standing;
 use super::replies::{Muting, Replies};
 use super::state::{Ends, Session, State};
+use crate::config::Patience;
 use crate::data_plane::command::Spec;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::reactor::Socket;
@@ -173,6 +176,22 @@ impl Session {
 impl Parked {
     pub(crate) fn user(&self) -> UserId {
         self.kept.setting.user
+    }
+
+    pub(crate) fn address(&self) -> IpAddr {
+        self.kept.ends.addr.ip()
+    }
+
+    /// Whether it has said nothing for this long, which is not zero.
+    pub(crate) fn is_idle_for(&self, limit: Duration, now_micros: u64) -> bool {
+        is_over(limit, now_micros.saturating_sub(self.kept.last_micros))
+    }
+
+    /// Whether its session is to be asked for what it has not done yet.
+    pub(crate) fn may_be_late(&self, patience: &Patience) -> bool {
+        let age = micros(self.kept.since.elapsed());
+        (self.kept.number == 0 && self.kept.last.is_none() && is_over(patience.first_request, age))
+            || (self.kept.standing != Standing::Admitted && is_over(patience.auth, age))
     }
 
     /// Its session, but for the connection: to be looked at, and not to be kept.
