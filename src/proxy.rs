@@ -18,7 +18,7 @@ use crate::control_plane::admin::{AdminListener, BindError};
 use crate::control_plane::{ControlPlane, Ended, Outside, StoreError, admin};
 use crate::data_plane::{self, ListenError, RouteShared, Seat};
 use crate::limits::CONTROL_QUEUE_MAX;
-use crate::metrics::{self, Readiness};
+use crate::metrics::{self, Glance, Pages, Readiness};
 use crate::shutdown::Signals;
 
 /// How long the last state may take to get on disk at the end.
@@ -109,8 +109,13 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
         threads.push(data_plane::start(worker, seats, stopped.clone())?);
     }
     if let Some(page) = page {
-        let readiness = Readiness::new(control.tables(), stopped.clone());
-        spawn_local(metrics::serve(page, control.gauges(), readiness, prometheus));
+        let pages = Pages {
+            gauges: control.gauges(),
+            glance: Glance::new(events.clone()),
+            readiness: Readiness::new(control.tables(), stopped.clone()),
+            prometheus,
+        };
+        spawn_local(metrics::serve(page, pages));
     }
     let operators = spawn_local(admin::serve(admin, events));
     tracing::info!(workers, routes = shared.len(), "serving");

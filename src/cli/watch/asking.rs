@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::order::Asked;
-use super::seen::Seen;
 use crate::cli::client::{Client, ClientError};
+use crate::glance::Seen;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Events that are asked for: those of all routes, and a screen shows some dozens.
