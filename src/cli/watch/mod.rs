@@ -6,6 +6,7 @@
 
 mod asking;
 mod history;
+mod keys;
 mod order;
 mod screen;
 mod terminal;
