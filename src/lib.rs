@@ -44,6 +44,7 @@ pub mod config;
 pub mod control_plane;
 pub mod data_plane;
 pub mod demo;
+mod glance;
 pub mod lab;
 pub mod limits;
 mod log;

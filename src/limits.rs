@@ -283,6 +283,12 @@ pub const ADMIN_EVENTS_QUEUED_MAX: usize = 1_024;
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Connections to the metrics address at once.
 pub const METRICS_CLIENTS_MAX: usize = 64;
+/// How long the page for browsers waits for the control loop, which answers within microseconds: longer is what it is to tell.
+pub const GLANCE_WAIT: Duration = Duration::from_secs(2);
+/// For how long what the loop has said is passed on to others without asking again.
+pub const GLANCE_LIFETIME: Duration = Duration::from_millis(500);
+/// Events, of all routes, that are told with it.
+pub const GLANCE_EVENTS: usize = 100;
 /// How long an operator's order waits for every worker, and then for the disk, before its reply says that it is not
 /// confirmed. A worker confirms between two events of its loop: in microseconds, unless it is stopped.
 pub const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(5);

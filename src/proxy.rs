@@ -21,7 +21,7 @@ use crate::control_plane::admin::{AdminListener, BindError};
 use crate::control_plane::{ControlPlane, Ended, Event, Outside, Store, StoreError, admin};
 use crate::data_plane::{self, ListenError, RouteShared, Seat};
 use crate::limits::CONTROL_QUEUE_MAX;
-use crate::metrics::{self, Readiness};
+use crate::metrics::{self, Glance, Pages, Readiness};
 use crate::shutdown::Signals;
 use crate::upgrade::{self, Inherited, Predecessor, Successor, UpgradeError};
 
@@ -126,9 +126,16 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
         let seats = seats(&shared, &control, &mut sockets, worker);
         threads.push(data_plane::start(worker, seats, stopped.clone())?);
     }
-    let readiness = Readiness::new(control.tables(), stopped.clone());
     let page = page.map(tokio::net::TcpListener::from_std).transpose()?;
-    let page = page.map(|page| spawn_local(metrics::serve(page, control.gauges(), readiness, prometheus)));
+    let page = page.map(|page| {
+        let pages = Pages {
+            gauges: control.gauges(),
+            glance: Glance::new(events.clone()),
+            readiness: Readiness::new(control.tables(), stopped.clone()),
+            prometheus,
+        };
+        spawn_local(metrics::serve(page, pages))
+    });
     let operators = spawn_local(serve_operators(admin, door.zip(remote), events.clone()));
     let upgrade = spawn_local(upgrade::prepare_successors(orders, copies, events));
     tracing::info!(workers, routes = shared.len(), "serving");

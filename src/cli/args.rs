@@ -78,7 +78,7 @@ pub struct RunArgs {
     /// Unix socket for operators.
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     pub admin_socket: Option<PathBuf>,
-    /// Address of /metrics, /healthz and /readyz.
+    /// Address of /, a page for browsers, /metrics, /healthz and /readyz.
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
     pub metrics: Option<SocketAddr>,
     /// Where weight, epoch and latch are kept [default: /var/lib/switchback for root, else ~/.local/state/switchback].

@@ -88,9 +88,12 @@ impl Gauges {
         let nodes = &mut now.nodes;
         match &observation.kind {
             ObservationKind::NoAnswer { .. } => node(nodes, side, &observation.node).is_up = Some(false),
-            ObservationKind::Heartbeat { delay } => node(nodes, side, &observation.node).delay = Some(*delay),
-            ObservationKind::HeartbeatOutstanding { age } => {
-                node(nodes, side, &observation.node).delay = Some(*age)
+            ObservationKind::Heartbeat { delay } | ObservationKind::HeartbeatOutstanding { age: delay } => {
+                let replica = node(nodes, side, &observation.node);
+                // Of a master it says only that it has acknowledged one.
+                if replica.is_master != Some(true) {
+                    replica.delay = Some(*delay);
+                }
             }
             ObservationKind::Info(info) => {
                 let answering = node(nodes, side, &observation.node);

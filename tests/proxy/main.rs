@@ -9,6 +9,7 @@ mod failures;
 mod large;
 mod logs;
 mod operating;
+mod page;
 mod pseudo_terminal;
 mod ramps;
 mod restart;

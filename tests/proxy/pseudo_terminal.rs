@@ -5,16 +5,24 @@ use std::io::{Read, Write};
 use std::num::NonZero;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use switchback::lab::wait_for;
 
 use crate::running::SOON;
+
+const TURN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
 
 /// What has been drawn, and all that was written.
 struct Drawn {
@@ -25,7 +33,10 @@ struct Drawn {
 /// A terminal, and `switchback` on it.
 pub(crate) struct PseudoTerminal {
     child: Child,
-    keys: File,
+    /// `None`: nobody is there any more.
+    keys: Option<File>,
+    is_over: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
     /// The program's end: its modes outlive the program.
     line: File,
     drawn: Arc<Mutex<Drawn>>,
@@ -34,11 +45,12 @@ pub(crate) struct PseudoTerminal {
 impl PseudoTerminal {
     /// Runs `switchback` with `arguments`.
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)], rows: u16, columns: u16) -> Self {
-        let keys = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
+        let keys =
+            File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap());
         grantpt(&keys).unwrap();
         unlockpt(&keys).unwrap();
         let name = ptsname(&keys, Vec::new()).unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let line = File::from(rustix::fs::open(name, flags, Mode::empty()).unwrap());
         set_size(&keys, rows, columns);
         let end = || Stdio::from(line.try_clone().unwrap());
@@ -58,18 +70,18 @@ impl PseudoTerminal {
             screen: vt100::Parser::new(at_least_one(rows), at_least_one(columns), 0),
             written: Vec::new(),
         }));
-        let (mut output, filled) = (keys.try_clone().unwrap(), Arc::clone(&drawn));
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                let mut drawn = filled.lock().unwrap();
-                drawn.screen.process(&bytes[..count]);
-                drawn.written.extend_from_slice(&bytes[..count]);
-            }
-        });
+        let is_over = Arc::<AtomicBool>::default();
+        let (output, filled, ends) = (
+            keys.try_clone().unwrap(),
+            Arc::clone(&drawn),
+            Arc::clone(&is_over),
+        );
+        let reader = std::thread::spawn(move || fill(output, &filled, &ends));
         Self {
             child,
-            keys,
+            keys: Some(keys),
+            is_over,
+            reader: Some(reader),
             line,
             drawn,
         }
@@ -82,7 +94,7 @@ impl PseudoTerminal {
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.as_ref().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
@@ -92,7 +104,7 @@ impl PseudoTerminal {
             .screen
             .screen_mut()
             .set_size(at_least_one(rows), at_least_one(columns));
-        set_size(&self.keys, rows, columns);
+        set_size(self.keys.as_ref().unwrap(), rows, columns);
     }
 
     pub(crate) fn text(&self) -> String {
@@ -127,14 +139,27 @@ impl PseudoTerminal {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
-    /// Waits for the program to end, which has left the terminal as it was.
-    pub(crate) fn ended(&mut self) -> ExitStatus {
+    /// The person has gone, and the terminal with them.
+    pub(crate) fn hang_up(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.reader.take().unwrap().join().unwrap();
+        self.keys = None;
+    }
+
+    /// Waits for the program to end.
+    pub(crate) fn status(&mut self) -> ExitStatus {
         let mut status = None;
         let outcome = wait_for("the end", SOON, || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
         outcome.unwrap_or_else(|error| panic!("{error}:\n{}", self.text()));
+        status.unwrap()
+    }
+
+    /// Waits for the program to end, which has left the terminal as it was.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let status = self.status();
         let modes = tcgetattr(&self.line).unwrap().local_modes;
         assert!(
             modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG),
@@ -145,7 +170,7 @@ impl PseudoTerminal {
             !drawn.screen.screen().alternate_screen() && !drawn.screen.screen().hide_cursor()
         });
         restored.unwrap_or_else(|error| panic!("{error}:\n{}", self.text()));
-        status.unwrap()
+        status
     }
 
     /// All that was written, as text.
@@ -158,6 +183,22 @@ impl Drop for PseudoTerminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+fn fill(mut output: File, drawn: &Mutex<Drawn>, is_over: &AtomicBool) {
+    let mut bytes = [0; 4096];
+    while !is_over.load(Ordering::Relaxed) {
+        let mut waited = [PollFd::new(&output, PollFlags::IN)];
+        if poll(&mut waited, Some(&TURN)).unwrap() == 0 {
+            continue;
+        }
+        let Ok(count @ 1..) = output.read(&mut bytes) else {
+            return;
+        };
+        let mut drawn = drawn.lock().unwrap();
+        drawn.screen.process(&bytes[..count]);
+        drawn.written.extend_from_slice(&bytes[..count]);
     }
 }
 

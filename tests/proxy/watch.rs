@@ -164,6 +164,10 @@ fn however_it_ends_the_terminal_is_as_it_was() {
         terminal.press(keys);
         assert!(terminal.ended().success());
     }
+    let mut gone = PseudoTerminal::watching(&running.socket(), 24, 80);
+    gone.wait_for("none is configured");
+    gone.hang_up();
+    gone.status();
     let nowhere = running.path("nowhere.sock");
     let mut terminal = PseudoTerminal::watching(&nowhere, 24, 80);
     assert_eq!(terminal.ended().code(), Some(1));
@@ -185,6 +189,8 @@ fn it_fits_small_terminals_and_follows_a_change_of_size() {
     terminal.press("n");
     terminal.resize(30, 120);
     terminal.wait_for("newest first");
+    // Another key, and what was told last is gone.
+    terminal.press("\r");
     terminal.resize(2, 10);
     terminal.wait_until("little", |text| {
         text.lines().count() <= 2 && text.contains("b back")

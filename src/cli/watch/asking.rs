@@ -4,14 +4,14 @@
 //! as long as any command does; the screen does not wait for them.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::order::Asked;
-use super::seen::Seen;
 use crate::cli::client::{Client, ClientError};
+use crate::glance::Seen;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Events that are asked for: those of all routes, and a screen shows some dozens.
@@ -22,7 +22,9 @@ pub(super) enum News {
     Seen(Box<Seen>),
     Silence(String),
     Answered(Asked, Result<String, String>),
-    /// A signal asks for the end.
+    /// Bytes from the terminal.
+    Typed(Vec<u8>),
+    /// A signal asks for the end, or there is no terminal any more.
     End,
 }
 
@@ -43,7 +45,7 @@ pub(super) fn look(client: &mut Client) -> Result<Seen, ClientError> {
 pub(super) fn keep_looking(
     socket: PathBuf,
     client: Client,
-    news: Sender<News>,
+    news: SyncSender<News>,
 ) -> std::io::Result<SyncSender<()>> {
     let (bell, rung) = sync_channel(1);
     let thread = std::thread::Builder::new().name("watch".to_owned());
@@ -51,7 +53,7 @@ pub(super) fn keep_looking(
     Ok(bell)
 }
 
-fn look_until_nobody_hears(socket: &Path, client: Client, news: &Sender<News>, rung: &Receiver<()>) {
+fn look_until_nobody_hears(socket: &Path, client: Client, news: &SyncSender<News>, rung: &Receiver<()>) {
     let mut client = Some(client);
     loop {
         // Rung or not, it is time.
@@ -76,7 +78,7 @@ fn look_until_nobody_hears(socket: &Path, client: Client, news: &Sender<News>, r
 }
 
 /// Has an order carried out, on a connection of its own: it may take seconds, and going back must not wait for it.
-pub(super) fn carry_out(socket: &Path, asked: Asked, news: Sender<News>, bell: SyncSender<()>) {
+pub(super) fn carry_out(socket: &Path, asked: Asked, news: SyncSender<News>, bell: SyncSender<()>) {
     let (socket, order) = (socket.to_owned(), asked.clone());
     let thread = std::thread::Builder::new().name("order".to_owned());
     let told = news.clone();
@@ -90,6 +92,7 @@ pub(super) fn carry_out(socket: &Path, asked: Asked, news: Sender<News>, bell: S
         let _ = bell.try_send(());
     });
     if let Err(error) = started {
-        let _ = news.send(News::Answered(asked, Err(error.to_string())));
+        // By the thread that looks at it: it must not wait for itself.
+        let _ = news.try_send(News::Answered(asked, Err(error.to_string())));
     }
 }

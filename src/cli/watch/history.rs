@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::seen::{SIDES, Seen};
+use crate::glance::{SIDES, Seen};
 
 /// Delays that are kept of a node: two minutes' worth, and more than a terminal is wide.
 pub(super) const KEPT: usize = 120;
@@ -94,8 +94,8 @@ impl Commands {
 mod tests {
     use std::time::Duration;
 
-    use super::super::seen::{Node, Route, Side};
     use super::*;
+    use crate::glance::{Node, Route, Side};
 
     fn seen(delay: Option<f64>, commands: u64) -> Seen {
         let node = Node {

@@ -3,8 +3,8 @@
 //! Pure. What takes traffic off `new`, or stops, is confirmed by one letter: it has to be quick. What opens the way up, by
 //! arming or by more than the ramp's next step, takes the route's name: nobody types that by mistake.
 
-use super::seen::Route;
-use super::words;
+use crate::glance::Route;
+use crate::glance::words;
 
 /// Why, for whoever reads the events.
 const REASON: &str = "from status --watch";

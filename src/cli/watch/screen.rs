@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::history::History;
 use super::order::{Asked, Order, Proof};
-use super::seen::{Route, Seen};
+use crate::glance::{Route, Seen};
 use crate::routing::Weight;
 
 /// Silence for longer than this is told: an answer is due every second.

@@ -3,16 +3,17 @@
 //! Shell: one loop that draws and reads keys. However it ends, by a key, a signal, an error or a panic, the terminal is as it
 //! was.
 
-use std::io::{self, IsTerminal};
-use std::sync::mpsc::{Sender, SyncSender, channel};
+use std::io::{self, IsTerminal, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::asking::{News, carry_out, keep_looking, look};
+use super::keys::Keys;
+use super::order::Asked;
 use super::screen::{Effect, Key, Now, Screen};
 use super::theme::Theme;
 use super::view;
@@ -20,10 +21,13 @@ use crate::cli::args::ListArgs;
 use crate::cli::client::{Client, ClientError};
 use crate::cli::output::Failure;
 
-/// How long a key is waited for before what was heard is looked at.
+/// How often it is drawn when nothing happens: the size may have changed, and silence grows. So long a terminal may take
+/// from one byte of a key to the next.
 const TURN: Duration = Duration::from_millis(100);
-/// Keys that are taken before it is drawn again: what is pasted must not keep it from being drawn.
-const KEYS_A_TURN: usize = 64;
+/// What waits to be looked at: a page that is pasted is some dozens.
+const NEWS_MAX: usize = 256;
+/// How long the end may take when a signal has asked for it. A terminal that takes no more bytes would hold it up for ever.
+const END_WAIT: Duration = Duration::from_secs(2);
 
 /// Whether somebody sits there who can see a screen and press keys.
 pub(in crate::cli) fn is_for_a_person(args: &ListArgs) -> bool {
@@ -45,13 +49,13 @@ pub(in crate::cli) fn watch(args: &ListArgs) -> Result<(), Failure> {
     }
     let place = socket.display().to_string();
     let screen = Screen::new(place, args.route.as_deref(), seen, now());
-    let (news, heard) = channel();
+    let (news, heard) = sync_channel(NEWS_MAX);
     end_on_signals(news.clone())?;
     let bell = keep_looking(socket.clone(), client, news.clone())?;
     let order = |asked| carry_out(&socket, asked, news.clone(), SyncSender::clone(&bell));
     // Has a panic put the terminal in order before it is told.
     let mut terminal = ratatui::try_init()?;
-    let outcome = run(&mut terminal, screen, || heard.try_recv().ok(), order);
+    let outcome = read_keys(news.clone()).and_then(|()| run(&mut terminal, screen, &heard, order));
     let restored = ratatui::try_restore();
     outcome.and(restored).map_err(Failure::Io)
 }
@@ -59,30 +63,26 @@ pub(in crate::cli) fn watch(args: &ListArgs) -> Result<(), Failure> {
 fn run(
     terminal: &mut DefaultTerminal,
     mut screen: Screen,
-    mut next: impl FnMut() -> Option<News>,
-    order: impl Fn(super::order::Asked),
+    heard: &Receiver<News>,
+    order: impl Fn(Asked),
 ) -> io::Result<()> {
     let theme = match std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         true => Theme::Plain,
         false => Theme::Coloured,
     };
+    let mut keys = Keys::default();
     loop {
-        while let Some(news) = next() {
-            match news {
-                News::Seen(seen) => screen.heard(*seen, now()),
-                News::Silence(why) => screen.missed(why),
-                News::Answered(asked, answer) => screen.answered(&asked, answer),
-                News::End => return Ok(()),
-            }
-        }
         terminal.draw(|frame| view::draw(frame, &screen, theme, Instant::now()))?;
-        let mut wait = TURN;
-        for _ in 0..KEYS_A_TURN {
-            if !event::poll(wait)? {
-                break;
+        let typed = match heard.recv_timeout(TURN) {
+            Ok(News::Typed(bytes)) => keys.feed(&bytes),
+            Err(RecvTimeoutError::Timeout) => keys.pause().into_iter().collect(),
+            Ok(News::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Ok(news) => {
+                take(&mut screen, news);
+                Vec::<Key>::new()
             }
-            wait = Duration::ZERO;
-            let Some(key) = key(&event::read()?) else { continue };
+        };
+        for key in typed {
             match screen.press(key, Instant::now()) {
                 Some(Effect::Quit) => return Ok(()),
                 Some(Effect::Ask(asked)) => order(asked),
@@ -92,28 +92,33 @@ fn run(
     }
 }
 
-/// A change of size needs nothing but to be drawn.
-fn key(event: &Event) -> Option<Key> {
-    let Event::Key(KeyEvent {
-        code,
-        modifiers,
-        kind: KeyEventKind::Press | KeyEventKind::Repeat,
-        ..
-    }) = event
-    else {
-        return None;
-    };
-    match code {
-        KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => Some(Key::Interrupt),
-        KeyCode::Char(_) if modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => None,
-        KeyCode::Char(char) => Some(Key::Char(*char)),
-        KeyCode::Enter => Some(Key::Enter),
-        KeyCode::Esc => Some(Key::Escape),
-        KeyCode::Backspace => Some(Key::Backspace),
-        KeyCode::Tab | KeyCode::Right | KeyCode::Down => Some(Key::NextRoute),
-        KeyCode::BackTab | KeyCode::Left | KeyCode::Up => Some(Key::PreviousRoute),
-        _ => None,
+fn take(screen: &mut Screen, news: News) {
+    match news {
+        News::Seen(seen) => screen.heard(*seen, now()),
+        News::Silence(why) => screen.missed(why),
+        News::Answered(asked, answer) => screen.answered(&asked, answer),
+        News::Typed(_) | News::End => {}
     }
+}
+
+/// On a thread of its own, which ends with the process: nothing else can end its wait.
+fn read_keys(news: SyncSender<News>) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name("keys".to_owned());
+    thread.spawn(move || {
+        let mut bytes = [0; 256];
+        loop {
+            let typed = match io::stdin().read(&mut bytes) {
+                Ok(count @ 1..) => News::Typed(bytes.iter().take(count).copied().collect()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(_) | Err(_) => News::End,
+            };
+            let is_over = matches!(typed, News::End);
+            if news.send(typed).is_err() || is_over {
+                return;
+            }
+        }
+    })?;
+    Ok(())
 }
 
 fn now() -> Now {
@@ -124,7 +129,7 @@ fn now() -> Now {
 }
 
 /// Ctrl-C is a key here; these come from elsewhere. tokio has the only signal handling that is safe code.
-fn end_on_signals(news: Sender<News>) -> io::Result<()> {
+fn end_on_signals(news: SyncSender<News>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -145,7 +150,10 @@ fn end_on_signals(news: Sender<News>) -> io::Result<()> {
                 _ = hangups.recv() => {}
             }
         });
-        let _ = news.send(News::End);
+        // Full: whoever should take it is held up.
+        let _ = news.try_send(News::End);
+        std::thread::sleep(END_WAIT);
+        std::process::exit(1);
     })?;
     Ok(())
 }

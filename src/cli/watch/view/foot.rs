@@ -6,7 +6,7 @@ use super::{Row, piece};
 use crate::cli::watch::order::{Asked, Proof};
 use crate::cli::watch::screen::{Mode, Screen};
 use crate::cli::watch::theme::Tone;
-use crate::cli::watch::words::{percent, wrapped};
+use crate::glance::words::{percent, wrapped};
 
 /// Rows that a question or an answer takes at most.
 const TOLD_ROWS: usize = 3;

@@ -5,9 +5,9 @@
 use super::{Row, Section, piece};
 use crate::cli::table::Table;
 use crate::cli::watch::screen::Screen;
-use crate::cli::watch::seen::{Event, Rule};
 use crate::cli::watch::theme::{Tone, tone};
-use crate::cli::watch::words::{number, time_of_day};
+use crate::glance::words::{number, time_of_day};
+use crate::glance::{Event, Rule};
 
 pub(super) fn rules(screen: &Screen) -> Section {
     let rules = screen.route().map_or(&[][..], |route| &route.rules);

@@ -5,9 +5,9 @@
 use super::{Row, Section, piece, width_of};
 use crate::cli::watch::history::KEPT;
 use crate::cli::watch::screen::Screen;
-use crate::cli::watch::seen::{Node, Route, SIDES, Side};
 use crate::cli::watch::theme::{Tone, tone};
-use crate::cli::watch::words::{bytes, delay, sparkline};
+use crate::glance::words::{bytes, delay, sparkline};
+use crate::glance::{Node, Route, SIDES, Side};
 
 /// From this width on the sides stand beside each other.
 const WIDE: usize = 130;

@@ -9,8 +9,8 @@ use ratatui::backend::TestBackend;
 use serde_json::json;
 
 use super::super::screen::{Key, Now};
-use super::super::seen::Seen;
 use super::*;
+use crate::glance::Seen;
 
 fn seen(delay: f64) -> Seen {
     let status = json!([

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::{Row, Section, piece};
 use crate::cli::watch::screen::Screen;
-use crate::cli::watch::seen::Route;
 use crate::cli::watch::theme::{Tone, tone};
-use crate::cli::watch::words::{bar, duration, minute, percent, wrapped};
+use crate::glance::words::{bar, percent, wrapped};
+use crate::glance::{Route, under_way};
 
 /// Rows of advice at most: it has commands in it, and is long.
 const ADVICE_ROWS: usize = 5;
@@ -71,7 +71,12 @@ pub(super) fn weight(screen: &Screen, width: usize) -> Section {
         return Section::whole(vec![vec![piece(Tone::Plain, "no routes")]]);
     };
     let mut rows = vec![title(route), bar_row(route, width)];
-    rows.extend(under_way(route));
+    if let Some((label, text)) = under_way(route) {
+        rows.push(vec![
+            piece(Tone::Faint, format!("{label:<8}")),
+            piece(Tone::Plain, text),
+        ]);
+    }
     let mut add = |label: &str, tone: Tone, text: &Option<String>| {
         let Some(text) = text else { return };
         rows.push(vec![
@@ -124,34 +129,4 @@ fn bar_row(route: &Route, width: usize) -> Row {
         piece(Tone::Heading, bar(route.weight, route.target, room.min(60))),
         piece(Tone::Plain, target),
     ]
-}
-
-/// What moves it.
-fn under_way(route: &Route) -> Option<Row> {
-    let end = match &route.estimated_end {
-        Some(end) => format!("; ends about {}", minute(end)),
-        None => String::new(),
-    };
-    let (label, text) = match &route.ramp {
-        Some(ramp) => {
-            let next = match ramp.next {
-                Some(next) => format!(
-                    ": {} next, in {} at the earliest",
-                    percent(next),
-                    duration(ramp.hold_left)
-                ),
-                None => String::new(),
-            };
-            (
-                "ramp",
-                format!("step {} of {} taken{next}{end}", ramp.step, ramp.steps),
-            )
-        }
-        None if route.state == "shifting" => ("shift", format!("to {}{end}", percent(route.target))),
-        None => return None,
-    };
-    Some(vec![
-        piece(Tone::Faint, format!("{label:<8}")),
-        piece(Tone::Plain, text),
-    ])
 }

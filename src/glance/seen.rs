@@ -1,95 +1,95 @@
 //! What has the proxy said?
 //!
-//! Pure: the admin socket's JSON to what the screen shows. Lenient, as [`super::super::render`] is: what is missing is
+//! Pure: the admin socket's JSON to what the screen shows. Lenient, as [`crate::cli`]'s tables are: what is missing is
 //! nothing, because the proxy may be of another version. All text is made plain here, once: nothing moves the cursor.
 
 use serde_json::Value;
 
-use crate::cli::render::plain;
+use super::words::plain;
 
 /// `STATUS`, `HEALTH`, `TOPOLOGY` and `EVENTS` of one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Seen {
-    pub(super) routes: Vec<Route>,
+pub(crate) struct Seen {
+    pub(crate) routes: Vec<Route>,
     /// Newest first, of all routes.
-    pub(super) events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Route {
-    pub(super) name: String,
-    pub(super) state: String,
-    pub(super) weight: f64,
-    pub(super) target: f64,
-    pub(super) next_step: Option<f64>,
-    pub(super) epoch: u64,
-    pub(super) is_latched: bool,
-    pub(super) paused: Option<String>,
-    pub(super) estimated_end: Option<String>,
-    pub(super) ramp: Option<Ramp>,
-    pub(super) reason: Option<String>,
-    pub(super) advice: Option<String>,
-    pub(super) clients: u64,
-    pub(super) held: u64,
+pub(crate) struct Route {
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) weight: f64,
+    pub(crate) target: f64,
+    pub(crate) next_step: Option<f64>,
+    pub(crate) epoch: u64,
+    pub(crate) is_latched: bool,
+    pub(crate) paused: Option<String>,
+    pub(crate) estimated_end: Option<String>,
+    pub(crate) ramp: Option<Ramp>,
+    pub(crate) reason: Option<String>,
+    pub(crate) advice: Option<String>,
+    pub(crate) clients: u64,
+    pub(crate) held: u64,
     /// `old`, `new`.
-    pub(super) sides: [Option<Side>; 2],
+    pub(crate) sides: [Option<Side>; 2],
     /// Worst first.
-    pub(super) rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Ramp {
-    pub(super) step: u64,
-    pub(super) steps: usize,
-    pub(super) next: Option<f64>,
-    pub(super) hold_left: f64,
+pub(crate) struct Ramp {
+    pub(crate) step: u64,
+    pub(crate) steps: usize,
+    pub(crate) next: Option<f64>,
+    pub(crate) hold_left: f64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Side {
-    pub(super) verdict: String,
-    pub(super) commands: Option<u64>,
-    pub(super) nodes: Vec<Node>,
+pub(crate) struct Side {
+    pub(crate) verdict: String,
+    pub(crate) commands: Option<u64>,
+    pub(crate) nodes: Vec<Node>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Node {
-    pub(super) addr: String,
-    pub(super) role: Option<String>,
-    pub(super) is_up: Option<bool>,
-    pub(super) delay: Option<f64>,
-    pub(super) lag_bytes: Option<u64>,
+pub(crate) struct Node {
+    pub(crate) addr: String,
+    pub(crate) role: Option<String>,
+    pub(crate) is_up: Option<bool>,
+    pub(crate) delay: Option<f64>,
+    pub(crate) lag_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Rule {
-    pub(super) side: String,
-    pub(super) rule: String,
-    pub(super) verdict: String,
-    pub(super) action: String,
-    pub(super) node: Option<String>,
-    pub(super) measured: Option<f64>,
-    pub(super) limit: Option<f64>,
-    pub(super) unit: String,
-    pub(super) since: Option<String>,
-    pub(super) note: Option<String>,
+pub(crate) struct Rule {
+    pub(crate) side: String,
+    pub(crate) rule: String,
+    pub(crate) verdict: String,
+    pub(crate) action: String,
+    pub(crate) node: Option<String>,
+    pub(crate) measured: Option<f64>,
+    pub(crate) limit: Option<f64>,
+    pub(crate) unit: String,
+    pub(crate) since: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Event {
-    pub(super) time: String,
-    pub(super) route: String,
-    pub(super) side: Option<String>,
-    pub(super) kind: String,
-    pub(super) reason: String,
+pub(crate) struct Event {
+    pub(crate) time: String,
+    pub(crate) route: String,
+    pub(crate) side: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) reason: String,
 }
 
 /// The sides' names, in the order in which a route has them.
-pub(super) const SIDES: [&str; 2] = ["old", "new"];
+pub(crate) const SIDES: [&str; 2] = ["old", "new"];
 
 impl Seen {
     /// Of the four documents.
-    pub(super) fn of(status: &Value, health: &Value, topology: &Value, events: &Value) -> Self {
+    pub(crate) fn of(status: &Value, health: &Value, topology: &Value, events: &Value) -> Self {
         let route = |status: &Value| {
             let name = word(status, "route");
             let is_its = |entry: &&Value| word(entry, "route") == name;
@@ -113,20 +113,20 @@ impl Seen {
         }
     }
 
-    pub(super) fn route(&self, name: &str) -> Option<&Route> {
+    pub(crate) fn route(&self, name: &str) -> Option<&Route> {
         self.routes.iter().find(|route| route.name == name)
     }
 }
 
 impl Route {
     /// Whether somebody should look here first.
-    pub(super) fn is_in_trouble(&self) -> bool {
+    pub(crate) fn is_in_trouble(&self) -> bool {
         let is_bad = |side: &Side| side.verdict == "bad";
         self.is_latched || self.sides.iter().flatten().any(is_bad)
     }
 
     /// The highest limit of a side's heartbeat delay, in seconds.
-    pub(super) fn delay_limit(&self, side: &str) -> Option<f64> {
+    pub(crate) fn delay_limit(&self, side: &str) -> Option<f64> {
         let is_it = |rule: &&Rule| rule.side == side && rule.rule == "heartbeat_delay";
         self.rules.iter().find(is_it)?.limit.filter(|limit| *limit > 0.0)
     }

@@ -4,10 +4,17 @@
 
 use std::time::Duration;
 
+/// A text without what could move the cursor: node names and reasons come from elsewhere.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
+}
+
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// A column for each value, oldest first: full at `top` and above, a space where nothing is known.
-pub(super) fn sparkline(values: impl Iterator<Item = Option<f64>>, top: f64) -> String {
+pub(crate) fn sparkline(values: impl Iterator<Item = Option<f64>>, top: f64) -> String {
     let column = |value: Option<f64>| match value {
         None => ' ',
         Some(value) => {
@@ -26,7 +33,7 @@ pub(super) fn sparkline(values: impl Iterator<Item = Option<f64>>, top: f64) -> 
 }
 
 /// A share of 100 as a bar of `width` columns, and a mark where it is going.
-pub(super) fn bar(percent: f64, target: f64, width: usize) -> String {
+pub(crate) fn bar(percent: f64, target: f64, width: usize) -> String {
     let columns = |percent: f64| (percent.clamp(0.0, 100.0) / 100.0 * width as f64).round() as usize;
     // Something is not nothing, and not all is not all.
     let filled = match columns(percent) {
@@ -45,12 +52,12 @@ pub(super) fn bar(percent: f64, target: f64, width: usize) -> String {
 }
 
 /// As the proxy writes weights.
-pub(super) fn percent(percent: f64) -> String {
+pub(crate) fn percent(percent: f64) -> String {
     format!("{percent:.2} %")
 }
 
 /// Seconds in the unit that needs the fewest digits.
-pub(super) fn delay(seconds: f64) -> String {
+pub(crate) fn delay(seconds: f64) -> String {
     match seconds {
         less if less < 0.0095 => format!("{:.1} ms", seconds * 1e3),
         less if less < 0.9995 => format!("{:.0} ms", seconds * 1e3),
@@ -59,7 +66,7 @@ pub(super) fn delay(seconds: f64) -> String {
 }
 
 /// Bytes in the unit that needs the fewest digits.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     let units = ["B", "KB", "MB", "GB", "TB"];
     let mut value = bytes as f64;
     let mut unit = 0;
@@ -72,19 +79,19 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// Seconds as they would be written in the configuration.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds.ceil()).unwrap_or_default();
     humantime::format_duration(whole).to_string()
 }
 
 /// A rule's numbers: at most three decimals, and none where there are none.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The time of day of an RFC 3339 time.
-pub(super) fn time_of_day(time: &str) -> &str {
+pub(crate) fn time_of_day(time: &str) -> &str {
     time.split('T')
         .nth(1)
         .and_then(|time| time.get(..8))
@@ -92,7 +99,7 @@ pub(super) fn time_of_day(time: &str) -> &str {
 }
 
 /// An RFC 3339 time, to the minute.
-pub(super) fn minute(time: &str) -> String {
+pub(crate) fn minute(time: &str) -> String {
     match (time.get(..10), time.get(11..16)) {
         (Some(day), Some(minute)) => format!("{day} {minute} UTC"),
         _ => time.to_owned(),
@@ -100,7 +107,7 @@ pub(super) fn minute(time: &str) -> String {
 }
 
 /// Lines of at most `width` columns, broken at spaces where there are some.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
