@@ -17,5 +17,5 @@ fn the_package_does_under_a_real_systemd_what_it_says() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", written(&output));
-    assert!(written(&output).lines().count() >= 7, "{}", written(&output));
+    assert!(written(&output).lines().count() >= 9, "{}", written(&output));
 }

@@ -68,6 +68,7 @@ fn filled_in(words: &[String]) -> Vec<String> {
     let filled = |word: &String| match word.as_str() {
         "PERCENT" | "N" => "5".to_owned(),
         "DURATION" => "5m".to_owned(),
+        "SHELL" => "bash".to_owned(),
         "$SWITCHBACK_SOCKET" => "/s".to_owned(),
         word => word.to_owned(),
     };
