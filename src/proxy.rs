@@ -74,14 +74,18 @@ impl From<io::Error> for StartError {
 /// # Errors
 /// When it cannot start; nothing is left behind then.
 pub fn run(config: Config, config_file: Option<PathBuf>) -> Result<(), StartError> {
-    raise_descriptor_limit(&config);
+    let descriptors = raise_descriptor_limit(&config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    LocalSet::new().block_on(&runtime, serve(config, config_file))
+    LocalSet::new().block_on(&runtime, serve(config, config_file, descriptors))
 }
 
-async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), StartError> {
+async fn serve(
+    config: Config,
+    config_file: Option<PathBuf>,
+    descriptors: Option<u64>,
+) -> Result<(), StartError> {
     // From here on a signal leaves nothing behind: there will be a socket's file.
     let signals = Signals::listen()?;
     let workers = config.proxy.workers;
@@ -110,6 +114,7 @@ async fn serve(config: Config, config_file: Option<PathBuf>) -> Result<(), Start
         .iter()
         .map(|route| Arc::new(RouteShared::new(route.clone())))
         .collect();
+    share_descriptors(&config, &shared, descriptors);
     let cut = spawn_local(signals.heed(events.clone()));
     let control = ControlPlane::start(Outside {
         config,
@@ -297,22 +302,40 @@ async fn drain(threads: Vec<Thread<()>>, grace: Duration) {
     }
 }
 
-/// As many descriptors as the routes' clients may need, as far as the hard limit allows.
-fn raise_descriptor_limit(config: &Config) {
-    let clients: usize = config.routes.iter().map(|route| route.limits.clients).sum();
-    let wanted = clients as u64 * 2 + SPARE_DESCRIPTORS;
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+/// As many descriptors as the routes' clients may need, as far as the hard limit allows. How many there are then.
+fn raise_descriptor_limit(config: &Config) -> Option<u64> {
+    let wanted = clients(config) as u64 * 2 + SPARE_DESCRIPTORS;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    if soft >= wanted {
+        return Some(soft);
+    }
+    let raised = wanted.min(hard);
+    setrlimit(Resource::RLIMIT_NOFILE, raised, hard).ok()?;
+    Some(raised)
+}
+
+/// Clients of all routes together, as the limits have them.
+fn clients(config: &Config) -> usize {
+    config.routes.iter().map(|route| route.limits.clients).sum()
+}
+
+/// As Redis: clients that there are no descriptors for are refused, and leave some for links, and for operators, who are needed most
+/// when there are too many. Each route has its share.
+fn share_descriptors(config: &Config, shared: &[Arc<RouteShared>], limit: Option<u64>) {
+    let Some(limit) = limit else { return };
+    let room = limit - SPARE_DESCRIPTORS.min(limit / 2);
+    let wanted = clients(config) as u64;
+    if wanted <= room {
         return;
-    };
-    if soft < wanted {
-        let raised = wanted.min(hard);
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, raised, hard);
-        if raised < wanted {
-            tracing::warn!(
-                wanted,
-                limit = raised,
-                "not enough descriptors for every client the limits allow"
-            );
-        }
+    }
+    tracing::warn!(
+        wanted,
+        room,
+        limit,
+        "fewer clients are let in than the limits allow: there are not enough descriptors (ulimit -n, LimitNOFILE)"
+    );
+    for route in shared {
+        let share = route.config.limits.clients as u64 * room / wanted.max(1);
+        route.admit_at_most(usize::try_from(share).unwrap_or(usize::MAX));
     }
 }

@@ -52,6 +52,11 @@ pub struct RouteShared {
 }
 
 impl RouteShared {
+    /// The process has no descriptors for more clients than this, whatever the limits say.
+    pub(crate) fn admit_at_most(&self, clients: usize) {
+        self.admission.at_most(clients);
+    }
+
     /// Of a route as configured, with nothing counted yet.
     pub fn new(config: RouteConfig) -> Self {
         let stats = Arc::<RouteStats>::default();

@@ -1,5 +1,6 @@
 //! What is in the log: for people, for programs, and when something goes wrong again and again.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -190,4 +191,36 @@ fn a_proxy_that_is_out_of_descriptors_for_long_says_so_now_and_then() {
     let left_out = events.iter().filter(|event| event["last"] == told);
     let count: u64 = left_out.map(|event| event["count"].as_u64().unwrap()).sum();
     assert!(count > 20, "what was left out is counted: {count}");
+}
+
+#[test]
+fn clients_that_there_are_no_descriptors_for_are_refused_and_operators_served() {
+    let old = server();
+    let logged = Logged::start(
+        &url(&old),
+        "ulimit -n 200; exec \"$0\" run --log-format json --config \"$1\"",
+    );
+    let mut clients: Vec<TcpStream> = (0..300)
+        .map(|_| TcpStream::connect(("127.0.0.1", logged.port)).unwrap())
+        .collect();
+    let refused = |client: &mut TcpStream| {
+        client.set_read_timeout(Some(SOON)).unwrap();
+        client.write_all(b"PING\r\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(client).read_line(&mut line).unwrap();
+        line.starts_with("-ERR max number of clients reached")
+    };
+    let count = clients
+        .iter_mut()
+        .filter_map(|client| refused(client).then_some(()))
+        .count();
+    // Of 200, 100 are kept for whatever else there is.
+    assert_eq!(count, 200);
+    let mut admin = Client::connect_unix(&logged.directory.path().join("admin.sock")).unwrap();
+    assert_eq!(admin.call(&["BACK", "r"]).unwrap().text().as_deref(), Some("OK"));
+    let log = logged.log();
+    assert!(
+        log.contains("fewer clients are let in") && !log.contains("could not be accepted"),
+        "{log}"
+    );
 }

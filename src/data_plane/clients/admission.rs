@@ -12,10 +12,28 @@ use crate::config::RouteLimits;
 use crate::data_plane::refusal::Refusal;
 
 /// The clients of a route, by where they come from.
-#[derive(Debug, Default)]
-pub(crate) struct Admission(Mutex<FxHashMap<IpAddr, usize>>);
+#[derive(Debug)]
+pub(crate) struct Admission {
+    by_address: Mutex<FxHashMap<IpAddr, usize>>,
+    /// As many as the process has descriptors for, whatever the limits say.
+    most: AtomicUsize,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            by_address: Mutex::default(),
+            most: AtomicUsize::new(usize::MAX),
+        }
+    }
+}
 
 impl Admission {
+    /// There are never to be more than this.
+    pub(crate) fn at_most(&self, clients: usize) {
+        self.most.store(clients, Ordering::Relaxed);
+    }
+
     /// It comes in, and is one of `clients` from now on.
     ///
     /// # Errors
@@ -26,8 +44,9 @@ impl Admission {
         clients: &AtomicUsize,
         limits: &RouteLimits,
     ) -> Result<(), Refusal> {
-        let mut here = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if clients.load(Ordering::Relaxed) >= limits.clients {
+        let mut here = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = limits.clients.min(self.most.load(Ordering::Relaxed));
+        if clients.load(Ordering::Relaxed) >= most {
             return Err(Refusal::TooManyClients);
         }
         let of_address = here.entry(address).or_default();
@@ -42,7 +61,7 @@ impl Admission {
 
     /// It has gone.
     pub(crate) fn leave(&self, address: IpAddr, clients: &AtomicUsize) {
-        let mut here = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut here = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         clients.fetch_sub(1, Ordering::Relaxed);
         if let Some(of_address) = here.get_mut(&address) {
             *of_address -= 1;
@@ -83,6 +102,11 @@ mod tests {
             admission.leave(address, &clients);
         }
         assert_eq!(clients.load(Ordering::Relaxed), 0);
-        assert!(admission.0.lock().unwrap().is_empty());
+        assert!(admission.by_address.lock().unwrap().is_empty());
+        admission.at_most(0);
+        assert_eq!(
+            admission.enter(one, &clients, &limits),
+            Err(Refusal::TooManyClients)
+        );
     }
 }
