@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::tls::SideTls;
 
@@ -108,14 +109,15 @@ impl From<NodeAddr> for String {
     }
 }
 
-/// A password. Its `Debug` and `Display` never show it; [`Secret::expose`] is the only way to its text.
+/// A password. Its `Debug` and `Display` never show it; [`Secret::expose`] is the only way to its text. Its memory is overwritten when it
+/// goes.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps the text of a password.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The text itself, for writing an AUTH to a socket and for nothing else.

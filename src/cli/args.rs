@@ -50,6 +50,10 @@ pub enum Command {
     Back(BackArgs),
     /// Allow weights above 0 again after a route back.
     Arm(ArmArgs),
+    /// Have the proxy apply its changed configuration file, or refuse it whole.
+    Reload(ProxyArgs),
+    /// Have the program, perhaps another version by now, started anew and take over without refusing a client.
+    Upgrade(ProxyArgs),
     /// The guard's settings, tried on recorded history.
     Guard(GuardArgs),
     /// The incident, replayed on this machine with real Redis and Sentinel.
@@ -128,6 +132,14 @@ pub struct SocketArgs {
         default_value = "/run/switchback/admin.sock"
     )]
     pub socket: PathBuf,
+}
+
+/// `reload` and `upgrade`.
+#[derive(Debug, clap::Args)]
+pub struct ProxyArgs {
+    /// The proxy.
+    #[command(flatten)]
+    pub socket: SocketArgs,
 }
 
 /// `status`, `health` and `topology`.

@@ -23,8 +23,8 @@ use clap::Parser;
 
 pub use args::{
     Args, ArmArgs, BackArgs, CheckArgs, Command, CompletionsArgs, DemoArgs, EventsArgs, GuardArgs,
-    GuardCommand, ListArgs, LogFormat, ManArgs, RampArgs, RampStep, ReplayArgs, RunArgs, SocketArgs,
-    WeightArgs,
+    GuardCommand, ListArgs, LogFormat, ManArgs, ProxyArgs, RampArgs, RampStep, ReplayArgs, RunArgs,
+    SocketArgs, WeightArgs,
 };
 
 /// The whole program. Exit codes: 0 done; 1 refused or failed, the reason on stderr in one line; 2 bad arguments or

@@ -11,7 +11,7 @@ use super::args::{BackArgs, Command, EventsArgs, ListArgs, RampArgs, WeightArgs}
 use super::client::{Client, ClientError};
 use super::output::{Failure, divider, print};
 use super::{render, watch};
-use crate::limits::EVENTS_KEPT;
+use crate::limits::{EVENTS_KEPT, UPGRADE_PREPARE_WAIT};
 
 /// Time between two repetitions of `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -30,6 +30,14 @@ pub(super) fn operate(command: &Command) -> Result<(), Failure> {
         Command::Arm(args) => {
             let mut client = Client::connect(&args.socket.socket)?;
             say(&mut client, &["ARM", &args.route], Duration::ZERO)
+        }
+        Command::Reload(args) => {
+            let mut client = Client::connect(&args.socket.socket)?;
+            say(&mut client, &["CONFIG", "RELOAD"], Duration::ZERO)
+        }
+        Command::Upgrade(args) => {
+            let mut client = Client::connect(&args.socket.socket)?;
+            say(&mut client, &["UPGRADE"], UPGRADE_PREPARE_WAIT)
         }
         Command::Ramp(args) => ramp(args),
         Command::Run(_)

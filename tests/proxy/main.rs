@@ -16,6 +16,7 @@ mod restart;
 #[path = "../support/running.rs"]
 #[allow(dead_code, reason = "shared with tests and benches that need more of it")]
 mod running;
+mod secrets;
 mod traces;
 mod upgrading;
 mod watch;

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use switchback::lab::{Reply, wait_for};
 
 use crate::operating::{server, url};
-use crate::running::{Child, PROGRAM, Running, SOON};
+use crate::running::{Child, PROGRAM, Running, SOON, program, stderr};
 
 /// The process that has taken over. Ended with this.
 struct Successor(Pid);
@@ -174,11 +174,11 @@ fn who_cannot_take_over_changes_nothing() {
     let file = running.path("switchback.toml");
     let config = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, config.replace("workers", "wrokers")).unwrap();
-    let refusal = running.say(&["UPGRADE"]);
+    let output = program(&["upgrade", "--socket", &running.socket().display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    let refusal = stderr(&output);
     assert!(
-        refusal.starts_with(
-            "-ERR not upgraded, nothing has changed: the new process ended before it was prepared"
-        ),
+        refusal.contains("not upgraded, nothing has changed: the new process ended before it was prepared"),
         "{refusal}"
     );
     assert!(running.log().contains("wrokers"), "{}", running.log());
