@@ -34,11 +34,6 @@ fn build(words: &[&str]) -> Output {
     output.expect("deploy/debian/build")
 }
 
-/// A program that makes its own man pages and completions has them in its package.
-fn makes_its_manual() -> bool {
-    run(PROGRAM, &["man", "--help"]).status.success()
-}
-
 /// The package, and where it is unpacked.
 pub(crate) struct Package {
     directory: Directory,
@@ -49,9 +44,7 @@ impl Package {
     pub(crate) fn make() -> Self {
         let directory = Directory::create("package").unwrap();
         let place = directory.path().display().to_string();
-        let plain = [PROGRAM, place.as_str()];
-        let bare = ["--without-manual", PROGRAM, place.as_str()];
-        let output = build(if makes_its_manual() { &plain } else { &bare });
+        let output = build(&[PROGRAM, place.as_str()]);
         assert!(output.status.success(), "{}", written(&output));
         let file = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
         let package = Self { directory, file };
@@ -115,15 +108,13 @@ fn the_package_has_what_it_is_to_have_and_its_program_runs() {
         said(&package.at("/usr/bin/switchback"), &["--version"]).trim(),
         format!("switchback {version}")
     );
-    if makes_its_manual() {
-        for path in [
-            "/usr/share/man/man1/switchback.1.gz",
-            "/usr/share/bash-completion/completions/switchback",
-            "/usr/share/zsh/vendor-completions/_switchback",
-            "/usr/share/fish/vendor_completions.d/switchback.fish",
-        ] {
-            assert!(Path::new(&package.at(path)).is_file(), "{path}: {contents}");
-        }
+    for path in [
+        "/usr/share/man/man1/switchback.1.gz",
+        "/usr/share/bash-completion/completions/switchback",
+        "/usr/share/zsh/vendor-completions/_switchback",
+        "/usr/share/fish/vendor_completions.d/switchback.fish",
+    ] {
+        assert!(Path::new(&package.at(path)).is_file(), "{path}: {contents}");
     }
     sums_are_right(&package);
 }
@@ -191,7 +182,7 @@ fn a_package_of_what_is_not_the_program_is_refused() {
         ("/nowhere/switchback", "is no program"),
         ("/bin/true", "build the present tree first"),
     ] {
-        let output = build(&["--without-manual", binary, &place]);
+        let output = build(&[binary, &place]);
         assert_eq!(output.status.code(), Some(1));
         assert!(written(&output).contains(why), "{}", written(&output));
     }

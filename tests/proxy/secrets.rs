@@ -50,12 +50,7 @@ fn no_log_line_no_metric_no_reply_and_no_fault_tells_a_password() {
         running.page("/").1,
         running.page("/status.json").1,
     ];
-    for words in [
-        &["STATUS"][..],
-        &["HEALTH"],
-        &["TOPOLOGY"],
-        &["EVENTS"],
-    ] {
+    for words in [&["STATUS"][..], &["HEALTH"], &["TOPOLOGY"], &["EVENTS"]] {
         told.push(format!("{:?}", running.admin(words)));
         told.push(running.say(&[words, &["JSON"]].concat()));
     }
