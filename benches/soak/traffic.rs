@@ -18,6 +18,8 @@ const CHANNELS: usize = 50;
 const MESSAGE: &str = "a message of some length, that everybody has to be given once";
 /// Threads of clients that come and go.
 const PASSERS_BY: usize = 4;
+/// A busy machine is no fault of the proxy's.
+const PATIENCE: Duration = Duration::from_secs(60);
 const WEIGHTS: [&str; 5] = ["0", "25", "50", "75", "100"];
 
 /// What has been done so far.
@@ -104,7 +106,7 @@ fn channel(number: usize, channels: usize) -> String {
 
 fn talk(address: &NodeAddr, listeners: usize, end: Instant, done: &Done) {
     let listeners = Listeners::subscribe(address, listeners, channel, CHANNELS);
-    let mut publisher = Client::connect(address).unwrap();
+    let mut publisher = Client::connect_within(address, PATIENCE).unwrap();
     let mut number = 0;
     while Instant::now() < end {
         publisher
@@ -137,7 +139,10 @@ fn pass_by(address: &NodeAddr, number: usize, end: Instant, done: &Done) {
 }
 
 fn visit(address: &NodeAddr, number: usize, round: u64) -> Result<(), LabError> {
-    let mut client = Client::connect(address)?;
+    let mut client = Client::connect_within(address, PATIENCE).map_err(|source| LabError::Io {
+        what: "coming".to_owned(),
+        source,
+    })?;
     let (key, list, text) = (
         format!("{{{number}}}:n"),
         format!("{{{number}}}:l"),
