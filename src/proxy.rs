@@ -3,23 +3,26 @@
 //! Shell: takes everything that can fail (addresses, socket, state) before it serves anyone, starts a thread a worker,
 //! runs the control plane on the calling thread, and drains when asked to end.
 
+mod descriptors;
+mod sockets;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use descriptors::{raise_descriptor_limit, share_descriptors};
 use sd_notify::NotifyState;
+use sockets::{bind_one, copies, listen, seats};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use crate::config::{AdminRemote, Config};
 use crate::control_plane::admin::{AdminListener, BindError};
 use crate::control_plane::{ControlPlane, Ended, Event, Outside, Store, StoreError, admin};
-use crate::data_plane::{self, ListenError, RouteShared, Seat};
+use crate::data_plane::{self, ListenError, RouteShared};
 use crate::limits::CONTROL_QUEUE_MAX;
 use crate::metrics::{self, Glance, Pages, Readiness};
 use crate::shutdown::Signals;
@@ -27,8 +30,6 @@ use crate::upgrade::{self, Inherited, Predecessor, Successor, UpgradeError};
 
 /// How long the last state may take to get on disk at the end.
 const LAST_SAVE_WAIT: Duration = Duration::from_secs(2);
-/// Descriptors a proxy needs beside its clients': links, Sentinels, probes, files.
-const SPARE_DESCRIPTORS: u64 = 512;
 
 /// Why a proxy does not run. One line, naming what and where.
 #[derive(Debug, thiserror::Error)]
@@ -220,122 +221,10 @@ fn tell_service_manager(state: &[NotifyState<'_>]) {
     }
 }
 
-/// By route and worker: sockets that listen.
-type Sockets = Vec<Vec<Vec<TcpListener>>>;
-
-/// Those of every route's addresses, bound or inherited.
-fn listen(config: &Config, inherited: &mut Inherited) -> Result<Sockets, StartError> {
-    let workers = config.proxy.workers;
-    let mut sockets = Sockets::new();
-    for route in &config.routes {
-        let mut of_workers: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
-        for address in &route.listen {
-            let given = inherited.take(*address);
-            let bound = match given.is_empty() {
-                true => data_plane::bind(&route.name, *address, workers)?,
-                false => given,
-            };
-            let shares = data_plane::share_out(bound, workers)?;
-            for (of_worker, share) in of_workers.iter_mut().zip(shares) {
-                of_worker.extend(share);
-            }
-        }
-        sockets.push(of_workers);
-    }
-    Ok(sockets)
-}
-
-/// For whoever is to take over.
-fn copies<'a>(
-    sockets: &'a Sockets,
-    others: impl Iterator<Item = &'a TcpListener>,
-) -> io::Result<Vec<OwnedFd>> {
-    let all = sockets.iter().flatten().flatten().chain(others);
-    all.map(|socket| Ok(socket.try_clone()?.into())).collect()
-}
-
-/// What one worker serves: its sockets of each route, and its end of the snapshot.
-fn seats(
-    shared: &[Arc<RouteShared>],
-    control: &ControlPlane,
-    sockets: &mut Sockets,
-    worker: usize,
-) -> Vec<Seat> {
-    let routes = shared.iter().zip(control.subscriptions(worker)).zip(sockets);
-    let seat =
-        |((shared, subscription), of_workers): ((&Arc<RouteShared>, _), &mut Vec<Vec<TcpListener>>)| {
-            let listeners = of_workers.get_mut(worker).map(std::mem::take);
-            Seat {
-                shared: Arc::clone(shared),
-                subscription,
-                listeners: listeners.unwrap_or_default(),
-            }
-        };
-    routes.map(seat).collect()
-}
-
-/// One address of the process's own, if it has it; `key`: how it is configured.
-fn bind_one(
-    key: &'static str,
-    address: Option<SocketAddr>,
-    inherited: &mut Inherited,
-) -> Result<Option<TcpListener>, StartError> {
-    let Some(address) = address else {
-        return Ok(None);
-    };
-    let given = inherited.take(address).into_iter().next();
-    let bind = || {
-        let listener = given.map_or_else(|| TcpListener::bind(address), Ok)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    bind()
-        .map(Some)
-        .map_err(|source| StartError::Bind { key, address, source })
-}
-
 /// Waits for the workers, a little longer than they have been given.
 async fn drain(threads: Vec<Thread<()>>, grace: Duration) {
     let deadline = Instant::now() + grace + Duration::from_secs(1);
     while Instant::now() < deadline && !threads.iter().all(Thread::is_finished) {
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// As many descriptors as the routes' clients may need, as far as the hard limit allows. How many there are then.
-fn raise_descriptor_limit(config: &Config) -> Option<u64> {
-    let wanted = clients(config) as u64 * 2 + SPARE_DESCRIPTORS;
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    if soft >= wanted {
-        return Some(soft);
-    }
-    let raised = wanted.min(hard);
-    setrlimit(Resource::RLIMIT_NOFILE, raised, hard).ok()?;
-    Some(raised)
-}
-
-/// Clients of all routes together, as the limits have them.
-fn clients(config: &Config) -> usize {
-    config.routes.iter().map(|route| route.limits.clients).sum()
-}
-
-/// As Redis: clients that there are no descriptors for are refused, and leave some for links, and for operators, who are needed most
-/// when there are too many. Each route has its share.
-fn share_descriptors(config: &Config, shared: &[Arc<RouteShared>], limit: Option<u64>) {
-    let Some(limit) = limit else { return };
-    let room = limit - SPARE_DESCRIPTORS.min(limit / 2);
-    let wanted = clients(config) as u64;
-    if wanted <= room {
-        return;
-    }
-    tracing::warn!(
-        wanted,
-        room,
-        limit,
-        "fewer clients are let in than the limits allow: there are not enough descriptors (ulimit -n, LimitNOFILE)"
-    );
-    for route in shared {
-        let share = route.config.limits.clients as u64 * room / wanted.max(1);
-        route.admit_at_most(usize::try_from(share).unwrap_or(usize::MAX));
     }
 }

@@ -3,6 +3,10 @@
 //! Shell: accepts admin clients and owns their tasks. The file's mode keeps other users out; the peer's user is
 //! checked as well, for the day somebody changes the mode.
 
+use std::fs::File;
+use std::io;
+
+use nix::errno::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -31,6 +35,7 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
     // Those that are turned away do not count, or they would keep out who comes when there is room again.
     let (mut clients, mut turned_away) = (JoinSet::new(), JoinSet::new());
     let mut last_id = 0;
+    let mut reserve = Reserve::new();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
@@ -47,12 +52,14 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
                         Some(_) => {}
                     }
                 }
+                // Clients may have all there are, and it is now that an operator is needed.
+                Err(error) if is_out_of_descriptors(&error) && reserve.empty() => {}
                 Err(error) => {
                     warn!(path, %error, "an admin client could not be accepted");
                     tokio::time::sleep(ADMIN_ACCEPT_RETRY).await;
                 }
             },
-            Some(_) = clients.join_next() => {}
+            Some(_) = clients.join_next() => reserve.fill(),
             Some(_) = turned_away.join_next() => {}
             () = events.closed() => break,
         }
@@ -60,6 +67,33 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
     drop(file);
     drop(socket);
     let _ = tokio::time::timeout(ADMIN_LAST_REPLIES_WAIT, clients.join_all()).await;
+}
+
+/// A descriptor for one operator more, when there is none left. It is filled again when somebody gives one back.
+struct Reserve(Option<File>);
+
+impl Reserve {
+    fn new() -> Self {
+        let mut reserve = Self(None);
+        reserve.fill();
+        reserve
+    }
+
+    fn fill(&mut self) {
+        if self.0.is_none() {
+            self.0 = File::open("/dev/null").ok();
+        }
+    }
+
+    /// Whether there was one.
+    fn empty(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw);
+    matches!(number, Some(Errno::EMFILE | Errno::ENFILE))
 }
 
 pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(connection: Connection<S>) {
