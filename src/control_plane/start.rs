@@ -82,7 +82,7 @@ impl ControlPlane {
             .iter()
             .map(|route| (&route.shared.config, Arc::clone(&route.shared.stats)))
             .collect();
-        let gauges = Rc::new(Gauges::new(&measured));
+        let gauges = Rc::new(Gauges::new(&config, &measured));
         let control = Control {
             routes,
             store,

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
+use super::certificates::Certificates;
 use super::names;
 use super::traffic::Traffic;
 use crate::cluster::{NodeAddr, Side};
-use crate::config::RouteConfig;
+use crate::config::{Config, RouteConfig};
 use crate::control_plane::guard::{Observation, ObservationKind, ReplicaLine, Rule, RuleVerdict, Verdict};
 use crate::routing::{Epoch, Weight};
 use crate::stats::RouteStats;
@@ -21,6 +22,7 @@ use crate::stats::RouteStats;
 /// Every metric of the process, one entry a route.
 pub(crate) struct Gauges {
     routes: Vec<Route>,
+    certificates: Certificates,
     process: metrics_process::Collector,
 }
 
@@ -53,7 +55,7 @@ pub(crate) struct Node {
 
 impl Gauges {
     /// Metrics of these routes, in the order of the configuration.
-    pub(crate) fn new(routes: &[(&RouteConfig, Arc<RouteStats>)]) -> Self {
+    pub(crate) fn new(config: &Config, routes: &[(&RouteConfig, Arc<RouteStats>)]) -> Self {
         let route = |(config, stats): &(&RouteConfig, Arc<RouteStats>)| Route {
             name: config.name.clone(),
             traffic: Traffic::new(config, Arc::clone(stats)),
@@ -63,6 +65,7 @@ impl Gauges {
         process.describe();
         Self {
             routes: routes.iter().map(route).collect(),
+            certificates: Certificates::new(config),
             process,
         }
     }
@@ -149,6 +152,7 @@ impl Gauges {
     /// Brings the recorder up to date; called before each scrape.
     pub(crate) fn refresh(&self) {
         self.process.collect();
+        self.certificates.refresh();
         gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         for route in &self.routes {
             route.traffic.refresh();

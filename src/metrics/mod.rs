@@ -2,6 +2,7 @@
 //!
 //! Names and labels are the contract's. The data plane only counts; everything here runs on the control thread.
 
+mod certificates;
 mod gauges;
 mod glance;
 mod http;

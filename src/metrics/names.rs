@@ -14,6 +14,7 @@ pub(super) const COMMANDS: &str = "switchback_commands_total";
 pub(super) const COMMAND_SECONDS: &str = "switchback_command_seconds";
 pub(super) const COMMAND_ERRORS: &str = "switchback_command_errors_total";
 pub(super) const CLIENTS: &str = "switchback_client_connections";
+pub(super) const CERTIFICATE_EXPIRY: &str = "switchback_certificate_expiry_timestamp_seconds";
 pub(super) const CLIENTS_CLOSED: &str = "switchback_clients_closed_total";
 pub(super) const UPSTREAMS: &str = "switchback_upstream_connections";
 pub(super) const WEIGHT: &str = "switchback_weight_ratio";
@@ -81,6 +82,11 @@ fn describe() {
         "Error replies passed on to apps; kind: server (made by Redis)"
     );
     describe_gauge!(CLIENTS, "Client connections open now");
+    describe_gauge!(
+        CERTIFICATE_EXPIRY,
+        Unit::Seconds,
+        "When a certificate that the proxy shows is over, since 1970; use: listen (to clients), old or new (to nodes), admin"
+    );
     describe_counter!(
         CLIENTS_CLOSED,
         "Connections closed by a limit: clients, address (clients_per_address), tls (no handshake), late (no request, no password), idle"

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
-use super::pem::TlsFault;
+use super::pem::{TlsFault, expires};
 use super::print::Print;
 use super::provider;
 
@@ -20,6 +20,7 @@ pub struct ListenerTls(Arc<ArcSwap<Setup>>);
 
 struct Setup {
     config: Arc<ServerConfig>,
+    expires: Option<i64>,
     print: Print,
 }
 
@@ -37,6 +38,7 @@ impl ListenerTls {
         let parts = chain.iter().map(AsRef::as_ref);
         let authorities = client_ca.iter().flatten().map(AsRef::as_ref);
         let print = Print::of(parts.chain([key.secret_der()]).chain(authorities));
+        let expires = expires(&chain);
         let builder =
             ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let builder = match client_ca {
@@ -53,12 +55,21 @@ impl ListenerTls {
         // Clients that come back are spared a signature, whichever worker they come to.
         config.ticketer = rustls::crypto::ring::Ticketer::new()?;
         let config = Arc::new(config);
-        Ok(Self(Arc::new(ArcSwap::from_pointee(Setup { config, print }))))
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Setup {
+            config,
+            expires,
+            print,
+        }))))
     }
 
     /// The server's end of a new connection.
     pub(crate) fn connection(&self) -> Result<ServerConnection, rustls::Error> {
         ServerConnection::new(Arc::clone(&self.0.load().config))
+    }
+
+    /// When its certificate is over, in seconds since 1970.
+    pub(crate) fn expires(&self) -> Option<i64> {
+        self.0.load().expires
     }
 
     /// Shows what `next` shows from now on.

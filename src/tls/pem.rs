@@ -51,6 +51,12 @@ pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsFault> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|_| TlsFault::NoKey)
 }
 
+/// When the first certificate of a chain is over, in seconds since 1970; `None`: it does not say so as it should.
+pub(super) fn expires(chain: &[CertificateDer<'_>]) -> Option<i64> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(chain.first()?).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +80,17 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_certificate_says_until_when_it_is_good() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(["a".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2031, 1, 2);
+        let certificate = params.self_signed(&key).unwrap();
+        assert_eq!(expires(&[certificate.der().clone()]), Some(1_925_078_400));
+        assert_eq!(expires(&[]), None);
+        assert_eq!(expires(&[CertificateDer::from(vec![0x30, 0x80])]), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use rustls::{
 };
 
 use super::listener::root_store;
-use super::pem::TlsFault;
+use super::pem::{TlsFault, expires};
 use super::print::Print;
 use super::provider;
 
@@ -39,6 +39,7 @@ pub struct SideTls(Arc<ArcSwap<Setup>>);
 struct Setup {
     config: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
+    expires: Option<i64>,
     print: Print,
 }
 
@@ -75,6 +76,7 @@ impl SideTls {
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyName(verifier))),
         };
+        let expires = proof.as_ref().and_then(|(chain, _)| expires(chain));
         let config = match proof {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
@@ -82,6 +84,7 @@ impl SideTls {
         Ok(Self(Arc::new(ArcSwap::from_pointee(Setup {
             config: Arc::new(config),
             server_name,
+            expires,
             print,
         }))))
     }
@@ -97,6 +100,11 @@ impl SideTls {
             None => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
         };
         ClientConnection::new(Arc::clone(&setup.config), name).map_err(io::Error::other)
+    }
+
+    /// When the proxy's own certificate is over, in seconds since 1970; `None`: it shows none.
+    pub(crate) fn expires(&self) -> Option<i64> {
+        self.0.load().expires
     }
 
     /// Asks for what `next` asks for from now on.

@@ -103,7 +103,16 @@ fn lived_through() -> BTreeMap<String, Metric> {
     };
     let (old, new) = (start("old"), start("new"));
 
-    let running = Running::start(&old.sentinel_url(), Some(&new.sentinel_url()), "");
+    // So that there is a certificate to tell of.
+    let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let files = switchback::lab::Directory::create("docs").unwrap();
+    let pem = pair.cert.pem() + &pair.signing_key.serialize_pem();
+    let file = files.write("pair.pem", &pem).unwrap().display().to_string();
+    let admin = format!(
+        "admin_listen = \"127.0.0.1:{}\"\nadmin_tls = {{ cert = \"{file}\", key = \"{file}\" }}\nadmin_auth = {{ password = \"of-a-test\" }}\n",
+        switchback::lab::free_port().unwrap(),
+    );
+    let running = Running::start_with(&admin, &old.sentinel_url(), Some(&new.sentinel_url()), "");
     running.raise("50");
     let mut client = running.client();
     for number in 0..100 {

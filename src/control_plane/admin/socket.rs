@@ -40,7 +40,9 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
         tokio::select! {
             accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => {
-                    while clients.try_join_next().is_some() {}
+                    while clients.try_join_next().is_some() {
+                        reserve.fill();
+                    }
                     match refusal(&stream, clients.len()) {
                         None => {
                             last_id += 1;
