@@ -2,7 +2,7 @@
 //!
 //! # A request's journey
 //!
-//! 1. A worker's own listener accepts the client ([`data_plane::listener`]); the client is a
+//! 1. A worker's own listener accepts the client ([`data_plane::listener`]), with TLS once both ends [have agreed on it](net::Stream); the client is a
 //!    [`Session`](data_plane::session::Session) of that worker until it leaves, and [parked](data_plane::lot) while it has nothing to say.
 //! 2. The worker's [`Reactor`](data_plane::reactor::Reactor) tells the session that there are bytes, which it reads; the
 //!    [`RequestParser`](resp::RequestParser) finds where each request and each argument ends.
