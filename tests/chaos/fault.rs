@@ -80,6 +80,8 @@ pub(crate) enum ProxyFault {
     DiskFull,
     /// It may open no more descriptors than it has.
     OutOfDescriptors,
+    /// Its wall clock jumps by so many seconds, and back.
+    ClockJumps(i32),
 }
 
 /// Something an operator says.
@@ -92,6 +94,17 @@ pub(crate) enum Order {
     Arm,
 }
 
+/// What there is to play on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Means {
+    /// Hosts with links of their own.
+    pub(crate) has_hosts: bool,
+    /// A disk of the proxy's own.
+    pub(crate) has_disk: bool,
+    /// A clock of the proxy's own.
+    pub(crate) has_clock: bool,
+}
+
 /// One of all that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -102,24 +115,30 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Whether it needs hosts with links of their own.
-    pub(crate) fn needs_hosts(self) -> bool {
+    /// Whether it may be had.
+    pub(crate) fn is_possible(self, means: Means) -> bool {
         match self {
-            Self::Node(_, fault) => matches!(
-                fault,
+            Self::Node(
+                _,
                 NodeFault::MasterUnplugged
-                    | NodeFault::MasterSplit
-                    | NodeFault::MasterNarrow(_)
-                    | NodeFault::ReplicaUnplugged
-                    | NodeFault::ReplicaNarrow(_)
-            ),
-            Self::Sentinel(_, fault) => matches!(fault, SentinelFault::Unplugged(_)),
-            Self::Proxy(_) | Self::Operator(_) => false,
+                | NodeFault::MasterSplit
+                | NodeFault::MasterNarrow(_)
+                | NodeFault::ReplicaUnplugged
+                | NodeFault::ReplicaNarrow(_),
+            )
+            | Self::Sentinel(_, SentinelFault::Unplugged(_)) => means.has_hosts,
+            Self::Proxy(ProxyFault::DiskFull) => means.has_disk,
+            Self::Proxy(ProxyFault::ClockJumps(_)) => means.has_clock,
+            _ => true,
         }
     }
 
-    /// Whether the proxy itself closes its clients' connections.
-    pub(crate) fn ends_clients(self) -> bool {
-        matches!(self, Self::Proxy(ProxyFault::Killed | ProxyFault::Upgraded))
+    /// Whether clients may miss messages meanwhile that no gap covers: the proxy has closed their connections, which tells them, or
+    /// has told them by a clock that was wrong.
+    pub(crate) fn keeps_gaps_from_clients(self) -> bool {
+        matches!(
+            self,
+            Self::Proxy(ProxyFault::Killed | ProxyFault::Upgraded | ProxyFault::ClockJumps(_))
+        )
     }
 }

@@ -91,11 +91,7 @@ impl AllLoad {
         let may_lose = &played.may_lose;
         let mut wrong = names.wrong.clone();
         wrong.extend(wrong_keys(&keys, self.keys_since, may_lose));
-        wrong.extend(wrong_messages(
-            &messages,
-            self.messages_since,
-            &played.without_clients,
-        ));
+        wrong.extend(wrong_messages(&messages, self.messages_since, &played.unheard));
         wrong.extend(queues.violations(&left_on(&mut masters), may_lose));
         wrong.extend(transactions.violations(&pairs_on(&mut masters), may_lose));
         let summary = format!(
@@ -139,7 +135,7 @@ fn wrong_keys(ledger: &Ledger, since: Duration, may_lose: &Windows) -> Vec<Strin
     wrong
 }
 
-fn wrong_messages(ledger: &MessageLedger, since: Duration, without_clients: &Windows) -> Vec<String> {
+fn wrong_messages(ledger: &MessageLedger, since: Duration, unheard: &Windows) -> Vec<String> {
     let mut wrong = Vec::new();
     for (what, count) in [
         ("came twice", ledger.doubled),
@@ -152,7 +148,7 @@ fn wrong_messages(ledger: &MessageLedger, since: Duration, without_clients: &Win
     }
     let mut at = since;
     for moment in ledger.history.moments() {
-        if moment.lost_silently > 0 && !without_clients.cover(at) {
+        if moment.lost_silently > 0 && !unheard.cover(at) {
             wrong.push(format!(
                 "messages: {} published at {at:?} were lost, and no gap was told",
                 moment.lost_silently

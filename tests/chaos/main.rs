@@ -28,6 +28,7 @@ mod rest;
 #[path = "../support/running.rs"]
 #[allow(dead_code, reason = "made for the proxy's tests, of which this needs a part")]
 mod running;
+mod sabotage;
 mod schedule;
 mod side;
 mod stage;
@@ -37,6 +38,7 @@ mod windows;
 use std::time::{Duration, Instant};
 
 use load::AllLoad;
+use play::Played;
 use rest::Rest;
 use schedule::Schedule;
 use stage::Stage;
@@ -44,6 +46,7 @@ use stage::Stage;
 /// From when both groups are whole again until every slot is served.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(15);
 const BUDGET_SECONDS: u64 = 60;
+const WRONG_TOLD_MAX: usize = 40;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -77,38 +80,46 @@ fn what_was_promised_holds_whatever_is_done_to_nodes_links_and_the_proxy() {
 /// Plays the schedule of a seed, and panics with all that is known where something was not as promised.
 fn run(seed: u64) {
     let mut stage = Stage::set();
-    let schedule = Schedule::of(seed, stage.has_hosts());
+    let schedule = Schedule::of(seed, stage.means());
+    let (played, summary, mut wrong) = judge(&schedule, &mut stage, |_| ());
+    println!(
+        "{}\nseed {seed}: {} faults; {summary}",
+        played.record,
+        schedule.faults.len()
+    );
+    if wrong.is_empty() {
+        return;
+    }
+    wrong.truncate(WRONG_TOLD_MAX);
+    panic!(
+        "{schedule}\nwhat was done:\n{}\nwhen replication may have lost something: {}\nwhen clients may not have been told of gaps: {}\n{}\n\
+         WRONG with seed {seed} (again: CHAOS_SEED={seed} cargo nextest run --test chaos what_was_promised):\n{}\n",
+        played.record,
+        played.may_lose,
+        played.unheard,
+        stage.logs(),
+        wrong.join("\n"),
+    );
+}
+
+/// What was done, in short how it went, and what was wrong. `meddle`: once the schedule is over, before the load is.
+fn judge(schedule: &Schedule, stage: &mut Stage, meddle: impl Fn(&Stage)) -> (Played, String, Vec<String>) {
     let began = Instant::now();
     let load = AllLoad::start(&stage.proxy.running.listen, began);
-    let mut played = play::play(&schedule, &mut stage, began);
+    let mut played = play::play(schedule, stage, began);
     let mut wrong = std::mem::take(&mut played.wrong);
     let settled = began.elapsed();
     let recovered = recovery::wait(&stage.proxy.running.listen, RECOVERED_WITHIN);
-    let (summary, violations) = load.end(&stage, &played);
+    meddle(stage);
+    let (summary, violations) = load.end(stage, &played);
     wrong.extend(violations);
     let rest = Rest::wait(&stage.proxy);
-    println!("{}", played.record);
-    println!(
-        "seed {seed}: {} faults; ended at {:.1} s, settled at {:.1} s, then recovered in {recovered:?}; {summary}; {rest:?}",
-        schedule.faults.len(),
+    let summary = format!(
+        "ended at {:.1} s, settled at {:.1} s, then recovered in {recovered:?}; {summary}; {rest:?}",
         played.last_end.as_secs_f64(),
         settled.as_secs_f64(),
     );
     wrong.extend(recovered.err());
-    if let Err(rest) = rest {
-        wrong.push(format!("not at rest: {rest:?}"));
-    }
-    if wrong.is_empty() {
-        return;
-    }
-    wrong.truncate(40);
-    panic!(
-        "{schedule}\nwhat was done:\n{}\nwhen replication may have lost something: {}\nwithout clients: {}\n{}\n\
-         WRONG with seed {seed} (again: CHAOS_SEED={seed} cargo nextest run --test chaos what_was_promised):\n{}\n",
-        played.record,
-        played.may_lose,
-        played.without_clients,
-        stage.logs(),
-        wrong.join("\n"),
-    );
+    wrong.extend(rest.err().map(|rest| format!("not at rest: {rest:?}")));
+    (played, summary, wrong)
 }

@@ -27,8 +27,9 @@ pub(crate) struct Played {
     pub(crate) record: Record,
     /// When replication may have lost what a master had acknowledged.
     pub(crate) may_lose: Windows,
-    /// When clients were without a connection through the proxy's own doing, and knew it.
-    pub(crate) without_clients: Windows,
+    /// When clients were without a connection through the proxy's own doing, and knew it; or with a proxy that has told them of
+    /// gaps by a clock that was wrong.
+    pub(crate) unheard: Windows,
     pub(crate) wrong: Vec<String>,
     /// When the last fault of a node ended; then it took both sides until they had settled.
     pub(crate) last_end: Duration,
@@ -68,7 +69,7 @@ pub(crate) fn play(schedule: &Schedule, stage: &mut Stage, began: Instant) -> Pl
         let [old_master, new_master] = masters;
         let sides = [(old, new_master), (new, old_master)]
             .map(|(side, stranger)| scope.spawn(move || play_side(schedule, side, stranger, began, record)));
-        let without_clients = scope.spawn(move || play_proxy(schedule, proxy, began, record));
+        let unheard = scope.spawn(move || play_proxy(schedule, proxy, began, record));
         let operator = scope.spawn(move || play_operator(schedule, &socket, began, record));
         for side in sides {
             let side = side.join().unwrap();
@@ -76,7 +77,7 @@ pub(crate) fn play(schedule: &Schedule, stage: &mut Stage, began: Instant) -> Pl
             played.wrong.extend(side.wrong);
             played.last_end = played.last_end.max(side.ended);
         }
-        played.without_clients = without_clients.join().unwrap();
+        played.unheard = unheard.join().unwrap();
         played.wrong.extend(operator.join().unwrap());
     });
     played.wrong.append(&mut stage.proxy.wrong);
@@ -123,7 +124,7 @@ struct SidePlayed {
 }
 
 fn play_proxy(schedule: &Schedule, proxy: &mut Proxy, began: Instant, record: &Record) -> Windows {
-    let mut without_clients = Windows::default();
+    let mut unheard = Windows::default();
     let mut since = began.elapsed();
     let faults = schedule.lane(|fault| matches!(fault, Fault::Proxy(_)));
     Lane { began, record }.play(faults, |step, fault| {
@@ -137,16 +138,16 @@ fn play_proxy(schedule: &Schedule, proxy: &mut Proxy, began: Instant, record: &R
             }
             Step::End => proxy.end(of_proxy),
         }
-        if fault.ends_clients() {
+        if fault.keeps_gaps_from_clients() {
             let drained = match of_proxy {
                 ProxyFault::Upgraded => DRAINED,
                 _ => Duration::ZERO,
             };
-            without_clients.add(since, began.elapsed() + drained + CLIENTS_BACK);
+            unheard.add(since, began.elapsed() + drained + CLIENTS_BACK);
         }
         String::new()
     });
-    without_clients
+    unheard
 }
 
 fn play_operator(schedule: &Schedule, socket: &Path, began: Instant, record: &Record) -> Vec<String> {

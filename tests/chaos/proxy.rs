@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use switchback::lab::{Client, Host, Reply, wait_for};
+use switchback::lab::{Client, Directory, Host, Reply, wait_for};
 
 use crate::fault::ProxyFault;
 use crate::running::{Running, SOON};
@@ -17,21 +17,29 @@ use crate::stage::run;
 /// Enough for the records of a route, and soon filled.
 const DISK: &str = "size=64k";
 const RELOADED: &str = "# reloaded\n";
+/// Seconds by which its clock is wrong; read by libfaketime whenever the time is asked for.
+const OFFSET: &str = "offset";
 
 pub(crate) struct Proxy {
     pub(crate) running: Running,
     /// Who has taken over from the process that [`Running`] knows.
     successor: Option<Pid>,
     has_disk: bool,
+    /// What says by how much its clock is wrong.
+    clock: Option<Directory>,
     descriptors: Option<String>,
     /// What should not have been.
     pub(crate) wrong: Vec<String>,
 }
 
 impl Proxy {
-    /// With a small disk of its own for its state, where one may be had.
+    /// With a small disk of its own for its state and with a clock of its own, where they may be had.
     pub(crate) fn start(host: Option<&Host>, old: &str, new: &str, route: &str) -> Self {
-        let mut running = Running::start_on(host, "", old, Some(new), route);
+        let clock = clock();
+        let environment = clock
+            .as_ref()
+            .map_or_else(Vec::new, |(environment, _)| environment.clone());
+        let mut running = Running::start_within(host, environment, "", old, Some(new), route);
         running.kill();
         let state = running.path("state").display().to_string();
         let has_disk = run("mount", &["-t", "tmpfs", "-o", DISK, "tmpfs", &state]);
@@ -40,9 +48,18 @@ impl Proxy {
             running,
             successor: None,
             has_disk,
+            clock: clock.map(|(_, directory)| directory),
             descriptors: None,
             wrong: Vec::new(),
         }
+    }
+
+    pub(crate) fn has_disk(&self) -> bool {
+        self.has_disk
+    }
+
+    pub(crate) fn has_clock(&self) -> bool {
+        self.clock.is_some()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -68,6 +85,7 @@ impl Proxy {
             }
             ProxyFault::DiskFull => self.fill_disk(),
             ProxyFault::OutOfDescriptors => self.take_descriptors(),
+            ProxyFault::ClockJumps(seconds) => self.set_clock(seconds),
         }
     }
 
@@ -78,6 +96,7 @@ impl Proxy {
             ProxyFault::Upgraded | ProxyFault::Reloaded | ProxyFault::ReloadedWrong => {}
             ProxyFault::DiskFull => drop(fs::remove_file(self.filler())),
             ProxyFault::OutOfDescriptors => self.give_descriptors(),
+            ProxyFault::ClockJumps(_) => self.set_clock(0),
         }
     }
 
@@ -131,12 +150,15 @@ impl Proxy {
 
     /// Until not a byte more fits.
     fn fill_disk(&self) {
-        if !self.has_disk {
-            return;
-        }
         let mut filler = File::create(self.filler()).unwrap();
         for bytes in [4096, 1] {
             while filler.write_all(&vec![b'x'; bytes]).is_ok() {}
+        }
+    }
+
+    fn set_clock(&self, seconds: i32) {
+        if let Some(clock) = &self.clock {
+            clock.write(OFFSET, &format!("{seconds:+}\n")).unwrap();
         }
     }
 
@@ -177,6 +199,26 @@ impl Drop for Proxy {
             run("umount", &["--lazy", &state]);
         }
     }
+}
+
+/// The variables that give a program a wall clock of its own, and where that is set; its monotonic one stays, as it does when
+/// a real clock is put right. `None` where libfaketime is not installed.
+fn clock() -> Option<(Vec<String>, Directory)> {
+    let library = fs::read_dir("/usr/lib")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
+        .find(|path| path.exists())?;
+    let directory = Directory::create("clock").unwrap();
+    let file = directory.write(OFFSET, "+0\n").unwrap();
+    let environment = vec![
+        format!("LD_PRELOAD={}", library.display()),
+        format!("FAKETIME_TIMESTAMP_FILE={}", file.display()),
+        "FAKETIME_NO_CACHE=1".to_owned(),
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+        "FAKETIME_DISABLE_SHM=1".to_owned(),
+    ];
+    Some((environment, directory))
 }
 
 /// `None` while nobody answers; an error with its `-`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use switchback::cluster::Side;
 
-use crate::fault::{Fault, Link, NodeFault, Order, ProxyFault, SentinelFault};
+use crate::fault::{Fault, Link, Means, NodeFault, Order, ProxyFault, SentinelFault};
 
 /// How long a schedule is, but for what takes longer to end than was planned.
 const LENGTH_MILLIS: u64 = 15_000;
@@ -30,8 +30,8 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Of a seed; without what needs hosts where there are none.
-    pub(crate) fn of(seed: u64, has_hosts: bool) -> Self {
+    /// Of a seed; without what is not possible here.
+    pub(crate) fn of(seed: u64, means: Means) -> Self {
         let mut random = Rng::with_seed(seed);
         let mut faults = Vec::new();
         for side in [Side::Old, Side::New] {
@@ -48,7 +48,13 @@ impl Schedule {
         lane(&mut faults, &mut random, 1_200, 0..=0, |random| {
             Fault::Operator(order(random))
         });
-        faults.retain(|one| has_hosts || !one.fault.needs_hosts());
+        // From the beginning, so that there is traffic on both sides to be hit.
+        faults.push(Timed {
+            at: Duration::from_millis(100),
+            lasts: Duration::ZERO,
+            fault: Fault::Operator(Order::Force(50)),
+        });
+        faults.retain(|one| one.fault.is_possible(means));
         faults.sort_by_key(|one| one.at);
         Self { seed, faults }
     }
@@ -113,14 +119,15 @@ fn sentinel(random: &mut Rng) -> SentinelFault {
 }
 
 fn proxy(random: &mut Rng) -> ProxyFault {
-    match random.u32(..7) {
+    match random.u32(..8) {
         0 => ProxyFault::Killed,
         1 => ProxyFault::Frozen,
         2 => ProxyFault::Upgraded,
         3 => ProxyFault::Reloaded,
         4 => ProxyFault::ReloadedWrong,
         5 => ProxyFault::DiskFull,
-        _ => ProxyFault::OutOfDescriptors,
+        6 => ProxyFault::OutOfDescriptors,
+        _ => ProxyFault::ClockJumps([-3_600, -5, 5, 3_600][random.usize(..4)]),
     }
 }
 
@@ -145,35 +152,53 @@ impl fmt::Display for Schedule {
     }
 }
 
-#[test]
-fn the_same_seed_is_the_same_schedule_and_another_is_another() {
-    for seed in 0..100 {
-        assert_eq!(Schedule::of(seed, true), Schedule::of(seed, true));
-        assert_ne!(
-            Schedule::of(seed, true).faults,
-            Schedule::of(seed + 1, true).faults
-        );
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-#[test]
-fn no_two_faults_of_one_side_s_nodes_overlap() {
-    for seed in 0..1_000 {
-        let lane = Schedule::of(seed, true).lane(|fault| matches!(fault, Fault::Node(Side::New, _)));
-        let apart = lane.windows(2).all(|two| two[0].at + two[0].lasts < two[1].at);
-        assert!(apart, "{lane:?}");
-    }
-}
+    use super::*;
 
-#[test]
-fn every_kind_of_fault_is_in_some_schedule_and_none_that_needs_hosts_without_them() {
-    let name = |fault: Fault| format!("{fault:?}").replace(|digit: char| digit.is_ascii_digit(), "");
-    let kinds = |has_hosts: bool| {
-        let all = (0..200).flat_map(|seed| Schedule::of(seed, has_hosts).faults);
-        all.map(|one| name(one.fault))
-            .collect::<std::collections::BTreeSet<_>>()
+    const ALL: Means = Means {
+        has_hosts: true,
+        has_disk: true,
+        has_clock: true,
     };
-    // 14 of nodes and 6 of Sentinels by side, 7 of the proxy, 5 orders.
-    assert_eq!(kinds(true).len(), 2 * (14 + 6) + 7 + 5, "{:?}", kinds(true));
-    assert_eq!(kinds(false).len(), 2 * (5 + 5) + 7 + 5, "{:?}", kinds(false));
+
+    const NONE: Means = Means {
+        has_hosts: false,
+        has_disk: false,
+        has_clock: false,
+    };
+
+    #[test]
+    fn the_same_seed_is_the_same_schedule_and_another_is_another() {
+        for seed in 0..100 {
+            assert_eq!(Schedule::of(seed, ALL), Schedule::of(seed, ALL));
+            let next = Schedule::of(seed + 1, ALL);
+            assert_ne!(Schedule::of(seed, ALL).faults, next.faults);
+        }
+    }
+
+    #[test]
+    fn no_two_faults_of_one_sides_nodes_overlap() {
+        for seed in 0..1_000 {
+            let is_of = |fault| matches!(fault, Fault::Node(Side::New, _));
+            let lane = Schedule::of(seed, ALL).lane(is_of);
+            let apart = lane.windows(2).all(|two| two[0].at + two[0].lasts < two[1].at);
+            assert!(apart, "{lane:?}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_in_some_schedule_and_none_that_is_not_possible() {
+        let name =
+            |fault: Fault| format!("{fault:?}").replace(|one: char| one.is_ascii_digit() || one == '-', "");
+        let kinds = |means: Means| {
+            let all = (0..300).flat_map(|seed| Schedule::of(seed, means).faults);
+            all.map(|one| name(one.fault)).collect::<BTreeSet<_>>()
+        };
+        // 14 of nodes and 6 of Sentinels by side, 8 of the proxy, 5 orders.
+        assert_eq!(kinds(ALL).len(), 2 * (14 + 6) + 8 + 5, "{:?}", kinds(ALL));
+        assert_eq!(kinds(NONE).len(), 2 * (5 + 5) + 6 + 5, "{:?}", kinds(NONE));
+    }
 }

@@ -9,6 +9,7 @@ use nix::sched::{CloneFlags, unshare};
 use switchback::cluster::{NodeAddr, Side};
 use switchback::lab::{Client, Group, GroupOptions, Host, Network};
 
+use crate::fault::Means;
 use crate::liar::Liar;
 use crate::proxy::Proxy;
 
@@ -101,8 +102,12 @@ impl Stage {
         }
     }
 
-    pub(crate) fn has_hosts(&self) -> bool {
-        self.network.is_some()
+    pub(crate) fn means(&self) -> Means {
+        Means {
+            has_hosts: self.network.is_some(),
+            has_disk: self.proxy.has_disk(),
+            has_clock: self.proxy.has_clock(),
+        }
     }
 
     /// The ends of everybody's logs.
