@@ -2,6 +2,8 @@
 //!
 //! Shell.
 
+use std::fs::File;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -128,12 +130,7 @@ impl<'a> SidePlay<'a> {
     fn end_node(&mut self, fault: NodeFault) {
         let Some(hit) = self.hit.take() else { return };
         match fault {
-            NodeFault::MasterKilled => {
-                // It has nothing saved: back as master it would be an empty one, which is Redis's own doing and known.
-                let outcome = self.stage.group.wait_for_master_other_than(&hit);
-                outcome.unwrap_or_else(|error| panic!("nobody follows {hit}: {error}"));
-                self.stage.group.server_mut(&hit).unwrap().restart().unwrap();
-            }
+            NodeFault::MasterKilled => self.restart_behind_successor(&hit),
             NodeFault::ReplicaKilled => self.stage.group.server_mut(&hit).unwrap().restart().unwrap(),
             NodeFault::MasterFrozen | NodeFault::ReplicaFrozen => self.stage.group.thaw(&hit).unwrap(),
             NodeFault::MasterUnplugged | NodeFault::ReplicaUnplugged => self.plug(&hit, true),
@@ -143,6 +140,19 @@ impl<'a> SidePlay<'a> {
             }
             NodeFault::FailedOver => {}
         }
+    }
+
+    /// It has nothing saved: back as a master it would be an empty one, and whoever followed it then would lose everything, which
+    /// is Redis's own doing and known. So it waits for its successor, and comes back behind it.
+    fn restart_behind_successor(&mut self, node: &NodeAddr) {
+        let group = &mut self.stage.group;
+        let successor = group.wait_for_master_other_than(node);
+        let successor = successor.unwrap_or_else(|error| panic!("nobody follows {node}: {error}"));
+        let server = group.server_mut(node).unwrap();
+        let config = server.directory().join("redis.conf");
+        let mut config = File::options().append(true).open(config).unwrap();
+        writeln!(config, "replicaof {} {}", successor.host, successor.port).unwrap();
+        server.restart().unwrap();
     }
 
     fn plug(&self, node: &NodeAddr, is_in: bool) {
