@@ -82,6 +82,8 @@ fn what_was_promised_holds_whatever_is_done_to_nodes_links_and_the_proxy() {
 fn run(seed: u64) {
     let mut stage = Stage::set();
     let schedule = Schedule::of(seed, stage.means());
+    // Shown where a lane cannot go on, too.
+    println!("{schedule}");
     let (played, summary, mut wrong) = judge(&schedule, &mut stage, |_| ());
     println!(
         "{}\nseed {seed}: {} faults; {summary}",
