@@ -41,11 +41,13 @@ pub(super) struct Step {
 struct Entry {
     last_set_sent: u64,
     last_set_acknowledged: u64,
+    last_set_at: Duration,
     increments_sent: u64,
     increments_acknowledged: u64,
     increments_uncertain: u64,
     pushes_sent: u64,
-    pushed: Vec<u64>,
+    /// With when each was acknowledged.
+    pushed: Vec<(u64, Duration)>,
     pushes_uncertain: HashSet<u64>,
 }
 
@@ -106,14 +108,14 @@ impl Account {
         format!("load:{}:{key}:{kind}", self.writer)
     }
 
-    /// Notes how a command ended, and how long after it was due.
-    pub(super) fn record(&mut self, step: Step, outcome: &Outcome, time: Duration) {
+    /// Notes how a command ended, when, since the load began, and how long after it was due.
+    pub(super) fn record(&mut self, step: Step, outcome: &Outcome, at: Duration, time: Duration) {
         self.ledger.took(time);
         let entry = &mut self.entries[step.key];
         match (outcome, outcome.failure()) {
             (Outcome::Reply(reply), None) => {
                 self.ledger.acknowledged += 1;
-                self.ledger.wrong += u64::from(!entry.acknowledge(step, reply));
+                self.ledger.wrong += u64::from(!entry.acknowledge(step, reply, at));
             }
             (_, failure) => {
                 self.ledger.fail(failure.unwrap_or("other"));
@@ -170,12 +172,13 @@ impl Account {
 
 impl Entry {
     /// Whether the reply can be right, whichever side it came from.
-    fn acknowledge(&mut self, step: Step, reply: &Reply) -> bool {
+    fn acknowledge(&mut self, step: Step, reply: &Reply, at: Duration) -> bool {
         let counted_up_to =
             |sent: u64| matches!(reply, Reply::Integer(n) if (1..=sent.cast_signed()).contains(n));
         match step.kind {
             Kind::Set => {
                 self.last_set_acknowledged = step.number;
+                self.last_set_at = at;
                 *reply == Reply::Status("OK".to_owned())
             }
             Kind::Get => match reply {
@@ -187,7 +190,7 @@ impl Entry {
                 counted_up_to(self.increments_sent)
             }
             Kind::Push => {
-                self.pushed.push(step.number);
+                self.pushed.push((step.number, at));
                 counted_up_to(self.pushes_sent)
             }
         }
@@ -205,7 +208,9 @@ impl Entry {
 
     fn audit_value(&self, found: &[u64], ledger: &mut Ledger) {
         let newest = found.iter().max().copied().unwrap_or_default();
-        ledger.lost += u64::from(newest < self.last_set_acknowledged);
+        if newest < self.last_set_acknowledged {
+            ledger.lose(self.last_set_at);
+        }
         ledger.wrong += u64::from(newest > self.last_set_sent);
     }
 
@@ -220,9 +225,11 @@ impl Entry {
         for number in found {
             *times.entry(*number).or_default() += 1;
         }
-        for number in &self.pushed {
+        for (number, at) in &self.pushed {
             let executed = times.remove(number).unwrap_or_default();
-            ledger.lost += u64::from(executed == 0);
+            if executed == 0 {
+                ledger.lose(*at);
+            }
             ledger.doubled += executed.saturating_sub(1);
         }
         for (number, executed) in times {
@@ -263,7 +270,7 @@ mod tests {
         let [set, increment, push] = outcomes;
         for outcome in [set, Outcome::Reply(Reply::Null), increment, push] {
             let step = account.next();
-            account.record(step, &outcome, Duration::from_millis(1));
+            account.record(step, &outcome, Duration::from_secs(7), Duration::from_millis(1));
         }
         account
     }
@@ -291,7 +298,9 @@ mod tests {
     fn what_was_acknowledged_and_is_on_neither_side_is_lost() {
         let account = account([ok(), counted(1), counted(1)]);
         let empty = || master(None, None, &[]);
-        assert_eq!(account.audit(&[empty(), empty()]).lost, 3);
+        let ledger = account.audit(&[empty(), empty()]);
+        assert_eq!(ledger.lost, 3);
+        assert_eq!(ledger.lost_at, [Duration::from_secs(7); 2]);
     }
 
     #[test]
@@ -341,7 +350,7 @@ mod tests {
         let mut account = Account::new(0, 1);
         for (outcome, wrong) in [(ok(), 0), (Outcome::Reply(bulk("2")), 1)] {
             let step = account.next();
-            account.record(step, &outcome, Duration::ZERO);
+            account.record(step, &outcome, Duration::ZERO, Duration::ZERO);
             assert_eq!(account.ledger().wrong, wrong);
         }
     }
@@ -351,7 +360,12 @@ mod tests {
         let mut account = Account::new(0, 1);
         for (millis, late) in [(900, 0), (901, 1)] {
             let step = account.next();
-            account.record(step, &error("ERR no"), Duration::from_millis(millis));
+            account.record(
+                step,
+                &error("ERR no"),
+                Duration::ZERO,
+                Duration::from_millis(millis),
+            );
             assert_eq!(account.ledger().late, late);
         }
         assert_eq!(account.ledger().slowest, Duration::from_millis(901));

@@ -58,6 +58,9 @@ pub struct Ledger {
     pub wrong: u64,
     /// Acknowledged, and afterwards on neither master.
     pub lost: u64,
+    /// When those of them were acknowledged, since the load began, of which that is known: values and elements of lists. Of
+    /// increments only the number is.
+    pub lost_at: Vec<Duration>,
     /// Executed more often than sent.
     pub doubled: u64,
     /// Refused with an error that says it was not executed, and executed.
@@ -82,6 +85,11 @@ impl Ledger {
         *self.failed.entry(kind.to_owned()).or_default() += 1;
     }
 
+    pub(super) fn lose(&mut self, acknowledged_at: Duration) {
+        self.lost += 1;
+        self.lost_at.push(acknowledged_at);
+    }
+
     pub(super) fn took(&mut self, time: Duration) {
         self.slowest = self.slowest.max(time);
         if time > LATE_AFTER {
@@ -99,6 +107,7 @@ impl Ledger {
         self.slowest = self.slowest.max(other.slowest);
         self.wrong += other.wrong;
         self.lost += other.lost;
+        self.lost_at.extend(&other.lost_at);
         self.doubled += other.doubled;
         self.ghosts += other.ghosts;
     }

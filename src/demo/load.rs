@@ -48,6 +48,7 @@ impl Default for LoadOptions {
 /// A running load. Ends on drop.
 #[derive(Debug)]
 pub struct Load {
+    began: Instant,
     stop: Arc<AtomicBool>,
     accounts: Vec<Arc<Mutex<Account>>>,
     threads: Vec<JoinHandle<()>>,
@@ -60,6 +61,7 @@ impl Load {
     /// [`LabError::Io`] when the first connection of a writer fails.
     pub fn start(address: &NodeAddr, options: &LoadOptions) -> Result<Self, LabError> {
         let mut load = Self {
+            began: Instant::now(),
             stop: Arc::default(),
             accounts: Vec::new(),
             threads: Vec::new(),
@@ -69,6 +71,7 @@ impl Load {
                 connect(address, options).map_err(LabError::io(format!("connecting to {address}")))?;
             let account = Arc::new(Mutex::new(Account::new(number, options.keys)));
             let mut writer = Writer {
+                began: load.began,
                 address: address.clone(),
                 options: options.clone(),
                 account: Arc::clone(&account),
@@ -83,6 +86,11 @@ impl Load {
             load.threads.push(thread);
         }
         Ok(load)
+    }
+
+    /// Since it began: what the times of a [`Ledger`] count from.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// What has become of the commands so far: all but what reading back will tell.
@@ -127,6 +135,7 @@ impl Drop for Load {
 }
 
 struct Writer {
+    began: Instant,
     address: NodeAddr,
     options: LoadOptions,
     account: Arc<Mutex<Account>>,
@@ -166,7 +175,7 @@ impl Writer {
         if matches!(outcome, Outcome::Reply(_)) {
             self.client = Some(client);
         }
-        lock(&self.account).record(step, &outcome, due.elapsed());
+        lock(&self.account).record(step, &outcome, self.began.elapsed(), due.elapsed());
     }
 
     fn reconnect(&mut self, due: Instant) {

@@ -37,8 +37,8 @@ pub struct GroupOptions {
     pub seeded_from: Option<NodeAddr>,
     /// Where nodes run, the master first; those that come after are on loopback.
     pub hosts: Vec<Host>,
-    /// Where the Sentinels run; `None` for loopback.
-    pub sentinel_host: Option<Host>,
+    /// Where the Sentinels run, in turn; none for loopback.
+    pub sentinel_hosts: Vec<Host>,
     /// Further lines of every node's redis.conf.
     pub config: Vec<String>,
 }
@@ -58,7 +58,7 @@ impl GroupOptions {
             sentinel_password: None,
             seeded_from: None,
             hosts: Vec::new(),
-            sentinel_host: None,
+            sentinel_hosts: Vec::new(),
             config: Vec::new(),
         }
     }
@@ -100,8 +100,8 @@ impl Group {
             group.attach(group.host(number), &address)?;
         }
         group.wait_in_sync(&address)?;
-        let sentinel = group.sentinel_options(address);
-        for _ in 0..group.options.sentinels {
+        for number in 0..group.options.sentinels {
+            let sentinel = group.sentinel_options(number, address.clone());
             group.sentinels.push(Sentinel::start(&sentinel)?);
         }
         group.settle()?;
@@ -167,10 +167,11 @@ impl Group {
         self.sentinels.iter().try_for_each(reset)
     }
 
-    fn sentinel_options(&self, master: NodeAddr) -> SentinelOptions {
+    fn sentinel_options(&self, number: usize, master: NodeAddr) -> SentinelOptions {
         let options = &self.options;
+        let hosts = &options.sentinel_hosts;
         SentinelOptions {
-            host: options.sentinel_host.clone(),
+            host: hosts.get(number % hosts.len().max(1)).cloned(),
             master_name: options.name.clone(),
             master,
             quorum: options.sentinels / 2 + 1,
@@ -272,13 +273,15 @@ impl Group {
     /// Any [`LabError`].
     pub fn failover(&self) -> Result<NodeAddr, LabError> {
         let before = self.master()?;
-        let first = self
-            .sentinels
-            .first()
-            .ok_or_else(|| LabError::NoSuchNode(before.clone()))?;
-        // Refused with -NOGOODSLAVE while Sentinel has no fresh INFO of a replica, with -INPROG during another one.
+        // Refused with -NOGOODSLAVE while Sentinel has no fresh INFO of a replica, with -INPROG during another one. The next
+        // Sentinel is asked only where one is not there: each would begin a failover of its own.
+        let begins = |sentinel: &Sentinel| match sentinel.call(&["SENTINEL", "FAILOVER", &self.options.name])
+        {
+            Err(LabError::Io { .. }) => None,
+            told => Some(told.is_ok()),
+        };
         wait_for("Sentinel to begin a failover", SETTLE_PATIENCE, || {
-            first.call(&["SENTINEL", "FAILOVER", &self.options.name]).is_ok()
+            self.sentinels.iter().find_map(begins).unwrap_or(false)
         })?;
         self.wait_for_master_other_than(&before)
     }

@@ -13,6 +13,9 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::LabError;
 
+/// A hardware address that no host has.
+const NOBODY: &str = "02:00:00:00:00:01";
+
 /// One host of a [`Network`](super::Network). Clones are one.
 #[derive(Clone, Debug)]
 pub struct Host {
@@ -71,6 +74,50 @@ impl Host {
             "tc",
             &[&words.split(' ').collect::<Vec<_>>()[..], &[&rate]].concat(),
         )
+    }
+
+    /// Caps what it sends, with a queue of so many bytes: what is sent at once and does not fit is lost. A long queue is
+    /// delay, a short one is loss, which is how real links do both; kernels with `netem` are not everywhere.
+    ///
+    /// # Errors
+    /// As [`Self::cap`].
+    pub fn cap_with_queue(&self, bits_per_second: u64, queue_bytes: u32) -> Result<(), LabError> {
+        let (rate, limit) = (format!("{bits_per_second}bit"), queue_bytes.to_string());
+        let words = "qdisc replace dev eth0 root tbf burst 3kb limit";
+        let words = words.split(' ').chain([limit.as_str(), "rate", rate.as_str()]);
+        self.run("tc", &words.collect::<Vec<_>>())
+    }
+
+    /// Takes the cap away.
+    ///
+    /// # Errors
+    /// As [`Self::cap`]; also when there was none.
+    pub fn uncap(&self) -> Result<(), LabError> {
+        self.run("tc", &["qdisc", "del", "dev", "eth0", "root"])
+    }
+
+    /// Pulls its plug, or puts it back: meanwhile nobody hears from it, and nobody is told.
+    ///
+    /// # Errors
+    /// As [`Self::cap`].
+    pub fn plug(&self, is_in: bool) -> Result<(), LabError> {
+        let state = if is_in { "up" } else { "down" };
+        self.run("ip", &["link", "set", "eth0", state])
+    }
+
+    /// Sends what is for another host to nobody, without telling whoever sends, or no longer so. Both must be told to have
+    /// a link that is dead for packets each way; one is enough for every connection to be.
+    ///
+    /// # Errors
+    /// As [`Self::cap`].
+    pub fn part_from(&self, other: &Self, is_apart: bool) -> Result<(), LabError> {
+        let tail: &[&str] = match is_apart {
+            true => &["lladdr", NOBODY, "nud", "permanent"],
+            false => &[],
+        };
+        let verb = if is_apart { "replace" } else { "del" };
+        let words = [&["neigh", verb, other.address(), "dev", "eth0"], tail].concat();
+        self.run("ip", &words)
     }
 
     /// Runs a program here to its end.

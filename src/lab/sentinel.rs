@@ -88,6 +88,11 @@ impl Sentinel {
         self.process.pid()
     }
 
+    /// The end of what it wrote, for error texts.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
     /// A new connection, authenticated.
     ///
     /// # Errors
@@ -191,6 +196,8 @@ fn run(directory: &Directory, addr: &NodeAddr, options: &SentinelOptions) -> Res
     // Redis before 7.0 has no such settings, and is only slower for it.
     client.call(&["SENTINEL", "DEBUG", "publish-period", &period])?;
     client.call(&["SENTINEL", "DEBUG", "info-period", &period])?;
+    // One that was stopped for a while takes part in nothing for 30 s otherwise.
+    client.call(&["SENTINEL", "DEBUG", "tilt-period", "2000"])?;
     Ok(process)
 }
 

@@ -95,6 +95,11 @@ impl Server {
         self.directory.path()
     }
 
+    /// The end of what it wrote, for error texts.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
     /// A new connection, authenticated.
     ///
     /// # Errors

@@ -43,6 +43,11 @@ fn word(reader: &mut impl BufRead) -> Option<String> {
 
 /// A well-spoken Sentinel that names `master` at `epoch`, and knows no one else.
 pub(crate) fn liar(master: NodeAddr, epoch: u64) -> NodeAddr {
+    listen(move |request| lie(&master, epoch, request))
+}
+
+/// What it answers.
+pub(crate) fn lie(master: &NodeAddr, epoch: u64, request: &[String]) -> String {
     let array = |words: &[&str]| {
         let bulks: String = words
             .iter()
@@ -50,15 +55,13 @@ pub(crate) fn liar(master: NodeAddr, epoch: u64) -> NodeAddr {
             .collect();
         format!("*{}\r\n{bulks}", words.len())
     };
-    listen(move |request| {
-        let words: Vec<&str> = request.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            ["SENTINEL", "MYID"] => format!("+{epoch:040}\r\n"),
-            ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", _] => array(&[&master.host, &master.port.to_string()]),
-            ["SENTINEL", "MASTER", _] => array(&["flags", "master", "config-epoch", &epoch.to_string()]),
-            ["SENTINEL", _, _] => "*0\r\n".to_owned(),
-            ["PSUBSCRIBE", _] => "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n".to_owned(),
-            _ => "+OK\r\n".to_owned(),
-        }
-    })
+    let words: Vec<&str> = request.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["SENTINEL", "MYID"] => format!("+{epoch:040}\r\n"),
+        ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", _] => array(&[&master.host, &master.port.to_string()]),
+        ["SENTINEL", "MASTER", _] => array(&["flags", "master", "config-epoch", &epoch.to_string()]),
+        ["SENTINEL", _, _] => "*0\r\n".to_owned(),
+        ["PSUBSCRIBE", _] => "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n".to_owned(),
+        _ => "+OK\r\n".to_owned(),
+    }
 }

@@ -19,6 +19,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct Running {
     process: Process,
     host: Option<Host>,
+    /// `NAME=value`, of the program.
+    environment: Vec<String>,
     directory: Directory,
     pub(crate) listen: NodeAddr,
     pub(crate) metrics: SocketAddr,
@@ -43,6 +45,18 @@ impl Running {
         new: Option<&str>,
         more: &str,
     ) -> Self {
+        Self::start_within(host, Vec::new(), process, old, new, more)
+    }
+
+    /// The same, with these variables, `NAME=value`.
+    pub(crate) fn start_within(
+        host: Option<&Host>,
+        environment: Vec<String>,
+        process: &str,
+        old: &str,
+        new: Option<&str>,
+        more: &str,
+    ) -> Self {
         let directory = Directory::create("proxy-test").unwrap();
         let (listen, metrics) = (free_port().unwrap(), free_port().unwrap());
         let path = |name: &str| directory.path().join(name).display().to_string();
@@ -55,10 +69,11 @@ impl Running {
             process.replace("{dir}", &directory.path().display().to_string()),
         );
         directory.write("switchback.toml", &config).unwrap();
-        let process = run(host, directory.path());
+        let process = run(host, &environment, directory.path());
         let running = Self {
             process,
             host: host.cloned(),
+            environment,
             directory,
             listen: NodeAddr::new("127.0.0.1", listen),
             metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
@@ -117,10 +132,11 @@ impl Running {
             path("state"),
         );
         directory.write("switchback.toml", &config).unwrap();
-        let process = run(None, directory.path());
+        let process = run(None, &[], directory.path());
         Self {
             process,
             host: None,
+            environment: Vec::new(),
             directory,
             listen: NodeAddr::new("127.0.0.1", listen),
             metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
@@ -136,7 +152,7 @@ impl Running {
     /// kill -9, then the same command again.
     pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
-        self.process = run(self.host.as_ref(), self.directory.path());
+        self.process = run(self.host.as_ref(), &self.environment, self.directory.path());
         self.wait_until_it_answers();
     }
 
@@ -145,7 +161,7 @@ impl Running {
     }
 
     pub(crate) fn restart(&mut self) {
-        self.process = run(self.host.as_ref(), self.directory.path());
+        self.process = run(self.host.as_ref(), &self.environment, self.directory.path());
         self.wait_until_it_answers();
     }
 
@@ -251,15 +267,15 @@ impl Running {
     }
 }
 
-fn run(host: Option<&Host>, directory: &Path) -> Process {
+fn run(host: Option<&Host>, environment: &[String], directory: &Path) -> Process {
     let config = directory.join("switchback.toml").display().to_string();
-    Process::start_on(
-        host,
-        Path::new(PROGRAM),
-        &["run", "--config", &config],
-        &directory.join("log"),
-    )
-    .unwrap()
+    let words: Vec<&str> = environment
+        .iter()
+        .map(String::as_str)
+        .chain([PROGRAM, "run", "--config", &config])
+        .collect();
+    // It becomes the program.
+    Process::start_on(host, Path::new("env"), &words, &directory.join("log")).unwrap()
 }
 
 /// Ends with its owner.

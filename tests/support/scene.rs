@@ -88,7 +88,7 @@ impl Scene {
             options.config.clone_from(&setting.node_config);
             if let Some(network) = &network {
                 options.hosts = network.hosts()[first..=first + options.replicas].to_vec();
-                options.sentinel_host = Some(network.hub().clone());
+                options.sentinel_hosts = vec![network.hub().clone()];
             }
             options
         });

@@ -54,7 +54,7 @@ impl Stage {
         options.hosts = (first_host..=first_host + options.replicas)
             .filter_map(|number| self.host(number))
             .collect();
-        options.sentinel_host = self.hub().cloned();
+        options.sentinel_hosts = self.hub().cloned().into_iter().collect();
         options.down_after = DOWN_AFTER;
         options.seeded_from = seeded_from;
         options.config = NODE_CONFIG.map(str::to_owned).into();

@@ -23,6 +23,8 @@ pub struct Moment {
     pub late: u64,
     /// Deliveries that never came of what was published.
     pub lost: u64,
+    /// Those of them that no gap covers.
+    pub lost_silently: u64,
     /// The longest a delivery took that came.
     pub slowest: Duration,
     /// The first harm in it, as [`History::harm`] has it.
@@ -94,6 +96,7 @@ impl History {
             moment.delivered += more.delivered;
             moment.late += more.late;
             moment.lost += more.lost;
+            moment.lost_silently += more.lost_silently;
             moment.slowest = moment.slowest.max(more.slowest);
             moment.harm = moment.harm.into_iter().chain(more.harm).min();
         }

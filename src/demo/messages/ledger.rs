@@ -236,7 +236,9 @@ impl LineAudit<'_> {
                 let covers = |gap: &Gap| gap.covers(name, entry.began_micros, entry.ended_micros);
                 let is_told = ledger.gaps.iter().any(covers);
                 ledger.lost += 1;
-                ledger.history.at(entry.began_micros).lost += 1;
+                let moment = ledger.history.at(entry.began_micros);
+                moment.lost += 1;
+                moment.lost_silently += u64::from(!is_told);
                 ledger.history.harmed(entry.began_micros);
                 ledger.lost_in_gaps += u64::from(is_told);
                 self.tell(if is_told { "lost in a gap" } else { "lost" }, number, ledger);
