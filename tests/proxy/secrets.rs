@@ -19,14 +19,16 @@ fn server(password: &str) -> Server {
 #[test]
 fn no_log_line_no_metric_no_reply_and_no_fault_tells_a_password() {
     let (old, new) = (server("s3cret-of-old"), server("s3cret-of-new"));
-    let more = "[route.new_auth]\npassword_file = \"{dir}/password\"\n";
-    let running = Running::start_logging(
-        "trace",
+    let more = "[route.new_auth]\npassword_env = \"OF_NEW\"\n";
+    // It is wrong, and so the node says something about it again and again.
+    let environment = ["SWITCHBACK_LOG=trace", "OF_NEW=s3cret-that-is-wrong"].map(str::to_owned);
+    let running = Running::start_within(
+        None,
+        environment.into(),
+        "",
         &format!("redis://:s3cret-of-old@{}", old.addr()),
-        &format!("redis://{}", new.addr()),
+        Some(&format!("redis://{}", new.addr())),
         more,
-        // It is wrong, and so the node says something about it again and again.
-        &[("password", "s3cret-that-is-wrong\n")],
     );
     let mut app = running.client();
     app.call(&["AUTH", "s3cret-of-old"]).unwrap();

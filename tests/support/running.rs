@@ -82,44 +82,6 @@ impl Running {
         running
     }
 
-    /// In front of two sides, with a log at this level, `more` lines in the route's table and below it, where `{dir}` is the proxy's own
-    /// directory, and these files in that.
-    pub(crate) fn start_logging(
-        level: &str,
-        old: &str,
-        new: &str,
-        more: &str,
-        files: &[(&str, &str)],
-    ) -> Self {
-        let directory = Directory::create("proxy-test").unwrap();
-        for (name, content) in files {
-            directory.write(name, content).unwrap();
-        }
-        let (listen, metrics) = (free_port().unwrap(), free_port().unwrap());
-        let path = |name: &str| directory.path().join(name).display().to_string();
-        let config = format!(
-            "[proxy]\nworkers = 2\nadmin_socket = \"{}\"\nstate_dir = \"{}\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\
-             [[route]]\nname = \"r\"\nlisten = [\"127.0.0.1:{listen}\"]\nold = \"{old}\"\nnew = \"{new}\"\n{}\n",
-            path("admin.sock"),
-            path("state"),
-            more.replace("{dir}", &directory.path().display().to_string()),
-        );
-        directory.write("switchback.toml", &config).unwrap();
-        let script = format!("SWITCHBACK_LOG={level} exec \"$0\" run --config \"$1\"");
-        let words = ["-c", &script, PROGRAM, &path("switchback.toml")];
-        let process =
-            Process::start_on(None, Path::new("sh"), &words, &directory.path().join("log")).unwrap();
-        let running = Self {
-            process,
-            host: None,
-            directory,
-            listen: NodeAddr::new("127.0.0.1", listen),
-            metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
-        };
-        running.wait_until_it_answers();
-        running
-    }
-
     /// The same, while it still looks for its nodes.
     pub(crate) fn start_without_waiting(old: &str) -> Self {
         let directory = Directory::create("proxy-test").unwrap();
