@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::spawn_local;
@@ -14,8 +15,9 @@ use tokio::time::{Instant, timeout_at};
 use super::Event;
 use super::guard;
 use super::journal::Journal;
+use super::preflight;
 use super::route::RouteControl;
-use super::run::{Control, Ended};
+use super::run::Control;
 use super::sentinel;
 use super::store::{Store, StoreError};
 use crate::cluster::{Endpoint, Side, Topology};
@@ -35,9 +37,18 @@ pub(crate) struct Outside {
     pub(crate) inbox: mpsc::Receiver<Event>,
 }
 
+/// How the control plane has ended.
+pub(crate) struct Ended {
+    /// How long clients may take.
+    pub(crate) grace: Duration,
+    /// Still holds the state directory, and may have something to write.
+    pub(crate) store: Store,
+}
+
 /// The control plane, ready to run.
 pub(crate) struct ControlPlane {
     control: Control,
+    store: Store,
     /// What came in while the nodes were looked for.
     early: Vec<Event>,
     inbox: mpsc::Receiver<Event>,
@@ -83,16 +94,18 @@ impl ControlPlane {
         let gauges = Rc::new(Gauges::new(&measured));
         let control = Control {
             routes,
-            store,
+            tray: store.tray(),
             journal: Journal::default(),
             gauges,
             guards,
+            look_at: Rc::new(|known| Box::pin(preflight::collect(known))),
             events,
             config,
             config_file,
         };
         Ok(Self {
             control,
+            store,
             early,
             inbox,
         })
@@ -117,8 +130,12 @@ impl ControlPlane {
     }
 
     /// Runs until somebody asks for the end.
-    pub(crate) async fn run(self) -> Ended {
-        self.control.run(self.early, self.inbox).await
+    pub(crate) async fn run(mut self) -> Ended {
+        let grace = self.control.run(self.early, self.inbox).await;
+        Ended {
+            grace,
+            store: self.store,
+        }
     }
 }
 
