@@ -4,6 +4,7 @@
 pub mod admin;
 mod advice;
 mod client;
+mod clock;
 mod detach;
 mod event;
 pub mod guard;
@@ -17,12 +18,13 @@ mod route;
 mod run;
 pub mod sentinel;
 pub mod shift;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod store;
 pub mod trace;
 
 pub use event::{Event, RoutedBack};
-pub(crate) use run::Ended;
-pub(crate) use start::{ControlPlane, Outside};
+pub(crate) use start::{ControlPlane, Ended, Outside};
 pub(crate) use store::Store;
 pub use store::StoreError;

@@ -3,6 +3,8 @@
 //! Shell: the loop goes on meanwhile. The look is a task that comes back as an event; then the order is decided as any other,
 //! by what holds at that moment. A later order overtakes one that waits.
 
+use std::pin::Pin;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -11,13 +13,17 @@ use tokio::time::{sleep, timeout};
 
 use super::Event;
 use super::admin::Reply;
-use super::preflight::{Facts, Finding, Stated, collect, findings, headline};
+use super::clock;
+use super::preflight::{Facts, Finding, Known, Stated, findings, headline};
 use super::run::Control;
 use super::shift::Input;
 use crate::limits::{PREFLIGHT_AGAIN_MAX, PREFLIGHT_MAX};
 
 /// Between a look that came too early, before there was a rate or in a change of master, and the next.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How both sides are looked at: by asking all their nodes and Sentinels.
+pub(super) type Look = Rc<dyn Fn([Option<Known>; 2]) -> Pin<Box<dyn Future<Output = Facts>>>>;
 
 /// An order that waits.
 #[derive(Debug)]
@@ -40,7 +46,7 @@ impl Control {
         self.routes[at].pending = Some(PendingRaise {
             input,
             reply,
-            began: Instant::now(),
+            began: clock::now(),
         });
         // One that is under way may have seen a node before the operator mended it.
         self.look_at_both(at, Duration::ZERO);
@@ -70,11 +76,11 @@ impl Control {
         }
         route.looks += 1;
         let number = route.looks;
-        let (names, events) = (route.known(), self.events.clone());
+        let (names, events, look) = (route.known(), self.events.clone(), Rc::clone(&self.look_at));
         let task = tokio::task::spawn_local(async move {
             sleep(after).await;
             // Each peer has a time of its own; this is the backstop.
-            let facts = timeout(PREFLIGHT_MAX, collect(names)).await;
+            let facts = timeout(PREFLIGHT_MAX, look(names)).await;
             let facts = Box::new(facts.unwrap_or_default());
             let _ = events
                 .send(Event::Looked {
@@ -100,12 +106,13 @@ impl Control {
         };
         route.looking = None;
         let is_of_now = facts.are_of(&route.topology);
-        let waited = route.pending.as_ref().map(|pending| pending.began.elapsed());
+        let since = |began| clock::now().saturating_duration_since(began);
+        let waited = route.pending.as_ref().map(|pending| since(pending.began));
         if waited.is_some_and(|waited| waited < PREFLIGHT_AGAIN_MAX) && (!is_of_now || facts.lack_a_rate()) {
             self.look_at_both(at, LOOK_AGAIN);
             return;
         }
-        let now = Instant::now();
+        let now = clock::now();
         let stated = Stated::from(&self.config.routes[at].guard);
         let findings = findings(facts, &stated);
         let refusal = findings.iter().find(|finding| finding.refuses);

@@ -9,14 +9,15 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::advice::{Fed, Situation};
+use super::clock;
 use super::detach::Detach;
 use super::guard::{self, Observation, ObservationKind, Rule, RuleVerdict, Rules, Verdict};
 use super::ledger::{Ledger, Messages};
 use super::preflight::{Known, LastLook, Traffic};
 use super::raise::{Looking, PendingRaise};
 use super::record::Record;
-use super::shift::{Change, ChangeKind, Controller, Health, Input, Now, Refused, Standing, TimeOfDay};
-use super::store::{Progress, Store};
+use super::shift::{Change, ChangeKind, Controller, Health, Input, Refused, Standing};
+use super::store::{Progress, Tray};
 use super::trace::{self, Ahead, Header, Moved, Observed, Place, Reconfigured, Relearned, Tape, What};
 use crate::cluster::{NodeAddr, Side, Topology};
 use crate::config::GuardConfig;
@@ -107,7 +108,7 @@ impl RouteControl {
             None => Epoch(1),
         };
         let reason = standing.latch.as_ref().map(|latch| latch.reason.clone());
-        let now = Instant::now();
+        let now = clock::now();
         let controller = Controller::new(&config.name, has_new, config.ramp.clone(), standing, now);
         let first = snapshot(epoch, controller.weight(), &found, has_new, false);
         let progress = Progress {
@@ -272,7 +273,7 @@ impl RouteControl {
             && self
                 .controller
                 .clone()
-                .handle(input.clone(), &health, both_clocks(now))
+                .handle(input.clone(), &health, clock::both(now))
                 .is_ok()
     }
 
@@ -287,7 +288,7 @@ impl RouteControl {
             &self.shared.config,
             &self.topology,
             &mut self.traffic,
-            Instant::now(),
+            clock::now(),
         )
     }
 
@@ -346,7 +347,7 @@ impl RouteControl {
     /// Asks the controller.
     pub(super) fn decide(&mut self, input: Input, now: Instant) -> Result<Option<Change>, Refused> {
         let health = self.health(now);
-        let change = self.controller.handle(input, &health, both_clocks(now))?;
+        let change = self.controller.handle(input, &health, clock::both(now))?;
         if let Some(change) = &change {
             self.record_change(change, now);
             if change.kind == ChangeKind::Trip {
@@ -451,7 +452,7 @@ impl RouteControl {
     }
 
     /// Puts in force what has been decided and learnt, and has it saved.
-    pub(super) fn publish(&mut self, store: &Store) -> Epoch {
+    pub(super) fn publish(&mut self, tray: &Tray) -> Epoch {
         let epoch = self.epoch().next();
         let weight = self.controller.weight();
         let has_new = self.has(Side::New);
@@ -462,19 +463,19 @@ impl RouteControl {
             has_new,
             self.is_new_abandoned,
         ));
-        self.save(epoch, store);
+        self.save(epoch, tray);
         epoch
     }
 
     /// Has the present state saved under `epoch`.
-    pub(super) fn save(&mut self, epoch: Epoch, store: &Store) {
+    pub(super) fn save(&mut self, epoch: Epoch, tray: &Tray) {
         let record = Record {
             standing: self.controller.standing(),
             epoch,
             topology: self.topology.clone(),
         };
         self.last_save = epoch;
-        store.save(self.name(), record, &self.progress);
+        tray.save(self.name(), record, &self.progress);
     }
 
     /// The writer has news. Only the latest state counts: an older one that failed has been overtaken, and the outcome
@@ -502,10 +503,10 @@ impl RouteControl {
     }
 
     /// Tries again to save what could not be saved, when it is time.
-    pub(super) fn save_again(&mut self, now: Instant, store: &Store) {
+    pub(super) fn save_again(&mut self, now: Instant, tray: &Tray) {
         if self.save_again.is_some_and(|at| now >= at) {
             self.save_again = Some(now + SAVE_AGAIN);
-            self.save(self.last_save, store);
+            self.save(self.last_save, tray);
         }
     }
 
@@ -529,14 +530,6 @@ impl RouteControl {
             .cloned()
             .collect();
         guard::worst(&of_side)
-    }
-}
-
-/// A moment on the monotonic clock that has just been read, with the time of day it was.
-pub(super) fn both_clocks(now: Instant) -> Now {
-    Now {
-        instant: now,
-        time_of_day: TimeOfDay::of(Timestamp::now()),
     }
 }
 

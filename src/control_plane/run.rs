@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,12 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::admin::{Command, Reply, Request};
+use super::clock;
 use super::guard::RuleVerdict;
 use super::journal::{Entry, Journal};
+use super::raise::Look;
 use super::report;
-use super::route::{RouteControl, Saved, both_clocks};
+use super::route::{RouteControl, Saved};
 use super::shift::{Change, ChangeKind, Input};
-use super::store::{Progress, Store};
+use super::store::{Progress, Tray};
 use super::trace::Place;
 use super::{Event, RoutedBack};
 use crate::cluster::{Side, Topology};
@@ -32,11 +35,14 @@ const TICK: Duration = Duration::from_millis(50);
 /// The control loop and all it owns.
 pub(super) struct Control {
     pub(super) routes: Vec<RouteControl>,
-    pub(super) store: Store,
+    /// Where the state is left to be written.
+    pub(super) tray: Arc<Tray>,
     pub(super) journal: Journal,
     pub(super) gauges: Rc<Gauges>,
     /// By route: what its guard's shells go by.
     pub(super) guards: Vec<watch::Sender<GuardConfig>>,
+    /// Before a weight leaves 0.
+    pub(super) look_at: Look,
     /// For the tasks that come back.
     pub(super) events: mpsc::Sender<Event>,
     pub(super) config: Config,
@@ -52,28 +58,10 @@ const UNDER_WAY: &str = "another process is being prepared to take over already"
 /// Orders to have another process take over, and whom to answer.
 pub(crate) type Upgrades = mpsc::Sender<Option<oneshot::Sender<Reply>>>;
 
-/// How the loop has ended.
-pub(crate) struct Ended {
-    /// How long clients may take.
-    pub(crate) grace: Duration,
-    /// Another process is prepared to take over.
-    pub(crate) hands_over: bool,
-    /// Still holds the state directory, and may have something to write.
-    pub(crate) store: Store,
-}
-
 impl Control {
-    /// Runs until somebody asks for the end. `early` is what has come in before there was a loop.
-    pub(super) async fn run(mut self, early: Vec<Event>, inbox: mpsc::Receiver<Event>) -> Ended {
-        let grace = self.follow(early, inbox).await;
-        Ended {
-            grace,
-            hands_over: self.hands_over,
-            store: self.store,
-        }
-    }
-
-    async fn follow(&mut self, early: Vec<Event>, mut inbox: mpsc::Receiver<Event>) -> Duration {
+    /// Runs until somebody asks for the end, and says how long clients may take. `early` is what has come in before there was a
+    /// loop.
+    pub(super) async fn run(&mut self, early: Vec<Event>, mut inbox: mpsc::Receiver<Event>) -> Duration {
         self.record();
         for route in 0..self.routes.len() {
             self.start(route);
@@ -94,32 +82,36 @@ impl Control {
                         return grace;
                     }
                 }
-                _ = ticks.tick() => {
-                    let now = Instant::now();
-                    for route in 0..self.routes.len() {
-                        self.routes[route].tick(now);
-                        if let Some(entry) = self.routes[route].ledger_entry(now) {
-                            self.note(route, None, "ledger", entry);
-                        }
-                        if let Some((kind, text)) = self.routes[route].record_news() {
-                            self.note(route, None, kind, text);
-                        }
-                        self.look(route, now);
-                        self.keep_looking(route, now);
-                        self.routes[route].save_again(now, &self.store);
-                    }
-                }
+                _ = ticks.tick() => self.tick(),
             }
         }
     }
 
-    fn start(&mut self, at: usize) {
+    /// Time has passed, whether anything else has happened or not.
+    pub(super) fn tick(&mut self) {
+        let now = clock::now();
+        for route in 0..self.routes.len() {
+            self.routes[route].tick(now);
+            if let Some(entry) = self.routes[route].ledger_entry(now) {
+                self.note(route, None, "ledger", entry);
+            }
+            if let Some((kind, text)) = self.routes[route].record_news() {
+                self.note(route, None, kind, text);
+            }
+            self.look(route, now);
+            self.keep_looking(route, now);
+            self.routes[route].save_again(now, &self.tray);
+        }
+    }
+
+    /// Takes a route up; once, before anything happens to it.
+    pub(super) fn start(&mut self, at: usize) {
         // Before the first save, or its outcome could be there before anyone looks.
         let progress = self.routes[at].progress();
         tokio::task::spawn_local(forward_progress(at, progress, self.events.clone()));
         let route = &mut self.routes[at];
         let epoch = route.epoch();
-        route.save(epoch, &self.store);
+        route.save(epoch, &self.tray);
         let reason = format!(
             "weight {}, {}",
             route.controller.weight(),
@@ -133,8 +125,8 @@ impl Control {
     }
 
     /// A grace period when somebody wants the end.
-    fn handle(&mut self, event: Event) -> Option<Duration> {
-        let now = Instant::now();
+    pub(super) fn handle(&mut self, event: Event) -> Option<Duration> {
+        let now = clock::now();
         match event {
             Event::Topology {
                 route,
@@ -223,7 +215,7 @@ impl Control {
             self.gauges.master_changed(at, side);
         }
         self.gauges.keep_nodes(at, side, |node| route.watches(side, node));
-        route.publish(&self.store);
+        route.publish(&self.tray);
         if has_moved {
             self.note(at, Some(side), "master_changed", format!("{master}: {reason}"));
         } else if has_replicas_changed {
@@ -246,7 +238,7 @@ impl Control {
             self.carry_out(at, &change, now);
         }
         if self.routes[at].abandon_new() {
-            self.routes[at].publish(&self.store);
+            self.routes[at].publish(&self.tray);
             let why = "its master does not answer: what it still owes is not waited for";
             self.note(at, Some(Side::New), "abandoned", why.to_owned());
         }
@@ -280,7 +272,7 @@ impl Control {
             | ChangeKind::TripWithheld => {}
         }
         let epoch = match change.kind.is_published() {
-            true => route.publish(&self.store),
+            true => route.publish(&self.tray),
             false => route.epoch(),
         };
         if matches!(change.kind, ChangeKind::Trip | ChangeKind::RouteBack) {
@@ -328,7 +320,7 @@ impl Control {
         }
         self.gauges
             .routed_back(back.route, &back.cause, back.evidence_to_last_command);
-        self.routes[back.route].ledger.end(Instant::now());
+        self.routes[back.route].ledger.end(clock::now());
         let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
         let confirmed = match back.published_to_all {
             Some(time) => format!("every worker confirmed it within {:.3} ms", millis(time)),
@@ -347,10 +339,10 @@ impl Control {
         let Some(route) = self.routes.get_mut(at) else {
             return;
         };
-        let before = route.controller.weight();
-        let saved = route.saved(Instant::now());
-        if route.controller.weight() != before {
-            route.publish(&self.store);
+        let before = route.controller.standing();
+        let saved = route.saved(clock::now());
+        if route.controller.standing() != before {
+            route.publish(&self.tray);
         }
         match saved {
             Saved::Ok => {}
@@ -377,14 +369,11 @@ impl Control {
             was.tls.becomes(&is.tls);
             is.tls = was.tls.clone();
         }
-        let now = Instant::now();
+        let now = clock::now();
         for (at, (was, is)) in self.config.routes.iter().zip(&mut next.routes).enumerate() {
             take_on_certificates(was, is);
             if was.limits != is.limits {
-                self.routes[at]
-                    .shared
-                    .limits
-                    .store(std::sync::Arc::new(is.limits.clone()));
+                self.routes[at].shared.limits.store(Arc::new(is.limits.clone()));
             }
             if was.guard != is.guard {
                 self.routes[at].reconfigure(&is.guard, now);
@@ -426,11 +415,11 @@ impl Control {
         let Request { command, reply } = request;
         let answer = match command {
             Command::Status { route, .. } => {
-                let now = both_clocks(Instant::now());
+                let now = clock::both(clock::now());
                 self.about(route, |route| vec![report::status(route, now)], true)
             }
             Command::Health { route, .. } => {
-                let now = Instant::now();
+                let now = clock::now();
                 self.about(route, |route| report::health(route, now), false)
             }
             Command::Topology { route, .. } => {
@@ -500,7 +489,7 @@ impl Control {
             }
         };
         self.overtake(at);
-        match self.routes[at].needs_look(&input, Instant::now()) {
+        match self.routes[at].needs_look(&input, clock::now()) {
             true => self.look_before(at, input, reply),
             false => self.decide_order(at, input, reply),
         }
@@ -508,7 +497,7 @@ impl Control {
 
     /// Has an operator's order decided; `reply` is answered once it is in force and saved.
     pub(super) fn decide_order(&mut self, at: usize, input: Input, reply: oneshot::Sender<Reply>) {
-        let now = Instant::now();
+        let now = clock::now();
         // The last look may be from before a stall of this process: an order is decided by what holds now.
         self.look(at, now);
         let epoch = match self.routes[at].decide(input, now) {
@@ -586,28 +575,34 @@ impl Control {
     }
 }
 
-/// Resolves when `epoch` is what every worker routes by and what is on disk.
+/// Resolves when `epoch` is what every worker routes by and what is on disk. Both are waited for at the same time: what could not be
+/// saved is taken back, and what is saved later has another state, though the worker that is waited for does not know that yet.
 async fn settled(
     table: RouteTable,
     mut progress: watch::Receiver<Progress>,
     epoch: Epoch,
 ) -> Result<(), String> {
-    if timeout(ACKNOWLEDGE_TIMEOUT, table.acknowledged_by_all(epoch))
-        .await
-        .is_err()
-    {
+    let is_decided = |progress: &Progress| {
+        let failed = progress.failed.as_ref().map(|(failed, _)| *failed);
+        progress.saved >= epoch || failed >= Some(epoch)
+    };
+    // A copy: the writer waits for whoever holds the original.
+    let decided = async {
+        progress
+            .wait_for(is_decided)
+            .await
+            .map(|progress| progress.clone())
+    };
+    let (routed, decided) = tokio::join!(
+        timeout(ACKNOWLEDGE_TIMEOUT, table.acknowledged_by_all(epoch)),
+        timeout(ACKNOWLEDGE_TIMEOUT, decided)
+    );
+    if routed.is_err() {
         return Err(format!(
             "in force, but not every worker has confirmed it within {ACKNOWLEDGE_TIMEOUT:?}"
         ));
     }
-    let decided = progress.wait_for(|progress| {
-        progress.saved >= epoch
-            || progress
-                .failed
-                .as_ref()
-                .is_some_and(|(failed, _)| *failed >= epoch)
-    });
-    match timeout(ACKNOWLEDGE_TIMEOUT, decided).await {
+    match decided {
         Err(_) => Err(format!(
             "the state could not be saved within {ACKNOWLEDGE_TIMEOUT:?}"
         )),
@@ -648,10 +643,12 @@ fn measure_route_back(
         .as_ref()
         .map_or(decided, |verdict: &RuleVerdict| verdict.since);
     let cause = change.rule().map_or("operator", |rule| rule.name());
-    let (table, stats) = (route.table(), std::sync::Arc::clone(&route.shared.stats));
+    let (table, stats) = (route.table(), Arc::clone(&route.shared.stats));
     async move {
         let confirmed = timeout(ACKNOWLEDGE_TIMEOUT, table.acknowledged_by_all(epoch)).await;
-        let published_to_all = confirmed.is_ok().then(|| decided.elapsed());
+        let published_to_all = confirmed
+            .is_ok()
+            .then(|| clock::now().saturating_duration_since(decided));
         let nanos = stats.last_sent_nanos[Side::New.index()].load(std::sync::atomic::Ordering::Relaxed);
         let last_command = stats.origin + Duration::from_nanos(nanos);
         RoutedBack {

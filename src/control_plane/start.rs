@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::spawn_local;
@@ -14,8 +15,9 @@ use tokio::time::{Instant, timeout_at};
 use super::Event;
 use super::guard;
 use super::journal::Journal;
+use super::preflight;
 use super::route::RouteControl;
-use super::run::{Control, Ended, Upgrades};
+use super::run::{Control, Upgrades};
 use super::sentinel;
 use super::store::{Store, StoreError};
 use crate::cluster::{Endpoint, Side, Topology};
@@ -36,9 +38,20 @@ pub(crate) struct Outside {
     pub(crate) inbox: mpsc::Receiver<Event>,
 }
 
+/// How the control plane has ended.
+pub(crate) struct Ended {
+    /// How long clients may take.
+    pub(crate) grace: Duration,
+    /// Another process is prepared to take over.
+    pub(crate) hands_over: bool,
+    /// Still holds the state directory, and may have something to write.
+    pub(crate) store: Store,
+}
+
 /// The control plane, ready to run.
 pub(crate) struct ControlPlane {
     control: Control,
+    store: Store,
     /// What came in while the nodes were looked for.
     early: Vec<Event>,
     inbox: mpsc::Receiver<Event>,
@@ -85,10 +98,11 @@ impl ControlPlane {
         let gauges = Rc::new(Gauges::new(&config, &measured));
         let control = Control {
             routes,
-            store,
+            tray: store.tray(),
             journal: Journal::default(),
             gauges,
             guards,
+            look_at: Rc::new(|known| Box::pin(preflight::collect(known))),
             events,
             config,
             upgrades,
@@ -97,6 +111,7 @@ impl ControlPlane {
         };
         Ok(Self {
             control,
+            store,
             early,
             inbox,
         })
@@ -121,8 +136,13 @@ impl ControlPlane {
     }
 
     /// Runs until somebody asks for the end.
-    pub(crate) async fn run(self) -> Ended {
-        self.control.run(self.early, self.inbox).await
+    pub(crate) async fn run(mut self) -> Ended {
+        let grace = self.control.run(self.early, self.inbox).await;
+        Ended {
+            grace,
+            hands_over: self.control.hands_over,
+            store: self.store,
+        }
     }
 }
 

@@ -58,27 +58,66 @@ pub(super) struct Progress {
     pub(super) failed: Option<(Epoch, Arc<str>)>,
 }
 
-struct Job {
-    route: String,
-    record: Record,
+/// One record on its way to the disk.
+pub(super) struct Job {
+    pub(super) route: String,
+    pub(super) record: Record,
     progress: watch::Sender<Progress>,
 }
 
-/// What is to be written, by route, and whether more may come.
+impl Job {
+    /// It is on disk.
+    pub(super) fn written(&self) {
+        self.progress.send_modify(|progress| {
+            (progress.saved, progress.weight) = (self.record.epoch, self.record.standing.weight);
+        });
+    }
+
+    /// It is not, and will not be.
+    pub(super) fn failed(&self, why: &str) {
+        let failure = (self.record.epoch, Arc::from(why));
+        self.progress
+            .send_modify(|progress| progress.failed = Some(failure));
+    }
+}
+
+/// What is to be written, by route; whether more may come, and whether anybody writes.
 #[derive(Default)]
 struct Waiting {
     jobs: BTreeMap<String, Job>,
     is_closed: bool,
+    has_no_writer: bool,
 }
 
 /// Where the loop leaves records and the writer finds them. The lock is held for a look, never for a write.
 #[derive(Default)]
-struct Tray {
+pub(super) struct Tray {
     waiting: Mutex<Waiting>,
     changed: Condvar,
 }
 
 impl Tray {
+    /// Has the record written. Returns at once; `progress` tells what came of it.
+    pub(super) fn save(&self, route: &str, record: Record, progress: &watch::Sender<Progress>) {
+        let job = Job {
+            route: route.to_owned(),
+            record,
+            progress: progress.clone(),
+        };
+        let mut waiting = self.lock();
+        if waiting.has_no_writer {
+            return job.failed("the writer has ended");
+        }
+        waiting.jobs.insert(job.route.clone(), job);
+        self.changed.notify_one();
+    }
+
+    /// What waits, at once: for a disk that is simulated.
+    #[cfg(test)]
+    pub(super) fn take_now(&self) -> Vec<Job> {
+        std::mem::take(&mut self.lock().jobs).into_values().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,7 +171,7 @@ impl Store {
         let (into, queue) = (directory.to_owned(), Arc::clone(&tray));
         let writer = std::thread::Builder::new()
             .name("state".to_owned())
-            .spawn(move || write_all(&into, &queue))
+            .spawn(move || write_all(&into, queue))
             .map_err(failed)?;
         Ok(Self {
             directory: directory.to_owned(),
@@ -162,18 +201,9 @@ impl Store {
         }
     }
 
-    /// Has the record written. Returns at once; `progress` tells what came of it.
-    pub(super) fn save(&self, route: &str, record: Record, progress: &watch::Sender<Progress>) {
-        let job = Job {
-            route: route.to_owned(),
-            record,
-            progress: progress.clone(),
-        };
-        if self.writer.is_finished() {
-            return fail(&job, "the writer has ended");
-        }
-        self.tray.lock().jobs.insert(job.route.clone(), job);
-        self.tray.changed.notify_one();
+    /// Where what is to be written is left.
+    pub(super) fn tray(&self) -> Arc<Tray> {
+        Arc::clone(&self.tray)
     }
 
     /// Waits until everything is written, for `bound` at most, and gives the directory free.
@@ -201,24 +231,30 @@ impl Drop for Store {
     }
 }
 
-/// Writes until the store is closed and everything is written.
-fn write_all(directory: &Path, tray: &Tray) {
-    while let Some(jobs) = tray.take() {
-        for job in jobs.into_values() {
-            match write(directory, &job.route, &job.record) {
-                Ok(()) => job.progress.send_modify(|progress| {
-                    (progress.saved, progress.weight) = (job.record.epoch, job.record.standing.weight);
-                }),
-                Err(error) => fail(&job, &error.to_string()),
-            }
+/// Whoever writes. Gone, by whatever, it says so.
+struct Writer(Arc<Tray>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.has_no_writer = true;
+        for job in std::mem::take(&mut waiting.jobs).into_values() {
+            job.failed("the writer has ended");
         }
     }
 }
 
-fn fail(job: &Job, why: &str) {
-    let failure = (job.record.epoch, Arc::from(why));
-    job.progress
-        .send_modify(|progress| progress.failed = Some(failure));
+/// Writes until the store is closed and everything is written.
+fn write_all(directory: &Path, tray: Arc<Tray>) {
+    let writer = Writer(tray);
+    while let Some(jobs) = writer.0.take() {
+        for job in jobs.into_values() {
+            match write(directory, &job.route, &job.record) {
+                Ok(()) => job.written(),
+                Err(error) => job.failed(&error.to_string()),
+            }
+        }
+    }
 }
 
 fn write(directory: &Path, route: &str, record: &Record) -> io::Result<()> {
@@ -278,7 +314,7 @@ mod tests {
         let store = Store::open(directory.path()).unwrap();
         assert_eq!(store.load("r").unwrap(), None);
         let progress = watch::Sender::default();
-        store.save("r", record(3), &progress);
+        store.tray().save("r", record(3), &progress);
         assert_eq!(settled(&progress, 3).saved, Epoch(3));
         assert_eq!(store.load("r").unwrap(), Some(record(3)));
         assert!(matches!(
@@ -297,10 +333,10 @@ mod tests {
         // A directory where the file is to be: works for root too, unlike permissions.
         let obstacle = directory.path().join("route-r.json.new");
         fs::create_dir(&obstacle).unwrap();
-        store.save("r", record(1), &progress);
+        store.tray().save("r", record(1), &progress);
         assert!(settled(&progress, 1).failed.is_some());
         fs::remove_dir(&obstacle).unwrap();
-        store.save("r", record(2), &progress);
+        store.tray().save("r", record(2), &progress);
         assert_eq!(settled(&progress, 2).saved, Epoch(2));
     }
 
@@ -309,7 +345,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let progress = watch::Sender::default();
-        (1..200).for_each(|epoch| store.save("r", record(epoch), &progress));
+        (1..200).for_each(|epoch| store.tray().save("r", record(epoch), &progress));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()

@@ -25,7 +25,7 @@ mod rule;
 mod rules;
 mod setting;
 #[cfg(test)]
-mod simulation;
+pub(super) mod simulation;
 mod tally;
 mod tilt;
 mod trend;

@@ -19,6 +19,8 @@ mod survey;
 mod traffic;
 
 pub use check::Check;
+#[cfg(test)]
+pub(super) use checks::samples::answer as healthy_answer;
 pub use checks::{findings, of_rules};
 pub use collect::{Known, collect};
 pub use facts::{

@@ -15,3 +15,14 @@ mod topology;
 mod watch;
 
 pub use watch::watch;
+
+/// What the simulation of the whole control plane gives and takes instead of [`watch()`].
+#[cfg(test)]
+pub(super) mod simulated {
+    pub(in crate::control_plane) use super::agreement::View;
+    pub(in crate::control_plane) use super::fixed::Fixed;
+    pub(in crate::control_plane) use super::nodes::Answer;
+    pub(in crate::control_plane) use super::reply::{Flags, ReplicaState, Role, SentinelState};
+    pub(in crate::control_plane) use super::sentinels::Fault;
+    pub(in crate::control_plane) use super::topology::{Follower, Input, Outcome};
+}

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Action, freeze, trip, worst};
+use super::super::{Action, NodeInfo, freeze, trip, worst};
 use super::*;
 
 #[test]

@@ -5,68 +5,26 @@
 
 mod classic;
 mod early;
+mod group;
 mod load;
 
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use super::{
-    BufferLimit, NodeDetails, NodeInfo, Observation, ObservationKind, ReplicaClient, ReplicaLine, Rule,
-    RuleVerdict, Rules, Verdict,
-};
+pub(in crate::control_plane) use group::{Group, Model};
+
+use super::{Observation, ObservationKind, Rule, RuleVerdict, Rules, Verdict};
 use crate::cluster::{NodeAddr, Side, Topology};
 use crate::config::GuardConfig;
 
 const STEP: Duration = Duration::from_millis(50);
 
-#[derive(Clone)]
-struct Model {
-    addr: NodeAddr,
-    is_master: bool,
-    run_id: u32,
-    follows: u16,
-    answers: bool,
-    /// Not frozen but gone: its connections are closed, so that the heartbeat's shell knows that it knows nothing.
-    dead: bool,
-    /// Its master lists it as online and waits for its acknowledgement.
-    frozen_since: Option<Instant>,
-    link_up: bool,
-    syncing: bool,
-    beat_delay: Duration,
-    beats_arrive: bool,
-    lag_bytes: u64,
-    sync_full: u64,
-    sync_partial_err: u64,
-    /// Counts up with every connection to its master.
-    connection: u64,
-    omem: u64,
-    dataset: u64,
-    used_memory: u64,
-    maxmemory: u64,
-    evicted: u64,
-    refused: u64,
-    slowlog: u64,
-    sent: u64,
-    commands: u64,
-    /// What it refuses: no CLIENT LIST, no SLOWLOG.
-    is_tight_lipped: bool,
-    /// It refuses at its cap, and does not say how often: before Redis 6.2.
-    hides_refusals: bool,
-    /// It does not say which end of its link is its own.
-    says_no_link: bool,
-}
-
 struct Sim {
     rules: Rules,
     topology: Topology,
-    nodes: Vec<Model>,
+    group: Group,
     start: Instant,
     now: Instant,
-    steps: u64,
-    offset: u64,
-    /// Bytes written a step.
-    pace: u64,
-    /// By port, when the last heartbeat arrived.
-    beats: Vec<Instant>,
     /// Rules that may be bad while all is quiet otherwise.
     excused: Vec<Rule>,
 }
@@ -90,13 +48,9 @@ impl Sim {
         let mut sim = Self {
             rules: Rules::new(config, Side::New),
             topology: Topology::default(),
-            nodes: (0..=replicas).map(model).collect(),
+            group: Group::new("h", 0, replicas, now),
             start: now,
             now,
-            steps: 0,
-            offset: 1_000,
-            pace: 50,
-            beats: vec![now; usize::from(replicas) + 1],
             excused: Vec::new(),
         };
         sim.set_topology(Some(0), 1..=replicas);
@@ -122,10 +76,8 @@ impl Sim {
     fn add(&mut self) -> usize {
         // One more than usual is what that rule is for.
         self.excused = vec![Rule::ReplicaExcess];
-        let port = u16::try_from(self.nodes.len()).unwrap();
-        self.nodes.push(model(port));
-        self.beats.push(self.now);
-        usize::from(port)
+        let now = self.now;
+        self.group.add(now)
     }
 
     /// Runs for a time, and checks that nothing turns bad in it.
@@ -187,8 +139,7 @@ impl Sim {
 
     fn step(&mut self) {
         self.now += STEP;
-        self.steps += 1;
-        self.offset += self.pace;
+        self.group.step();
         self.rules.tick(self.now);
         for index in 0..self.nodes.len() {
             if self.steps.is_multiple_of(2) {
@@ -199,15 +150,15 @@ impl Sim {
     }
 
     fn probe(&mut self, index: usize) {
-        let node = &self.nodes[index];
-        let kind = if node.answers {
-            ObservationKind::Info(Box::new(self.info(node)))
-        } else {
-            ObservationKind::NoAnswer {
-                reason: "timed out".to_owned(),
-            }
-        };
+        let kind = self.group.probed(index, self.now);
         self.observe(index, kind);
+    }
+
+    fn beat(&mut self, index: usize) {
+        let now = self.now;
+        if let Some(kind) = self.group.beat(index, now) {
+            self.observe(index, kind);
+        }
     }
 
     fn observe(&mut self, index: usize, kind: ObservationKind) {
@@ -216,64 +167,6 @@ impl Sim {
             at: self.now,
             kind,
         });
-    }
-
-    fn info(&self, node: &Model) -> NodeInfo {
-        let attached: Vec<&Model> = self
-            .nodes
-            .iter()
-            .filter(|other| !other.is_master && other.follows == node.addr.port)
-            .filter(|other| other.answers || other.frozen_since.is_some())
-            .filter(|other| node.is_master && (other.link_up || other.syncing))
-            .collect();
-        NodeInfo {
-            is_master: node.is_master,
-            run_id: Some(node.run_id.to_string()),
-            repl_offset: Some(self.offset.saturating_sub(node.lag_bytes)),
-            connected_replicas: Some(u32::try_from(attached.len()).unwrap()),
-            replicas: attached
-                .iter()
-                .map(|other| ReplicaLine {
-                    addr: other.addr.clone(),
-                    online: !other.syncing,
-                    offset: 0,
-                    lag_seconds: other.frozen_since.map_or(0, |since| (self.now - since).as_secs()),
-                })
-                .collect(),
-            follows: (!node.is_master).then(|| addr(node.follows)),
-            link_up: (!node.is_master).then_some(node.link_up),
-            sync_in_progress: (!node.is_master).then_some(node.syncing),
-            sync_full: Some(node.sync_full),
-            sync_partial_err: Some(node.sync_partial_err),
-            used_memory: Some(node.used_memory),
-            maxmemory: Some(node.maxmemory),
-            maxmemory_policy: Some("noeviction".to_owned()),
-            dataset: Some(node.dataset),
-            evicted_keys: Some(node.evicted),
-            net_output_bytes: Some(node.sent),
-            commands: Some(node.commands),
-            replica_clients: (node.is_master && !node.is_tight_lipped)
-                .then(|| attached.iter().map(client).collect()),
-            details: ((self.steps % 20 == 2) && !node.is_tight_lipped).then(|| details(node)),
-            ..NodeInfo::default()
-        }
-    }
-
-    fn beat(&mut self, index: usize) {
-        let node = &self.nodes[index];
-        let linked = self.nodes.iter().any(|master| {
-            master.is_master && master.answers && master.addr.port == node.follows && !node.is_master
-        });
-        let delay = node.beat_delay;
-        if node.dead {
-            self.beats[index] = self.now;
-        } else if node.answers && ((linked && node.link_up && node.beats_arrive) || node.is_master) {
-            self.beats[index] = self.now;
-            self.observe(index, ObservationKind::Heartbeat { delay });
-        } else if !node.is_master && self.nodes.iter().any(|node| node.is_master && node.answers) {
-            let age = self.now - self.beats[index];
-            self.observe(index, ObservationKind::HeartbeatOutstanding { age });
-        }
     }
 
     fn verdict(&mut self, rule: Rule) -> RuleVerdict {
@@ -320,65 +213,17 @@ impl Sim {
     }
 }
 
-/// A replica's end of its link: a port of its own for each connection.
-fn end(node: &Model) -> NodeAddr {
-    NodeAddr::new(
-        "h",
-        40_000 + node.addr.port * 100 + u16::try_from(node.connection).unwrap(),
-    )
-}
+impl Deref for Sim {
+    type Target = Group;
 
-fn client(replica: &&Model) -> ReplicaClient {
-    ReplicaClient {
-        id: u64::from(replica.addr.port) * 1_000 + replica.connection,
-        addr: end(replica),
-        omem_bytes: replica.omem,
+    fn deref(&self) -> &Group {
+        &self.group
     }
 }
 
-fn details(node: &Model) -> Box<NodeDetails> {
-    Box::new(NodeDetails {
-        oom_errors: (!node.hides_refusals).then_some(node.refused),
-        slowlog_entries: Some(node.slowlog),
-        master_link: (!node.is_master && !node.says_no_link).then(|| end(node)),
-        replica_buffer_limit: Some(BufferLimit {
-            hard_bytes: 4 << 20,
-            soft_bytes: 0,
-            soft_seconds: 0,
-        }),
-        ..NodeDetails::default()
-    })
-}
-
-fn model(port: u16) -> Model {
-    Model {
-        addr: addr(port),
-        is_master: port == 0,
-        run_id: u32::from(port),
-        follows: 0,
-        answers: true,
-        dead: false,
-        frozen_since: None,
-        link_up: true,
-        syncing: false,
-        beat_delay: millis(2),
-        beats_arrive: true,
-        lag_bytes: 0,
-        sync_full: 7,
-        sync_partial_err: 3,
-        connection: 1,
-        omem: 20_000,
-        dataset: 1_000_000_000,
-        used_memory: 1_000_000_000,
-        maxmemory: 0,
-        evicted: 5,
-        refused: 6,
-        slowlog: 128,
-        sent: 1_000_000,
-        commands: 1_000,
-        is_tight_lipped: false,
-        hides_refusals: false,
-        says_no_link: false,
+impl DerefMut for Sim {
+    fn deref_mut(&mut self) -> &mut Group {
+        &mut self.group
     }
 }
 

@@ -57,4 +57,4 @@ fn place(name: &str) -> usize {
 }
 
 #[cfg(test)]
-mod samples;
+pub(super) mod samples;

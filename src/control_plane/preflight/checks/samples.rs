@@ -79,7 +79,8 @@ fn side(number: u16, name: &str) -> SideFacts {
     }
 }
 
-fn answer(number: u16, index: u16) -> NodeAnswer {
+/// What such a node says.
+pub(in crate::control_plane) fn answer(number: u16, index: u16) -> NodeAnswer {
     let is_master = index == 0;
     let line = |index| ReplicaLine {
         addr: addr(number, index),

@@ -19,7 +19,7 @@ impl Follower {
             .sentinels
             .view(now, sentinel)
             .is_some_and(|view| view.named == current.addr && view.epoch >= current.epoch);
-        let is_member = instance.kind == InstanceKind::Replica && self.members.contains(&instance.addr);
+        let is_member = instance.kind == InstanceKind::Replica && self.is_member(now, &instance.addr);
         if !agrees || !is_member || self.promotion.is_some() || instance.addr == current.addr {
             return;
         }
@@ -110,7 +110,7 @@ impl Follower {
             return true;
         }
         if candidate.epoch > current.epoch {
-            return majority || self.members.contains(&candidate.addr);
+            return majority || self.is_member(now, &candidate.addr);
         }
         // An older or equal epoch. Before Sentinel saw the promotion that is followed, all of them are.
         let promoted = self
@@ -118,6 +118,12 @@ impl Follower {
             .as_ref()
             .is_some_and(|one| one.target == current.addr);
         majority && !promoted && self.is_superseded(now, current)
+    }
+
+    /// Whether a node has been of the group, and not by the word of one Sentinel alone: it might list a stranger first, and name it
+    /// then.
+    fn is_member(&self, now: Instant, addr: &NodeAddr) -> bool {
+        self.members.contains(addr) && self.is_of_the_group(now, addr)
     }
 
     /// Whether most Sentinels that answer have this node in their group: what is asked of a node before any is followed.

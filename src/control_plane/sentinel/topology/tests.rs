@@ -242,6 +242,32 @@ fn one_sentinel_cannot_name_a_stranger_even_if_that_is_a_master() {
 }
 
 #[test]
+fn one_sentinel_cannot_list_a_stranger_first_and_then_name_or_promote_it() {
+    let adopting = || {
+        let mut group = Group::settled();
+        let mut adopts = view(1, 1, 5);
+        adopts.replicas.push(ReplicaState {
+            addr: node(77),
+            flags: Flags::default(),
+            link_down: None,
+        });
+        group.says(adopts);
+        group.role(77, true);
+        group
+    };
+    let mut named = adopting();
+    named.says(view(1, 77, 9));
+    named.role(77, true);
+    assert_eq!(named.master(), Some(1));
+    assert_eq!(named.told("switch_refused"), 1);
+    let mut promoted = adopting();
+    let of_77 = "slave node:77 node 77 @ cache node 1";
+    promoted.announced(1, "+failover-state-send-slaveof-noone", of_77);
+    promoted.role(77, true);
+    assert_eq!((promoted.master(), promoted.heir()), (Some(1), None));
+}
+
+#[test]
 fn a_stale_sentinel_alone_does_not_bring_the_former_master_back() {
     let mut group = Group::settled();
     (1..=3).for_each(|of| group.says(view(of, 2, 6)));
