@@ -111,12 +111,23 @@ impl Host {
     /// # Errors
     /// As [`Self::cap`].
     pub fn part_from(&self, other: &Self, is_apart: bool) -> Result<(), LabError> {
-        let tail: &[&str] = match is_apart {
-            true => &["lladdr", NOBODY, "nud", "permanent"],
-            false => &[],
+        let address = other.address();
+        // A plug that is pulled takes such entries with it: then there is none to take away.
+        let words = match is_apart {
+            true => [
+                "neigh",
+                "replace",
+                address,
+                "dev",
+                "eth0",
+                "lladdr",
+                NOBODY,
+                "nud",
+                "permanent",
+            ]
+            .to_vec(),
+            false => ["neigh", "flush", "to", address, "dev", "eth0", "nud", "permanent"].to_vec(),
         };
-        let verb = if is_apart { "replace" } else { "del" };
-        let words = [&["neigh", verb, other.address(), "dev", "eth0"], tail].concat();
         self.run("ip", &words)
     }
 
