@@ -37,6 +37,8 @@ use crate::routing::Weight;
 /// The longest memories there are: a lost replica counts for 30 s, a Sentinel's view for 10 s, a handover for 30 s, a hold begins anew.
 pub(super) const RECOVERY_MAX: u64 = 90_000;
 /// An order is answered within this: a look that takes all its time, a worker and a disk that do. Unit: milliseconds.
+/// The longest pause between two looks that breaks no hold. Unit: milliseconds.
+const RAMP_GAP_MAX: u64 = 1_000;
 const ANSWER_MAX: u64 = 18_000;
 /// How long a look at both sides takes. Unit: milliseconds.
 const LOOK: u64 = 40;
@@ -116,6 +118,9 @@ pub(super) struct World {
     starting: Option<(u64, [Watcher; 2])>,
     down_until: u64,
     stalled_until: u64,
+    /// The last stall that is long enough to count as one: a ramp's hold begins anew after it.
+    unwatched_until: u64,
+    stalled_since: Option<u64>,
     was_stalled: bool,
     crashes: bool,
     orders: VecDeque<Order>,
@@ -161,6 +166,8 @@ impl World {
             starting: None,
             down_until: 0,
             stalled_until: 0,
+            unwatched_until: 0,
+            stalled_since: None,
             was_stalled: false,
             crashes: false,
             orders: VecDeque::new(),
@@ -252,6 +259,14 @@ impl World {
         }
         self.start_when_due()?;
         if now >= self.stalled_until && self.process.is_some() {
+            // As `shift::ramp` has it: two looks are further apart than this then, whatever lies between them otherwise.
+            if self
+                .stalled_since
+                .take()
+                .is_some_and(|since| now - since >= RAMP_GAP_MAX)
+            {
+                self.unwatched_until = now;
+            }
             self.go().await?;
             self.was_stalled = false;
             self.check_trip_in_time()?;
@@ -289,6 +304,7 @@ impl World {
             }
             Event::Stall(time) => {
                 self.stalled_until = self.stalled_until.max(now + time);
+                self.stalled_since.get_or_insert(now);
                 self.was_stalled = true;
             }
             Event::Crash(time) => {
@@ -445,7 +461,7 @@ impl World {
         let runs_since = self.process.as_ref().map_or(0, |process| process.runs_since);
         Seen {
             now: self.now,
-            runs_since: runs_since.max(self.stalled_until),
+            runs_since: runs_since.max(self.unwatched_until),
             hold: u64::try_from(config.ramp.hold.as_millis()).unwrap(),
             is_fresh: self
                 .answered
