@@ -5,6 +5,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::tls::SideTls;
 
 /// One of the two replication groups behind a route. A route without `new` only ever uses [`Side::Old`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -106,14 +109,15 @@ impl From<NodeAddr> for String {
     }
 }
 
-/// A password. Its `Debug` and `Display` never show it; [`Secret::expose`] is the only way to its text.
+/// A password. Its `Debug` and `Display` never show it; [`Secret::expose`] is the only way to its text. Its memory is overwritten when it
+/// goes.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps the text of a password.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The text itself, for writing an AUTH to a socket and for nothing else.
@@ -163,11 +167,38 @@ pub struct Endpoint {
     /// Fixed node or Sentinels.
     pub discovery: Discovery,
     /// `rediss` schemes: TLS to nodes and Sentinels.
-    pub tls: bool,
+    pub tls: Option<SideTls>,
     /// For the Redis nodes.
     pub node_auth: Option<Credentials>,
     /// For the Sentinels.
     pub sentinel_auth: Option<Credentials>,
+}
+
+impl Endpoint {
+    /// How its nodes are spoken to.
+    pub fn node_access(&self) -> Access {
+        Access {
+            auth: self.node_auth.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// How its Sentinels are.
+    pub fn sentinel_access(&self) -> Access {
+        Access {
+            auth: self.sentinel_auth.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+}
+
+/// How a node or a Sentinel is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Access {
+    /// As whom.
+    pub auth: Option<Credentials>,
+    /// Within TLS.
+    pub tls: Option<SideTls>,
 }
 
 /// The nodes of one side as the control plane believes them to be now.

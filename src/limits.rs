@@ -269,12 +269,26 @@ pub const ADMIN_WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long an admin client that is turned away may still talk: one that finds the connection closed while it writes
 /// does not read why.
 pub const ADMIN_LINGER: Duration = Duration::from_secs(1);
+/// Wait after an accept that failed for want of descriptors or memory.
+pub const ADMIN_ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How long the last replies to operators may take once the control loop has ended.
+pub const ADMIN_LAST_REPLIES_WAIT: Duration = Duration::from_secs(1);
+/// How long an operator from another host may take to authenticate.
+pub const ADMIN_AUTH_WAIT: Duration = Duration::from_secs(10);
+/// How long one is left waiting who has guessed wrong; its connection ends with that.
+pub const ADMIN_REFUSAL_WAIT: Duration = Duration::from_secs(1);
 /// Events waiting for one subscriber; at the bound it is disconnected, since the next one would be lost unseen.
 pub const ADMIN_EVENTS_QUEUED_MAX: usize = 1_024;
 /// `SHUTDOWN` without `GRACE`.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Connections to the metrics address at once.
 pub const METRICS_CLIENTS_MAX: usize = 64;
+/// How long the page for browsers waits for the control loop, which answers within microseconds: longer is what it is to tell.
+pub const GLANCE_WAIT: Duration = Duration::from_secs(2);
+/// For how long what the loop has said is passed on to others without asking again.
+pub const GLANCE_LIFETIME: Duration = Duration::from_millis(500);
+/// Events, of all routes, that are told with it.
+pub const GLANCE_EVENTS: usize = 100;
 /// How long an operator's order waits for every worker, and then for the disk, before its reply says that it is not
 /// confirmed. A worker confirms between two events of its loop: in microseconds, unless it is stopped.
 pub const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -284,6 +298,18 @@ pub const CONTROL_QUEUE_MAX: usize = 4_096;
 pub const START_WAIT: Duration = Duration::from_secs(2);
 /// Events kept for `EVENTS`.
 pub const EVENTS_KEPT: usize = 1_000;
+/// Lines of the log waiting for stderr: some minutes of a bad day. Beyond it they are lost, and the proxy goes on.
+pub const LOG_LINES_MAX: usize = 10_000;
+/// Lines that one place in the source may log at once about one route and side; what happens a few times is told whole.
+pub const LOG_BURST: u32 = 10;
+/// From then on one in this time.
+pub const LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is told what was left out because of that.
+pub const LOG_LEFT_OUT_INTERVAL: Duration = Duration::from_secs(10);
+/// Bytes shown of the last line that was left out.
+pub const LOG_LEFT_OUT_BYTES_MAX: usize = 256;
+/// Places, each with a route and side, that are told apart: there are some dozens a route.
+pub const LOG_PLACES_MAX: usize = 4_096;
 /// Longest line of a trace, in bytes, written or read: 64 replicas of a master take a tenth of it.
 pub const TRACE_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest file of a trace that is read: what the largest `trace_bytes` allows.
@@ -301,6 +327,18 @@ pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 pub const FAULTS_MAX: usize = 100;
 /// Steps of a ramp: twelve times the default. Finer than this, `WEIGHT … OVER` is what is meant.
 pub const RAMP_STEPS_MAX: usize = 64;
+/// How long a client that came in just before the end has to send what it came for.
+pub const DRAIN_NEW_CLIENTS: Duration = Duration::from_secs(1);
+/// How long a process that is to take over may prepare: to read files and to take up sockets.
+pub const UPGRADE_PREPARE_WAIT: Duration = Duration::from_secs(20);
+/// How long it may then take until it serves: nodes are looked for meanwhile.
+pub const UPGRADE_SERVE_WAIT: Duration = Duration::from_secs(30);
+/// How often a process that has taken over looks whether the other has ended.
+pub const UPGRADE_LOOK: Duration = Duration::from_millis(5);
+/// Bytes of a file of certificates: several times what systems trust in.
+pub const PEM_BYTES_MAX: usize = 1024 * 1024;
+/// How long a client may take to agree on TLS: as long as others' proxies give it.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a password, wherever it comes from; ACL passwords are hashed, so Redis has no bound of its own.
 pub const PASSWORD_BYTES_MAX: usize = 4 * 1024;
 /// Listen addresses of one route.

@@ -1,6 +1,6 @@
 //! Which signals does the process heed?
 //!
-//! Shell: SIGTERM and SIGINT end it, SIGHUP has the configuration read again. A SIGTERM or SIGINT while it is ending,
+//! Shell: SIGTERM and SIGINT end it, SIGHUP has the configuration read again, SIGUSR2 has another process take over. A SIGTERM or SIGINT while it is ending,
 //! whoever asked for that, ends it at once.
 
 use std::io;
@@ -16,6 +16,7 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user2: Signal,
 }
 
 impl Signals {
@@ -24,6 +25,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -33,6 +35,7 @@ impl Signals {
         loop {
             let event = tokio::select! {
                 _ = self.hangup.recv() => Event::Reload,
+                _ = self.user2.recv() => Event::Upgrade,
                 _ = self.terminate.recv() => Event::Shutdown { grace: SHUTDOWN_GRACE },
                 _ = self.interrupt.recv() => Event::Shutdown { grace: SHUTDOWN_GRACE },
             };

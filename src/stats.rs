@@ -31,6 +31,37 @@ impl Latencies {
     }
 }
 
+/// Why the proxy itself has closed a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// There were as many as there may be.
+    Clients,
+    /// The same, of its address.
+    Address,
+    /// It has not agreed on TLS.
+    Tls,
+    /// No request or no password in time.
+    Late,
+    /// It was silent for too long.
+    Idle,
+}
+
+impl Closed {
+    /// All of them, in the order of [`RouteStats::closed`].
+    pub const ALL: [Self; 5] = [Self::Clients, Self::Address, Self::Tls, Self::Late, Self::Idle];
+
+    /// The value of the label `reason`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clients => "clients",
+            Self::Address => "address",
+            Self::Tls => "tls",
+            Self::Late => "late",
+            Self::Idle => "idle",
+        }
+    }
+}
+
 /// One route's counters, all workers together. Index by side: [`crate::cluster::Side::index`].
 #[derive(Debug)]
 pub struct RouteStats {
@@ -38,7 +69,9 @@ pub struct RouteStats {
     pub origin: Instant,
     /// Client connections open now.
     pub clients: AtomicUsize,
-    /// Of these, those whose next command waits for CLIENT PAUSE to be over.
+    /// Clients closed by the proxy itself, by [`Closed`].
+    pub closed: [AtomicU64; Closed::ALL.len()],
+    /// Of the clients, those whose next command waits for CLIENT PAUSE to be over.
     pub paused: AtomicUsize,
     /// The control plane's word, for clients that ask: the route stays at 0 until an operator arms it.
     pub latched: AtomicBool,
@@ -82,11 +115,19 @@ pub struct RouteStats {
     pub last_sent_nanos: [AtomicU64; 2],
 }
 
+impl RouteStats {
+    /// A client's connection has been closed for this.
+    pub(crate) fn closed(&self, why: Closed) {
+        self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Default for RouteStats {
     fn default() -> Self {
         Self {
             origin: Instant::now(),
             clients: AtomicUsize::default(),
+            closed: Default::default(),
             paused: AtomicUsize::default(),
             latched: AtomicBool::default(),
             held: AtomicUsize::default(),

@@ -47,7 +47,7 @@ fn bounded(command: &Command) {
         }
         Command::Events { count, .. } => assert!((1..=EVENTS_KEPT).contains(count)),
         Command::Shutdown { grace } => assert!(*grace <= ADMIN_DURATION_MAX),
-        Command::ConfigReload => {}
+        Command::ConfigReload | Command::Upgrade => {}
         Command::SubscribeEvents { .. } => unreachable!("made by the socket, never by arguments"),
     }
 }

@@ -7,8 +7,10 @@
 //! `corpus/NAME/`.
 
 pub mod admin_command;
+pub mod config_file;
 pub mod guard_trace;
 pub mod node_info;
+pub mod pubsub_message;
 pub mod reply_scanner;
 pub mod request_parser;
 pub mod sentinel_message;
@@ -18,10 +20,12 @@ pub mod sentinel_reply;
 pub type Property = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Property); 7] = [
+pub const TARGETS: [(&str, Property); 9] = [
     ("admin_command", admin_command::check),
+    ("config_file", config_file::check),
     ("guard_trace", guard_trace::check),
     ("node_info", node_info::check),
+    ("pubsub_message", pubsub_message::check),
     ("reply_scanner", reply_scanner::check),
     ("request_parser", request_parser::check),
     ("sentinel_message", sentinel_message::check),

@@ -7,16 +7,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::demo::IncidentRun;
 use crate::limits::{ADMIN_DURATION_MAX, EVENTS_KEPT};
 use crate::routing::Weight;
 
+/// Below the help, and in the manual.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused or failed, the reason on stderr in one line; 2 bad arguments or bad \
+                          configuration, every fault listed with its key path.";
+
 /// A replication-aware Redis proxy: moves live traffic by weight, watches replication on both sides, goes back by
 /// itself.
 #[derive(Parser)]
-#[command(name = "switchback", version)]
+#[command(name = "switchback", version, after_help = EXIT_CODES)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -46,10 +50,18 @@ pub enum Command {
     Back(BackArgs),
     /// Allow weights above 0 again after a route back.
     Arm(ArmArgs),
+    /// Have the proxy apply its changed configuration file, or refuse it whole.
+    Reload(ProxyArgs),
+    /// Have the program, perhaps another version by now, started anew and take over without refusing a client.
+    Upgrade(ProxyArgs),
     /// The guard's settings, tried on recorded history.
     Guard(GuardArgs),
     /// The incident, replayed on this machine with real Redis and Sentinel.
     Demo(DemoArgs),
+    /// Print what completes this command line in a shell: for bash into /etc/bash_completion.d or the like.
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for the program and one for each of its commands.
+    Man(ManArgs),
 }
 
 /// `run`. No `Debug`: URLs may hold passwords.
@@ -70,12 +82,29 @@ pub struct RunArgs {
     /// Unix socket for operators.
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     pub admin_socket: Option<PathBuf>,
-    /// Address of /metrics, /healthz and /readyz.
+    /// Address of /, a page for browsers, /metrics, /healthz and /readyz.
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
     pub metrics: Option<SocketAddr>,
     /// Where weight, epoch and latch are kept [default: /var/lib/switchback for root, else ~/.local/state/switchback].
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     pub state_dir: Option<PathBuf>,
+    /// What a line of the log, on stderr, looks like; SWITCHBACK_LOG says what is logged: info, debug, switchback=trace.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "SWITCHBACK_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line, with `timestamp`, `level`, `message` and the event's fields.
+    Json,
 }
 
 /// `check`.
@@ -105,6 +134,14 @@ pub struct SocketArgs {
     pub socket: PathBuf,
 }
 
+/// `reload` and `upgrade`.
+#[derive(Debug, clap::Args)]
+pub struct ProxyArgs {
+    /// The proxy.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
 /// `status`, `health` and `topology`.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
@@ -113,7 +150,7 @@ pub struct ListArgs {
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
-    /// Repeat once a second.
+    /// Repeat once a second. `status` on a terminal: a screen with keys for weight, back, arm and ramp, each confirmed.
     #[arg(long)]
     pub watch: bool,
     /// The proxy.
@@ -277,6 +314,21 @@ pub struct DemoArgs {
     pub trace: Option<PathBuf>,
 }
 
+/// `completions`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// Where to write switchback.1, switchback-status.1 and so on; it is made if it is not there. Without it the program's own page is printed.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: Option<PathBuf>,
+}
+
 fn incident_run(text: &str) -> Result<IncidentRun, String> {
     let named = IncidentRun::ALL.into_iter().find(|run| run.name() == text);
     named.ok_or_else(|| format!("one of {}", IncidentRun::ALL.map(IncidentRun::name).join(", ")))
@@ -311,6 +363,7 @@ mod tests {
             "switchback run --config f.toml",
             "switchback run --listen 127.0.0.1:6400 --old redis://a:1",
             "switchback run --listen [::1]:6400 --old redis://a:1 --new redis://b:2 --admin-socket /s --metrics 127.0.0.1:1",
+            "switchback run --config f.toml --log-format json",
             "switchback check --config f.toml --preflight",
             "switchback check --config f.toml --preflight --json",
             "switchback status",
@@ -324,6 +377,9 @@ mod tests {
             "switchback back r --reason text",
             "switchback arm r",
             "switchback demo",
+            "switchback completions zsh",
+            "switchback man",
+            "switchback man d",
             "switchback guard replay r.trace",
             "switchback guard replay r.trace --config f.toml --route r --weight 25.5 --json",
             "switchback demo --incident --seed 7 --svg f.svg --json --only as-shipped --trace d",
@@ -340,6 +396,7 @@ mod tests {
             "switchback run --listen 127.0.0.1:1",
             "switchback run --old redis://a:1",
             "switchback run --config f --listen 127.0.0.1:1 --old redis://a:1",
+            "switchback run --config f --log-format xml",
             "switchback check",
             "switchback check --config f.toml --json",
             "switchback weight",
@@ -356,6 +413,8 @@ mod tests {
             "switchback back",
             "switchback events --count 1001",
             "switchback events --count 0",
+            "switchback completions",
+            "switchback completions dash",
             "switchback guard",
             "switchback guard replay",
             "switchback guard replay r.trace --route r",

@@ -13,15 +13,18 @@ mod output;
 mod preflight;
 mod render;
 mod run;
+mod shell;
 mod table;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 pub use args::{
-    Args, ArmArgs, BackArgs, CheckArgs, Command, DemoArgs, EventsArgs, GuardArgs, GuardCommand, ListArgs,
-    RampArgs, RampStep, ReplayArgs, RunArgs, SocketArgs, WeightArgs,
+    Args, ArmArgs, BackArgs, CheckArgs, Command, CompletionsArgs, DemoArgs, EventsArgs, GuardArgs,
+    GuardCommand, ListArgs, LogFormat, ManArgs, ProxyArgs, RampArgs, RampStep, ReplayArgs, RunArgs,
+    SocketArgs, WeightArgs,
 };
 
 /// The whole program. Exit codes: 0 done; 1 refused or failed, the reason on stderr in one line; 2 bad arguments or
@@ -32,6 +35,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Guard(args) => guard::guard(&args),
+        Command::Completions(args) => output::exit(shell::completions(&args)),
+        Command::Man(args) => output::exit(shell::man(&args)),
         command => output::exit(operate::operate(&command)),
     }
 }

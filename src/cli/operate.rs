@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::args::{BackArgs, Command, EventsArgs, ListArgs, RampArgs, WeightArgs};
 use super::client::{Client, ClientError};
 use super::output::{Failure, divider, print};
-use super::render;
-use crate::limits::EVENTS_KEPT;
+use super::{render, watch};
+use crate::limits::{EVENTS_KEPT, UPGRADE_PREPARE_WAIT};
 
 /// Time between two repetitions of `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -19,6 +19,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Runs a command that needs a running proxy.
 pub(super) fn operate(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::Status(args) if args.watch && watch::is_for_a_person(args) => watch::watch(args),
         Command::Status(args) => list("STATUS", args, render::status),
         Command::Health(args) => list("HEALTH", args, render::health),
         Command::Topology(args) => list("TOPOLOGY", args, render::topology),
@@ -30,10 +31,21 @@ pub(super) fn operate(command: &Command) -> Result<(), Failure> {
             let mut client = Client::connect(&args.socket.socket)?;
             say(&mut client, &["ARM", &args.route], Duration::ZERO)
         }
-        Command::Ramp(args) => ramp(args),
-        Command::Run(_) | Command::Check(_) | Command::Demo(_) | Command::Guard(_) => {
-            Err(Failure::Unsupported("this command needs no running proxy"))
+        Command::Reload(args) => {
+            let mut client = Client::connect(&args.socket.socket)?;
+            say(&mut client, &["CONFIG", "RELOAD"], Duration::ZERO)
         }
+        Command::Upgrade(args) => {
+            let mut client = Client::connect(&args.socket.socket)?;
+            say(&mut client, &["UPGRADE"], UPGRADE_PREPARE_WAIT)
+        }
+        Command::Ramp(args) => ramp(args),
+        Command::Run(_)
+        | Command::Check(_)
+        | Command::Demo(_)
+        | Command::Guard(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Err(Failure::Unsupported("this command needs no running proxy")),
     }
 }
 

@@ -4,6 +4,7 @@
 //! that is the end of the command, and no failure.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::client::ClientError;
@@ -26,6 +27,9 @@ pub(super) enum Failure {
     /// The operating system does not let us.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// A file cannot be written.
+    #[error("cannot write into {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
     /// A trace cannot be replayed.
     #[error("{0}")]
     Trace(String),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::table::Table;
+pub(super) use crate::glance::words::plain;
 
 /// `STATUS`: the routes, what is under way on them, then their sides.
 pub(super) fn status(document: &Value) -> String {
@@ -155,13 +156,6 @@ pub(super) fn event(event: &Value) -> String {
         text("reason")
     );
     format!("{}\n", line.trim_end())
-}
-
-/// A text without what could move the cursor: node names and reasons come from elsewhere.
-pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
-        .collect()
 }
 
 /// A table with a column for each of `names`.

@@ -1,8 +1,10 @@
 //! Is `config/example.toml` true?
 
+use std::sync::LazyLock;
+
 use super::keys::Keys;
 use super::{Config, Surroundings, parse};
-use super::{file, guard, proxy, ramp, route, route_limits, secret};
+use super::{file, guard, proxy, ramp, route, route_limits, secret, tls};
 use crate::control_plane::guard::Rule;
 
 const EXAMPLE: &str = include_str!("../../config/example.toml");
@@ -11,10 +13,23 @@ fn around() -> Surroundings<'static> {
     Surroundings {
         cores: 3,
         is_root: false,
-        read: &|_, _| Ok(b"from the file\n".to_vec()),
+        read: &|path, _| {
+            let path = path.display().to_string();
+            Ok(match path.ends_with(".pem") || path.ends_with(".key") {
+                true => PAIR.clone(),
+                false => b"from the file\n".to_vec(),
+            })
+        },
         env: &|_| Some("from the environment".into()),
+        roots: &Vec::new,
     }
 }
+
+/// A certificate and its key, in one file.
+static PAIR: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let pair = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap();
+    (pair.cert.pem() + &pair.signing_key.serialize_pem()).into_bytes()
+});
 
 fn read(text: &str) -> Config {
     parse(text, &around()).unwrap_or_else(|faults| panic!("{faults}"))
@@ -39,7 +54,9 @@ fn what_is_off_in_the_example_is_valid() {
         .lines()
         .map(|line| if is_off(line) { &line[1..] } else { line })
         .collect();
-    let config = read(&on.join("\n"));
+    // Of a URL without TLS its tables would be faults.
+    let on = on.join("\n").replace("\"redis+sentinel:", "\"rediss+sentinel:");
+    let config = read(&on);
     let old = &config.routes[0].old;
     let node = old.node_auth.as_ref().unwrap();
     assert_eq!(node.user.as_deref(), Some("switchback"));
@@ -49,6 +66,9 @@ fn what_is_off_in_the_example_is_valid() {
     let new = config.routes[0].new.as_ref().unwrap();
     assert_eq!(new.node_auth.as_ref().unwrap().password.expose(), "change-me");
     assert!(new.sentinel_auth.is_some());
+    let remote = config.proxy.admin_remote.unwrap();
+    assert_eq!(remote.auth.user.as_deref(), Some("operator"));
+    assert!(config.routes[0].tls.is_some() && old.tls.is_some());
     let window = config.routes[0].ramp.window;
     assert_eq!(window, Some("20:00-06:00".parse().unwrap()));
 }
@@ -79,8 +99,17 @@ fn every_known_key_stands_in_the_example_and_no_other() {
         assert_eq!(found, keys, "{header}");
     };
     assert!(tables(file::FILE, &["proxy", "route"]).is_empty());
-    expect("[proxy]", tables(proxy::PROXY, &[]), keys_under("[proxy]"));
-    let of_route = [&auths[..], &["guard", "ramp", "limits"]].concat();
+    let of_proxy = tables(proxy::PROXY, &["admin_tls", "admin_auth"]);
+    expect("[proxy]", of_proxy, keys_under("[proxy]"));
+    let of_admin = keys_under("[proxy.admin_tls]");
+    expect("tls", tables(tls::LISTENER, &[]), of_admin);
+    let sides = ["old_tls", "new_tls"];
+    let of_route = [&auths[..], &sides, &["tls", "guard", "ramp", "limits"]].concat();
+    expect("tls", tables(tls::LISTENER, &[]), keys_under("[route.tls]"));
+    let of_side = sides
+        .iter()
+        .flat_map(|side| keys_under(&format!("[route.{side}]")));
+    expect("tls", tables(tls::SIDE, &[]), of_side.collect());
     expect(
         "[[route]]",
         tables(route::ROUTE, &of_route),

@@ -21,7 +21,6 @@ use crate::limits::{CONFIG_BYTES_MAX, ROUTES_MAX};
 /// Keys of the whole file.
 pub(super) const FILE: Keys = Keys {
     known: &["proxy", "route"],
-    later: &[],
 };
 const ROUTES_ALLOWED: &str = "one [[route]] table, in double brackets, for each route";
 

@@ -72,6 +72,7 @@ pub fn from_flags(flags: &Flags, around: &Surroundings<'_>) -> Result<Config, Fa
         .and_then(|text| endpoint_of_flag(&report, "--new", text, Side::New, around));
     let route = listen.zip(old).map(|(listen, old)| RouteConfig {
         name: Flags::ROUTE.to_owned(),
+        tls: None,
         listen: vec![listen],
         old,
         new,

@@ -22,6 +22,7 @@ fn read(flags: &Flags, env: &[(&str, &str)]) -> Result<Config, Faults> {
         is_root: false,
         read: &|_, _| Err(std::io::ErrorKind::NotFound.into()),
         env: &variable,
+        roots: &Vec::new,
     };
     from_flags(flags, &around)
 }

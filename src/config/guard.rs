@@ -47,7 +47,6 @@ pub(super) const GUARD: Keys = Keys {
         "bandwidth",
         "traffic_rising",
     ],
-    later: &[],
 };
 const ACTION: [&str; 3] = ["action", "action_old", "action_new"];
 /// Of a rule that looks at now.
@@ -82,7 +81,7 @@ const MEMORY_GAP: Keys = rule_keys(&[
 ]);
 
 const fn rule_keys(known: &'static [&'static str]) -> Keys {
-    Keys { known, later: &[] }
+    Keys { known }
 }
 
 /// Keys of a rule's table.

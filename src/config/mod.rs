@@ -12,8 +12,7 @@
 //!    [`shown`] masks them.
 //! 4. [`reloadable`] says whether a changed config may be applied without a restart.
 //!
-//! What is of the contract but not built yet (TLS, linked data, further rules) is refused as such, not ignored:
-//! an operator who writes `action = "trip"` on a rule that does not exist would believe in it.
+//! What is of the contract but not built yet (linked data) is refused as such, not ignored: an operator who writes it would believe in it.
 
 mod fault;
 mod file;
@@ -34,17 +33,20 @@ mod side;
 mod surroundings;
 mod taken;
 mod text;
+mod tls;
 mod url;
 
 pub use fault::{Fault, Faults};
 pub use file::{load, parse};
 pub use flags::{Flags, from_flags};
 pub use model::{
-    Config, GuardConfig, HoldLimits, OnUncertain, ProxyConfig, PubSubOutput, RampConfig, RouteConfig,
-    RouteLimits, SubscribeTo, Unauthenticated,
+    AdminRemote, Config, GuardConfig, HoldLimits, OnUncertain, Patience, ProxyConfig, PubSubOutput,
+    RampConfig, RouteConfig, RouteLimits, SubscribeTo, Unauthenticated,
 };
 pub use reload::reloadable;
 pub use surroundings::Surroundings;
 
 #[cfg(test)]
 mod example_tests;
+#[cfg(test)]
+mod tls_tests;

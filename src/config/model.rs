@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Endpoint, NodeAddr};
+use crate::cluster::{Credentials, Endpoint, NodeAddr, Side};
 use crate::control_plane::guard::RuleTable;
 use crate::control_plane::shift::Window;
 use crate::routing::Weight;
+use crate::tls::ListenerTls;
 
 /// Everything one process runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,8 @@ pub struct ProxyConfig {
     pub workers: usize,
     /// Unix socket of the admin commands; mode 0600.
     pub admin_socket: PathBuf,
+    /// Where operators may come from other hosts; `None`: nowhere.
+    pub admin_remote: Option<AdminRemote>,
     /// Where `/metrics`, `/healthz` and `/readyz` are served; `None`: nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// Where weight, epoch and latch of every route are kept.
@@ -37,6 +40,17 @@ pub struct ProxyConfig {
     pub trace_dir: Option<PathBuf>,
     /// Bytes of one route's recordings. Default 1 GiB.
     pub trace_bytes: usize,
+}
+
+/// `admin_listen`, `[proxy.admin_tls]` and `[proxy.admin_auth]`: all of them, or none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminRemote {
+    /// Where.
+    pub listen: SocketAddr,
+    /// Never without.
+    pub tls: ListenerTls,
+    /// Nor without.
+    pub auth: Credentials,
 }
 
 impl ProxyConfig {
@@ -85,6 +99,8 @@ pub struct RouteConfig {
     pub name: String,
     /// Addresses apps connect to. At least one.
     pub listen: Vec<SocketAddr>,
+    /// What listeners show; `None`: clients come without TLS.
+    pub tls: Option<ListenerTls>,
     /// The side that has the traffic now.
     pub old: Endpoint,
     /// The side that is to have it.
@@ -107,6 +123,16 @@ pub struct RouteConfig {
     pub ramp: RampConfig,
     /// What one app, and all of them, may take.
     pub limits: RouteLimits,
+}
+
+impl RouteConfig {
+    /// One of its sides, if it has it.
+    pub fn side(&self, side: Side) -> Option<&Endpoint> {
+        match side {
+            Side::Old => Some(&self.old),
+            Side::New => self.new.as_ref(),
+        }
+    }
 }
 
 /// `[route.guard]`.
@@ -201,6 +227,12 @@ impl Default for RampConfig {
 pub struct RouteLimits {
     /// Client connections at once, all workers together. Default 10,000, as Redis's `maxclients`.
     pub clients: usize,
+    /// Of these, from one address; 0, the default: no such limit.
+    pub clients_per_address: usize,
+    /// Keys of one command. Default 1,048,576.
+    pub keys_per_command: usize,
+    /// How long a client may take.
+    pub patience: Patience,
     /// Largest request, in bytes. Default 512 MiB and a little, as Redis's `proto-max-bulk-len`.
     pub request_bytes: usize,
     /// Bytes of large requests held at once, all clients together; beyond it, they are read no further until there is room. Default
@@ -218,6 +250,17 @@ pub struct RouteLimits {
     pub subscriptions: usize,
     /// What may wait for a client with subscriptions.
     pub pubsub_output: PubSubOutput,
+}
+
+/// How long clients may take for what they ought to do. Default: for ever, as Redis lets them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// To send a first whole request; zero: for ever.
+    pub first_request: Duration,
+    /// To authenticate, where servers ask for a password; zero: for ever.
+    pub auth: Duration,
+    /// To say something again; zero: for ever. Of no client that subscribes, monitors or waits in a blocking command.
+    pub idle: Duration,
 }
 
 /// As `client-output-buffer-limit pubsub` of Redis, with its defaults: a client that does not keep up is closed, since it
@@ -246,6 +289,9 @@ impl Default for RouteLimits {
     fn default() -> Self {
         Self {
             clients: 10_000,
+            clients_per_address: 0,
+            keys_per_command: 1 << 20,
+            patience: Patience::default(),
             request_bytes: 513 * 1024 * 1024,
             request_buffer_bytes: 640 * 1024 * 1024,
             output_buffer_bytes: 1024 * 1024 * 1024,

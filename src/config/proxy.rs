@@ -8,23 +8,27 @@ use std::path::PathBuf;
 
 use super::found::Found;
 use super::keys::Keys;
-use super::model::ProxyConfig;
+use super::model::{AdminRemote, ProxyConfig};
 use super::section::Section;
 use super::surroundings::Surroundings;
 use super::taken::Taken;
 use super::text::{ADDRESS_ALLOWED, address, socket_path_fault};
+use super::url::Given;
+use super::{secret, tls};
 
 /// Keys of `[proxy]`.
 pub(super) const PROXY: Keys = Keys {
     known: &[
         "workers",
         "admin_socket",
+        "admin_listen",
+        "admin_tls",
+        "admin_auth",
         "metrics_listen",
         "state_dir",
         "trace_dir",
         "trace_bytes",
     ],
-    later: &[],
 };
 /// More threads than any machine this runs on has cores is a slip of the pen.
 const WORKERS_MAX: usize = 1024;
@@ -44,6 +48,7 @@ pub(super) fn read(
             workers => workers,
         };
         proxy.admin_socket = section.or("admin_socket", proxy.admin_socket, socket_path);
+        proxy.admin_remote = admin_remote(section, around, taken);
         proxy.metrics_listen = section.or("metrics_listen", proxy.metrics_listen, metrics);
         proxy.state_dir = section.or("state_dir", proxy.state_dir, directory);
         proxy.trace_dir = section.get("trace_dir").and_then(|found| directory(&found));
@@ -61,11 +66,58 @@ pub(super) fn defaults(around: &Surroundings<'_>) -> ProxyConfig {
     ProxyConfig {
         workers: around.cores,
         admin_socket: PathBuf::from(ProxyConfig::ADMIN_SOCKET),
+        admin_remote: None,
         metrics_listen: Some(ProxyConfig::METRICS_LISTEN),
         state_dir: PathBuf::from(ProxyConfig::STATE_DIR),
         trace_dir: None,
         trace_bytes: ProxyConfig::TRACE_BYTES,
     }
+}
+
+/// Whoever may say `BACK` from another host proves who it is, and is not overheard.
+fn admin_remote(section: &Section<'_>, around: &Surroundings<'_>, taken: &mut Taken) -> Option<AdminRemote> {
+    let Some(found) = section.get("admin_listen") else {
+        for key in ["admin_tls", "admin_auth"] {
+            if let Some(found) = section.get(key) {
+                found.fault("of an address that is not there; allowed: with `admin_listen`");
+            }
+        }
+        return None;
+    };
+    let tls = section.need(
+        "admin_tls",
+        "a table with `cert` and `key`: an admin address is never without TLS",
+    );
+    let auth = section.need(
+        "admin_auth",
+        "a table with one of password, password_file and password_env",
+    );
+    let tls = tls.and_then(|_| tls::listener(section, "admin_tls", around));
+    let auth = auth.and_then(|found| {
+        let given = found.section(secret::AUTH)?;
+        match secret::merge(Given::default(), secret::given(&given, around)?) {
+            Ok(Some(auth)) => Some(auth),
+            Ok(None) => {
+                found.fault("found no password; allowed: one of password, password_file and password_env");
+                None
+            }
+            Err(text) => {
+                found.fault(text);
+                None
+            }
+        }
+    });
+    let listen = found.parsed(ADDRESS_ALLOWED, address)?;
+    if let Err(taker) = taken.address(listen, "proxy.admin_listen") {
+        found.fault(format!(
+            "found \"{listen}\", which {taker} has already; allowed: an address of its own"
+        ));
+    }
+    Some(AdminRemote {
+        listen,
+        tls: tls?,
+        auth: auth?,
+    })
 }
 
 fn socket_path(found: &Found<'_>) -> Option<PathBuf> {

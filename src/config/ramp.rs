@@ -18,7 +18,6 @@ use crate::routing::Weight;
 /// Keys of `[route.ramp]`.
 pub(super) const RAMP: Keys = Keys {
     known: &["steps", "hold", "window"],
-    later: &[],
 };
 
 const HOLD_MIN: Duration = Duration::from_secs(1);

@@ -2,12 +2,12 @@
 //!
 //! Pure. Every type is taken apart field by field, so that a new key does not compile until it is sorted in here.
 //!
-//! May change: `trace_dir` and `trace_bytes`, `[route.guard]`, `[route.ramp]`, `[route.limits]`, and `weight`, which only
+//! May change: certificates and keys, `trace_dir` and `trace_bytes`, `[route.guard]`, `[route.ramp]`, `[route.limits]`, and `weight`, which only
 //! counts for a route nobody has heard of yet.
 //! Everything else is built into sockets, links and threads at start: it needs a restart.
 
 use super::fault::{Faults, Report};
-use super::model::{Config, ProxyConfig, RouteConfig};
+use super::model::{AdminRemote, Config, ProxyConfig, RouteConfig};
 use crate::cluster::{Endpoint, Side};
 
 /// Whether `new` differs from `old` only in what may change while the proxy runs.
@@ -41,14 +41,19 @@ fn compare_proxy(old: &ProxyConfig, new: &ProxyConfig, report: &Report<'_>) {
     let ProxyConfig {
         workers,
         admin_socket,
+        admin_remote,
         metrics_listen,
         state_dir,
         trace_dir: _,
         trace_bytes: _,
     } = old;
+    // What is in its files may change.
+    let of =
+        |remote: &Option<AdminRemote>| remote.as_ref().map(|remote| (remote.listen, remote.auth.clone()));
     let differs = [
         ("workers", *workers != new.workers),
         ("admin_socket", *admin_socket != new.admin_socket),
+        ("admin_listen", of(admin_remote) != of(&new.admin_remote)),
         ("metrics_listen", *metrics_listen != new.metrics_listen),
         ("state_dir", *state_dir != new.state_dir),
     ];
@@ -59,6 +64,7 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
     let RouteConfig {
         name: _,
         listen,
+        tls,
         old: old_side,
         new: new_side,
         weight: _,
@@ -73,6 +79,8 @@ fn compare_route(path: &str, old: &RouteConfig, new: &RouteConfig, report: &Repo
     } = old;
     let differs = [
         ("listen", *listen != new.listen),
+        // What is in its files may change, whether there is any may not.
+        ("tls", tls.is_some() != new.tls.is_some()),
         ("subscribe_to", *subscribe_to != new.subscribe_to),
         ("unauthenticated", *unauthenticated != new.unauthenticated),
         ("uncertain", *uncertain != new.uncertain),
@@ -99,7 +107,10 @@ fn compare_side(path: &str, side: Side, old: Option<&Endpoint>, new: Option<&End
         sentinel_auth,
     } = old;
     let differs = [
-        (format!("{side}"), *discovery != new.discovery || *tls != new.tls),
+        (
+            format!("{side}"),
+            *discovery != new.discovery || tls.is_some() != new.tls.is_some(),
+        ),
         (format!("{side}_auth"), *node_auth != new.node_auth),
         (
             format!("{side}_sentinel_auth"),

@@ -7,6 +7,7 @@ fn read(text: &str) -> Config {
         is_root: false,
         read: &|_, _| Ok(b"new".to_vec()),
         env: &|_| None,
+        roots: &Vec::new,
     };
     parse(text, &around).unwrap_or_else(|faults| panic!("{faults}"))
 }

@@ -11,23 +11,26 @@ use super::section::Section;
 use super::surroundings::Surroundings;
 use super::taken::Taken;
 use super::text::{ADDRESS_ALLOWED, NAME_ALLOWED, address, is_name, weight};
-use super::{guard, ramp, route_limits, side};
+use super::{guard, ramp, route_limits, side, tls};
 use crate::cluster::Side;
 use crate::data_plane::command::allowable;
 use crate::limits::LISTEN_MAX;
 use crate::routing::Weight;
 
-/// Keys of `[[route]]`. `later`: of the contract, and not built yet.
+/// Keys of `[[route]]`.
 pub(super) const ROUTE: Keys = Keys {
     known: &[
         "name",
         "listen",
+        "tls",
         "old",
         "old_auth",
         "old_sentinel_auth",
+        "old_tls",
         "new",
         "new_auth",
         "new_sentinel_auth",
+        "new_tls",
         "weight",
         "data",
         "subscribe_to",
@@ -39,7 +42,6 @@ pub(super) const ROUTE: Keys = Keys {
         "ramp",
         "limits",
     ],
-    later: &["tls"],
 };
 
 const UNCERTAIN: [(&str, OnUncertain); 2] = [("error", OnUncertain::Error), ("retry", OnUncertain::Retry)];
@@ -67,6 +69,7 @@ pub(super) fn read(route: &Section<'_>, around: &Surroundings<'_>, taken: &mut T
     data(route);
     let uncertain = |key, default| route.or(key, default, |found| found.word(&UNCERTAIN));
     let read = RouteConfig {
+        tls: tls::listener(route, "tls", around),
         weight: weight_of(route),
         subscribe_to: route.or("subscribe_to", SubscribeTo::Master, |found| {
             found.word(&SUBSCRIBE_TO)

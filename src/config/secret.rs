@@ -16,7 +16,6 @@ use crate::limits::PASSWORD_BYTES_MAX;
 /// `old_auth`, `old_sentinel_auth`, `new_auth`, `new_sentinel_auth`.
 pub(super) const AUTH: Keys = Keys {
     known: &["user", "password", "password_file", "password_env"],
-    later: &[],
 };
 
 /// A table's user and password. `None`: something in it is faulty, and reported.

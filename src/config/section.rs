@@ -19,7 +19,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// A table at `path`, empty at the root. Unknown and unsupported keys are reported here.
+    /// A table at `path`, empty at the root. Unknown keys are reported here.
     pub(super) fn open(report: &'a Report<'a>, path: String, table: &'a DeTable<'a>, keys: Keys) -> Self {
         let section = Self {
             path,
@@ -29,10 +29,7 @@ impl<'a> Section<'a> {
         };
         for key in table.keys() {
             let name: &str = key.get_ref();
-            if keys.later.contains(&name) {
-                let text = "not supported by this version yet";
-                report.add(section.at(name), Some(key.span().start), text);
-            } else if !keys.known.contains(&name) {
+            if !keys.known.contains(&name) {
                 let text = unknown(name, keys);
                 report.add(section.at(name), Some(key.span().start), text);
             }

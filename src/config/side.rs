@@ -8,17 +8,18 @@ use super::secret::{self, AUTH};
 use super::section::Section;
 use super::shown::shown_url;
 use super::surroundings::Surroundings;
+use super::tls;
 use super::url::{self, Given, SideUrl};
 use crate::cluster::{Credentials, Discovery, Endpoint, Side};
 
-const URL_ALLOWED: &str =
-    "redis://[user:pass@]host:port or redis+sentinel://[user:pass@]host:port,host:port/master-name";
+const URL_ALLOWED: &str = "redis://[user:pass@]host:port or redis+sentinel://[user:pass@]host:port,host:port/master-name, with TLS rediss";
 
 /// The keys that say how one side is found.
 struct SideKeys {
     url: &'static str,
     auth: &'static str,
     sentinel_auth: &'static str,
+    tls: &'static str,
 }
 
 const fn keys(side: Side) -> SideKeys {
@@ -27,11 +28,13 @@ const fn keys(side: Side) -> SideKeys {
             url: "old",
             auth: "old_auth",
             sentinel_auth: "old_sentinel_auth",
+            tls: "old_tls",
         },
         Side::New => SideKeys {
             url: "new",
             auth: "new_auth",
             sentinel_auth: "new_sentinel_auth",
+            tls: "new_tls",
         },
     }
 }
@@ -46,15 +49,20 @@ pub(super) fn endpoint(route: &Section<'_>, side: Side, around: &Surroundings<'_
     let node = auth(route, keys.auth, around);
     let sentinel = auth(route, keys.sentinel_auth, around);
     let Some(url) = url else {
-        for (found, _) in [node, sentinel].into_iter().flatten() {
+        let credentials = [node, sentinel].into_iter().flatten().map(|(found, _)| found);
+        for found in credentials.chain(route.get(keys.tls)) {
             found.fault(format!(
-                "credentials for a side that is not there; allowed: with `{}`",
+                "of a side that is not there; allowed: with `{}`",
                 keys.url
             ));
         }
         return None;
     };
-    let SideUrl { discovery, given } = read_url(&url)?;
+    let SideUrl {
+        discovery,
+        is_tls,
+        given,
+    } = read_url(&url)?;
     let sentinel_is_idle = sentinel
         .as_ref()
         .filter(|_| matches!(discovery, Discovery::Fixed(_)));
@@ -63,12 +71,13 @@ pub(super) fn endpoint(route: &Section<'_>, side: Side, around: &Surroundings<'_
             "credentials for Sentinels, but the URL is of a fixed node; allowed: with redis+sentinel://",
         );
     }
-    // Both are looked at before either may end this.
+    let tls = tls::side(route, &url, is_tls, keys.tls, around);
+    // All are looked at before any may end this.
     let node_auth = merged(&url, given, node);
     let sentinel_auth = merged(&url, Given::default(), sentinel);
     Some(Endpoint {
         discovery,
-        tls: false,
+        tls: tls?,
         node_auth: node_auth?,
         sentinel_auth: sentinel_auth?,
     })
@@ -130,7 +139,11 @@ pub(super) fn endpoint_of_flag(
     side: Side,
     around: &Surroundings<'_>,
 ) -> Option<Endpoint> {
-    let SideUrl { discovery, given } = match url::parse(text) {
+    let SideUrl {
+        discovery,
+        is_tls,
+        given,
+    } = match url::parse(text) {
         Ok(url) => url,
         Err(fault) => {
             report.add(flag, None, format!("found {}: {fault}", shown_url(text)));
@@ -163,9 +176,16 @@ pub(super) fn endpoint_of_flag(
         Discovery::Sentinel { .. } => merge(Given::default(), "_SENTINEL"),
         Discovery::Fixed(_) => Some(None),
     };
+    let tls = match is_tls.then(|| tls::of_the_system(around)).transpose() {
+        Ok(tls) => Some(tls),
+        Err(text) => {
+            report.add(flag, None, text);
+            None
+        }
+    };
     Some(Endpoint {
         discovery,
-        tls: false,
+        tls: tls?,
         node_auth: node_auth?,
         sentinel_auth: sentinel_auth?,
     })

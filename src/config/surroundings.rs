@@ -9,10 +9,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use rustls::pki_types::CertificateDer;
+
 /// Reads a file, at most so many bytes of it.
 type ReadFile<'a> = dyn Fn(&Path, usize) -> io::Result<Vec<u8>> + 'a;
 /// Reads an environment variable.
 type ReadEnv<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+/// Lists the certificates of the system's authorities.
+type Roots<'a> = dyn Fn() -> Vec<CertificateDer<'static>> + 'a;
 
 /// The machine as far as a config sees it.
 #[derive(Clone, Copy)]
@@ -25,6 +29,8 @@ pub struct Surroundings<'a> {
     pub read: &'a ReadFile<'a>,
     /// Reads an environment variable.
     pub env: &'a ReadEnv<'a>,
+    /// Whom the system has sign for others.
+    pub roots: &'a Roots<'a>,
 }
 
 impl Surroundings<'static> {
@@ -35,6 +41,7 @@ impl Surroundings<'static> {
             is_root: nix::unistd::geteuid().is_root(),
             read: &read_start,
             env: &read_env,
+            roots: &system_roots,
         }
     }
 }
@@ -54,6 +61,11 @@ fn read_start(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     let bytes_max = u64::try_from(bytes_max).unwrap_or(u64::MAX);
     File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Those that can be read; SSL_CERT_FILE and SSL_CERT_DIR say where else to look.
+fn system_roots() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
 }
 
 /// `std::env::var_os` panics on no name it is given here: an empty one, or one with `=` or NUL in it, is not set.

@@ -13,6 +13,8 @@ use crate::limits::{PASSWORD_BYTES_MAX, SENTINELS_MAX};
 #[derive(Debug, PartialEq)]
 pub(super) struct SideUrl {
     pub(super) discovery: Discovery,
+    /// Nodes and Sentinels speak TLS.
+    pub(super) is_tls: bool,
     /// For the Redis nodes. Sentinels have users of their own, so these are never sent to one.
     pub(super) given: Given,
 }
@@ -28,13 +30,13 @@ pub(super) struct Given {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UrlFault {
     #[error(
-        "it has no scheme; allowed: redis://host:port or redis+sentinel://host:port,host:port/master-name"
+        "it has no scheme; allowed: redis://host:port or redis+sentinel://host:port,host:port/master-name, with TLS rediss"
     )]
     NoScheme,
-    #[error("its scheme is unknown; allowed: redis:// and redis+sentinel://")]
+    #[error(
+        "its scheme is unknown; allowed: redis:// and redis+sentinel://, with TLS rediss:// and rediss+sentinel://"
+    )]
     UnknownScheme,
-    #[error("TLS (rediss:// and rediss+sentinel://) is not supported by this version yet")]
-    Tls,
     #[error("a '/', '?' or '#' stands before its '@'; in a password write them as %2F, %3F and %23")]
     Unescaped,
     #[error("it goes on after a '?' or '#'; allowed: no query and no fragment")]
@@ -67,14 +69,15 @@ pub(super) enum UrlFault {
     EmptyPassword,
 }
 
-/// Reads `redis://[user:pass@]host:port` or `redis+sentinel://[user:pass@]host:port[,host:port…]/master-name`.
+/// Reads `redis://[user:pass@]host:port` or `redis+sentinel://[user:pass@]host:port[,host:port…]/master-name`, `rediss` for TLS.
 /// User, password and master name are percent-decoded.
 pub(super) fn parse(text: &str) -> Result<SideUrl, UrlFault> {
     let (scheme, rest) = text.split_once("://").ok_or(UrlFault::NoScheme)?;
-    let is_sentinel = match scheme {
-        "redis" => false,
-        "redis+sentinel" => true,
-        "rediss" | "rediss+sentinel" => return Err(UrlFault::Tls),
+    let (is_sentinel, is_tls) = match scheme {
+        "redis" => (false, false),
+        "redis+sentinel" => (true, false),
+        "rediss" => (false, true),
+        "rediss+sentinel" => (true, true),
         _ => return Err(UrlFault::UnknownScheme),
     };
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -94,7 +97,11 @@ pub(super) fn parse(text: &str) -> Result<SideUrl, UrlFault> {
     } else {
         fixed(hosts, path)?
     };
-    Ok(SideUrl { discovery, given })
+    Ok(SideUrl {
+        discovery,
+        is_tls,
+        given,
+    })
 }
 
 fn fixed(hosts: &str, path: Option<&str>) -> Result<Discovery, UrlFault> {

@@ -4,11 +4,10 @@
 //! how long its question may take. Not a pool, and not shared with the data plane: a probe must not queue behind apps.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use crate::cluster::{Credentials, NodeAddr};
+use crate::cluster::{Access, NodeAddr};
 use crate::limits::CONTROL_REPLY_BYTES_MAX;
-use crate::net;
+use crate::net::{self, Stream};
 use crate::resp::{DecodeError, ReplyScanner, Value, decode_value, write_command};
 
 /// Why a question has no answer. All but [`ClientError::Refused`] end the connection.
@@ -31,24 +30,20 @@ pub(crate) enum ClientError {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
     scanner: ReplyScanner,
 }
 
 impl Client {
     /// Connects, authenticates if there is something to authenticate with, and says who this is.
-    pub(crate) async fn connect(
-        node: &NodeAddr,
-        auth: Option<&Credentials>,
-        name: &str,
-    ) -> Result<Self, ClientError> {
+    pub(crate) async fn connect(node: &NodeAddr, access: &Access, name: &str) -> Result<Self, ClientError> {
         let mut client = Self {
-            stream: net::connect(node).await?,
+            stream: net::connect(node, access.tls.as_ref()).await?,
             buffer: Vec::new(),
             scanner: ReplyScanner::new(),
         };
-        if let Some(auth) = auth {
+        if let Some(auth) = &access.auth {
             let password = auth.password.expose();
             let answer = match &auth.user {
                 Some(user) => {

@@ -7,7 +7,7 @@
 use tokio::time::timeout;
 
 use super::client::{Client, ClientError};
-use crate::cluster::{Credentials, NodeAddr};
+use crate::cluster::{Access, NodeAddr};
 use crate::limits::PROBE_TIMEOUT;
 use crate::resp::{Value, text};
 
@@ -18,7 +18,7 @@ pub(super) struct Detach {
     /// Old's master now; `None`: there is none, and nothing is done.
     pub(super) master: Option<NodeAddr>,
     /// What it may want to be told; those of `new` and those of `old`, and it may be of neither's group yet.
-    pub(super) auths: Vec<Option<Credentials>>,
+    pub(super) accesses: Vec<Access>,
 }
 
 /// An event's kind and reason.
@@ -80,9 +80,9 @@ impl Detach {
     /// A connection, and the node's ROLE; with the first credentials it takes.
     async fn ask_role(&self) -> Result<(Client, Value), Left> {
         let mut refused = None;
-        for auth in &self.auths {
+        for access in &self.accesses {
             let asking = async {
-                let mut client = Client::connect(&self.node, auth.as_ref(), "switchback-detach").await?;
+                let mut client = Client::connect(&self.node, access, "switchback-detach").await?;
                 let role = client.call(&[b"ROLE"]).await?;
                 Ok((client, role))
             };

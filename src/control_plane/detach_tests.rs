@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::cluster::Secret;
+use crate::cluster::{Credentials, Secret};
 use crate::lab::{Server, ServerOptions, wait_for};
 
 fn replica_of(master: &Server) -> Server {
@@ -24,7 +24,7 @@ fn detach(node: &Server, master: Option<&Server>) -> Told {
     run(Detach {
         node: node.addr(),
         master: master.map(Server::addr),
-        auths: vec![None],
+        accesses: vec![Access::default()],
     })
 }
 
@@ -72,12 +72,13 @@ fn the_password_of_either_side_is_tried_and_a_wrong_one_is_told() {
     let with = |passwords: &[&str]| {
         let auth = |password: &&str| {
             let password = Secret::new(*password);
-            Some(Credentials { user: None, password })
+            let auth = Some(Credentials { user: None, password });
+            Access { auth, tls: None }
         };
         run(Detach {
             node: named.addr(),
             master: Some(old.addr()),
-            auths: passwords.iter().map(auth).collect(),
+            accesses: passwords.iter().map(auth).collect(),
         })
     };
     let (kind, text) = with(&["of-new"]);

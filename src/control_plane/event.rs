@@ -80,6 +80,10 @@ pub enum Event {
     RoutedBack(RoutedBack),
     /// The configuration file is to be read again.
     Reload,
+    /// Another process is to take over: by a signal.
+    Upgrade,
+    /// It is prepared to.
+    HandOver,
     /// The process is to end.
     Shutdown {
         /// How long in-flight replies are waited for.

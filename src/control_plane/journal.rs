@@ -11,6 +11,9 @@ use crate::cluster::Side;
 use crate::limits::{ADMIN_CLIENTS_MAX, EVENTS_KEPT};
 use crate::routing::Epoch;
 
+/// Kinds of events that somebody should be told of who reads nothing but warnings.
+const TROUBLE: [&str; 4] = ["gap", "state_not_saved", "trip", "trip_withheld"];
+
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
@@ -34,14 +37,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Keeps an event, logs it, and tells whoever listens.
     pub(super) fn add(&mut self, entry: Entry) {
-        tracing::info!(
-            route = entry.route,
-            side = entry.side.map(Side::name),
-            epoch = entry.epoch.0,
-            kind = entry.kind,
-            "{}",
-            entry.reason
-        );
+        entry.log();
         if !self.sinks.is_empty() {
             let line = json(&entry.reply());
             self.sinks.retain(|sink| sink.0.try_send(line.clone()).is_ok());
@@ -69,6 +65,15 @@ impl Journal {
 }
 
 impl Entry {
+    fn log(&self) {
+        let Self { route, kind, .. } = self;
+        let (side, epoch, reason) = (self.side.map(Side::name), self.epoch.0, &self.reason);
+        match TROUBLE.contains(kind) {
+            true => tracing::warn!(route, side, epoch, kind, "{reason}"),
+            false => tracing::info!(route, side, epoch, kind, "{reason}"),
+        }
+    }
+
     fn reply(&self) -> Reply {
         let side = self
             .side

@@ -26,4 +26,5 @@ pub mod trace;
 
 pub use event::{Event, RoutedBack};
 pub(crate) use start::{ControlPlane, Ended, Outside};
+pub(crate) use store::Store;
 pub use store::StoreError;

@@ -12,7 +12,8 @@ use super::guard::{RuleVerdict, Verdict};
 use super::ledger::Messages;
 use super::route::RouteControl;
 use super::shift::{Now, RampProgress};
-use crate::cluster::{Discovery, Endpoint, Side, Topology};
+use crate::cluster::{Discovery, Endpoint, NodeAddr, Side, Topology};
+use crate::metrics::Gauges;
 use crate::routing::Weight;
 
 /// `STATUS` of one route.
@@ -32,6 +33,7 @@ pub(super) fn status(route: &RouteControl, now: Now) -> Reply {
         ("target", percent(controller.target())),
         ("epoch", Reply::Integer(route.epoch().0 as i64)),
         ("latched", Reply::Boolean(controller.latch().is_some())),
+        ("next_step", controller.next_step().map_or(Reply::Null, percent)),
         ("paused", optional(paused)),
         ("estimated_end", optional(end.map(time_from_now))),
         (
@@ -130,8 +132,8 @@ pub(super) fn health(route: &RouteControl, now: Instant) -> Vec<Reply> {
     route.verdicts.iter().map(describe).collect()
 }
 
-/// `TOPOLOGY` of one route: a map a side.
-pub(super) fn topology(route: &RouteControl) -> Vec<Reply> {
+/// `TOPOLOGY` of one route: a map a side, and in it a map a node.
+pub(super) fn topology(route: &RouteControl, gauges: &Gauges) -> Vec<Reply> {
     let config = &route.shared.config;
     let describe = |side: Side, endpoint: &Endpoint| {
         let Topology { master, replicas, .. } = &route.topology[side.index()];
@@ -149,12 +151,41 @@ pub(super) fn topology(route: &RouteControl) -> Vec<Reply> {
             ("sentinels", Reply::Array(sentinels.iter().map(text).collect())),
             ("master", optional(master.as_ref().map(ToString::to_string))),
             ("replicas", Reply::Array(replicas.iter().map(text).collect())),
+            ("nodes", nodes(route, side, gauges)),
         ])
     };
     let new = config.new.as_ref().map(|endpoint| describe(Side::New, endpoint));
     std::iter::once(describe(Side::Old, &config.old))
         .chain(new)
         .collect()
+}
+
+/// The master, its replicas, and nodes that are still watched: a master that was lost. What was not measured is null.
+fn nodes(route: &RouteControl, side: Side, gauges: &Gauges) -> Reply {
+    let Topology { master, replicas, .. } = &route.topology[side.index()];
+    let seen = gauges.nodes(route.name(), side);
+    let named: Vec<&NodeAddr> = master.iter().chain(replicas).collect();
+    let others = seen.keys().filter(|addr| !named.contains(addr));
+    let describe = |addr: &NodeAddr| {
+        let node = seen.get(addr).cloned().unwrap_or_default();
+        let role = |is_master| if is_master { "master" } else { "replica" };
+        let delay = node
+            .delay
+            .map_or(Reply::Null, |delay| Reply::Double(delay.as_secs_f64()));
+        let lag = node.lag_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+        Reply::Map(vec![
+            ("node", text(addr)),
+            ("up", node.is_up.map_or(Reply::Null, Reply::Boolean)),
+            (
+                "role",
+                node.is_master
+                    .map_or(Reply::Null, |is_master| text(role(is_master))),
+            ),
+            ("replication_delay_seconds", delay),
+            ("replication_lag_bytes", lag.map_or(Reply::Null, Reply::Integer)),
+        ])
+    };
+    Reply::Array(named.iter().copied().chain(others).map(describe).collect())
 }
 
 /// The wall-clock time of a moment on the monotonic clock, RFC 3339.

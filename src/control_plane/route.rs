@@ -409,16 +409,16 @@ impl RouteControl {
             return Vec::new();
         }
         let config = &self.shared.config;
-        let mut auths = vec![config.old.node_auth.clone()];
+        let mut accesses = vec![config.old.node_access()];
         if let Some(new) = &config.new
-            && new.node_auth != config.old.node_auth
+            && new.node_access() != config.old.node_access()
         {
-            auths.insert(0, new.node_auth.clone());
+            accesses.insert(0, new.node_access());
         }
         let detach = |node: &NodeAddr| Detach {
             node: node.clone(),
             master: self.topology[Side::Old.index()].master.clone(),
-            auths: auths.clone(),
+            accesses: accesses.clone(),
         };
         self.guard.detach.iter().map(detach).collect()
     }

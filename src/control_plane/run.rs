@@ -24,8 +24,8 @@ use super::store::{Progress, Tray};
 use super::trace::Place;
 use super::{Event, RoutedBack};
 use crate::cluster::{Side, Topology};
-use crate::config::{self, Config, GuardConfig};
-use crate::limits::ACKNOWLEDGE_TIMEOUT;
+use crate::config::{self, Config, GuardConfig, RouteConfig};
+use crate::limits::{ACKNOWLEDGE_TIMEOUT, SHUTDOWN_GRACE};
 use crate::metrics::Gauges;
 use crate::routing::{Epoch, RouteTable};
 
@@ -46,9 +46,17 @@ pub(super) struct Control {
     /// For the tasks that come back.
     pub(super) events: mpsc::Sender<Event>,
     pub(super) config: Config,
+    /// Who has another process take over.
+    pub(super) upgrades: Upgrades,
+    pub(super) hands_over: bool,
     /// Where the configuration came from; `None`: from flags.
     pub(super) config_file: Option<PathBuf>,
 }
+
+const UNDER_WAY: &str = "another process is being prepared to take over already";
+
+/// Orders to have another process take over, and whom to answer.
+pub(crate) type Upgrades = mpsc::Sender<Option<oneshot::Sender<Reply>>>;
 
 impl Control {
     /// Runs until somebody asks for the end, and says how long clients may take. `early` is what has come in before there was a
@@ -167,6 +175,15 @@ impl Control {
                 if let Err(faults) = outcome {
                     tracing::error!("configuration not reloaded: {faults}");
                 }
+            }
+            Event::Upgrade => {
+                if self.upgrades.try_send(None).is_err() {
+                    tracing::warn!("{UNDER_WAY}");
+                }
+            }
+            Event::HandOver => {
+                self.hands_over = true;
+                return Some(SHUTDOWN_GRACE);
             }
             Event::Admin(request) => return self.answer(request),
             Event::Shutdown { grace } => return Some(grace),
@@ -348,8 +365,13 @@ impl Control {
         // The same routes, perhaps in another order: here, a route is known by its place.
         let place = |name: &str| self.routes.iter().position(|route| route.name() == name);
         next.routes.sort_by_key(|route| place(&route.name));
+        if let (Some(was), Some(is)) = (&self.config.proxy.admin_remote, &mut next.proxy.admin_remote) {
+            was.tls.becomes(&is.tls);
+            is.tls = was.tls.clone();
+        }
         let now = clock::now();
-        for (at, (was, is)) in self.config.routes.iter().zip(&next.routes).enumerate() {
+        for (at, (was, is)) in self.config.routes.iter().zip(&mut next.routes).enumerate() {
+            take_on_certificates(was, is);
             if was.limits != is.limits {
                 self.routes[at].shared.limits.store(Arc::new(is.limits.clone()));
             }
@@ -400,7 +422,9 @@ impl Control {
                 let now = clock::now();
                 self.about(route, |route| report::health(route, now), false)
             }
-            Command::Topology { route, .. } => self.about(route, report::topology, false),
+            Command::Topology { route, .. } => {
+                self.about(route, |route| report::topology(route, &self.gauges), false)
+            }
             Command::Events { count, .. } => self.journal.newest(count),
             Command::SubscribeEvents { sink } => match self.journal.stream_to(sink) {
                 true => Reply::Ok,
@@ -438,6 +462,14 @@ impl Control {
                     one_line(&faults)
                 )),
             },
+            Command::Upgrade => {
+                if let Err(back) = self.upgrades.try_send(Some(reply))
+                    && let Some(reply) = back.into_inner()
+                {
+                    let _ = reply.send(Reply::Error(format!("ERR {UNDER_WAY}")));
+                }
+                return None;
+            }
             Command::Shutdown { grace } => {
                 let _ = reply.send(Reply::Ok);
                 return Some(grace);
@@ -631,4 +663,25 @@ fn measure_route_back(
 
 fn one_line(text: &str) -> String {
     text.trim().replace(['\r', '\n'], "; ")
+}
+
+/// Connections that are made from now on show and ask for what the changed files say. The handles stay those that everybody has.
+fn take_on_certificates(was: &RouteConfig, is: &mut RouteConfig) {
+    if let (Some(present), Some(next)) = (&was.tls, &mut is.tls) {
+        present.becomes(next);
+        *next = present.clone();
+    }
+    let sides = [
+        (Some(&was.old), Some(&mut is.old)),
+        (was.new.as_ref(), is.new.as_mut()),
+    ];
+    for (was, is) in sides {
+        if let (Some(present), Some(next)) = (
+            was.and_then(|was| was.tls.as_ref()),
+            is.and_then(|is| is.tls.as_mut()),
+        ) {
+            present.becomes(next);
+            *next = present.clone();
+        }
+    }
 }

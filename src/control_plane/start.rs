@@ -17,7 +17,7 @@ use super::guard;
 use super::journal::Journal;
 use super::preflight;
 use super::route::RouteControl;
-use super::run::Control;
+use super::run::{Control, Upgrades};
 use super::sentinel;
 use super::store::{Store, StoreError};
 use crate::cluster::{Endpoint, Side, Topology};
@@ -34,6 +34,7 @@ pub(crate) struct Outside {
     /// By route: what its workers share.
     pub(crate) shared: Vec<Arc<RouteShared>>,
     pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) upgrades: Upgrades,
     pub(crate) inbox: mpsc::Receiver<Event>,
 }
 
@@ -41,6 +42,8 @@ pub(crate) struct Outside {
 pub(crate) struct Ended {
     /// How long clients may take.
     pub(crate) grace: Duration,
+    /// Another process is prepared to take over.
+    pub(crate) hands_over: bool,
     /// Still holds the state directory, and may have something to write.
     pub(crate) store: Store,
 }
@@ -65,6 +68,7 @@ impl ControlPlane {
             config_file,
             shared,
             events,
+            upgrades,
             mut inbox,
         } = outside;
         let store = Store::open(&config.proxy.state_dir)?;
@@ -101,6 +105,8 @@ impl ControlPlane {
             look_at: Rc::new(|known| Box::pin(preflight::collect(known))),
             events,
             config,
+            upgrades,
+            hands_over: false,
             config_file,
         };
         Ok(Self {
@@ -134,6 +140,7 @@ impl ControlPlane {
         let grace = self.control.run(self.early, self.inbox).await;
         Ended {
             grace,
+            hands_over: self.control.hands_over,
             store: self.store,
         }
     }
@@ -177,9 +184,9 @@ async fn measure(
         let config = guard.borrow_and_update().clone();
         let intervals = |config: &GuardConfig| (config.probe_interval, config.heartbeat_interval);
         let now = intervals(&config);
-        let auth = endpoint.node_auth.clone();
+        let access = endpoint.node_access();
         tokio::select! {
-            () = guard::watch_side(at, side, auth, config, nodes.clone(), events.clone()) => return,
+            () = guard::watch_side(at, side, access, config, nodes.clone(), events.clone()) => return,
             changed = guard.wait_for(|next| intervals(next) != now) => if changed.is_err() { return },
         }
     }

@@ -7,16 +7,20 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{debug, warn};
 
 use super::local_route::LocalRoute;
 use super::reactor::Watched;
 use super::refusal::Refusal;
 use super::session::{Ends, Session, serve};
+use crate::limits::TLS_HANDSHAKE_TIMEOUT;
+use crate::net::{Stream, Wire};
+use crate::stats::Closed;
+use crate::tls::ListenerTls;
 
 /// Connections the kernel queues before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -57,6 +61,33 @@ pub fn bind(route: &str, address: SocketAddr, workers: usize) -> Result<Vec<TcpL
     Ok(sockets)
 }
 
+/// Shares out sockets of one address that somebody else has bound: every worker has at least one, and none is without a worker, or who
+/// connects to it would wait for nobody.
+///
+/// # Errors
+/// The operating system has no descriptor left for a copy.
+pub fn share_out(sockets: Vec<TcpListener>, workers: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut shares: Vec<Vec<TcpListener>> = Vec::new();
+    for worker in 0..workers {
+        let copy = sockets
+            .get(worker % sockets.len().max(1))
+            .filter(|_| worker >= sockets.len());
+        shares.push(
+            copy.map(TcpListener::try_clone)
+                .transpose()?
+                .into_iter()
+                .collect(),
+        );
+    }
+    for (at, socket) in sockets.into_iter().enumerate() {
+        socket.set_nonblocking(true)?;
+        if let Some(share) = shares.get_mut(at % workers) {
+            share.push(socket);
+        }
+    }
+    Ok(shares)
+}
+
 fn listening(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(address, true)?;
     socket.listen(BACKLOG)?;
@@ -93,11 +124,13 @@ pub(super) async fn accept(route: Rc<LocalRoute>, listener: Watched<TcpListener>
 }
 
 fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr) {
-    let before = route.stats.clients.fetch_add(1, Ordering::Relaxed);
-    if before >= route.limits().clients {
-        route.stats.clients.fetch_sub(1, Ordering::Relaxed);
+    if let Err(refusal) = route.enters(addr.ip()) {
+        route.stats.closed(match refusal {
+            Refusal::TooManyOfAddress { .. } => Closed::Address,
+            _ => Closed::Clients,
+        });
         // There is room for a line.
-        let _ = stream.write_all(&Refusal::TooManyClients.line());
+        let _ = stream.write_all(&refusal.line());
         return;
     }
     if let Err(error) = tune(&stream) {
@@ -108,10 +141,37 @@ fn admit(route: &Rc<LocalRoute>, mut stream: TcpStream, addr: SocketAddr) {
         laddr: stream.local_addr().unwrap_or(Ends::NONE.laddr),
         fd: stream.as_raw_fd(),
     };
+    match route.client_tls() {
+        None => begin(route, stream.into(), ends),
+        Some(tls) => {
+            let (route, tls) = (Rc::clone(route), tls.clone());
+            tokio::task::spawn_local(async move {
+                let sealed = timeout(TLS_HANDSHAKE_TIMEOUT, seal(stream, &tls)).await;
+                match sealed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                    Ok(wire) => begin(&route, wire, ends),
+                    Err(error) => {
+                        debug!(route = route.name, %addr, %error, "a client has not agreed on TLS");
+                        route.stats.closed(Closed::Tls);
+                        route.leaves(addr.ip());
+                    }
+                }
+            });
+        }
+    }
+}
+
+async fn seal(stream: TcpStream, tls: &ListenerTls) -> io::Result<Wire> {
+    stream.set_nonblocking(true)?;
+    let stream = tokio::net::TcpStream::from_std(stream)?;
+    let connection = tls.connection().map_err(io::Error::other)?;
+    Stream::sealed(stream, connection).await?.into_wire()
+}
+
+fn begin(route: &Rc<LocalRoute>, wire: Wire, ends: Ends) {
     let session = Session::new(route.clients().next_id(), Rc::clone(route), ends);
-    if let Err(error) = session.connect(stream) {
+    if let Err(error) = session.connect(wire) {
         warn!(route = route.name, %error, "a client could not be watched");
-        route.stats.clients.fetch_sub(1, Ordering::Relaxed);
+        route.leaves(ends.addr.ip());
         return;
     }
     route.joined(&session);
@@ -159,6 +219,21 @@ mod tests {
 
             assert_eq!(stream.peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
             drop(listeners);
+        }
+    }
+
+    #[test]
+    fn no_worker_is_without_a_socket_and_no_socket_without_a_worker() {
+        for (sockets, workers) in [(1, 1), (1, 3), (2, 2), (2, 3), (3, 2), (5, 2)] {
+            let bound = bind("main", "127.0.0.1:0".parse().unwrap(), sockets).unwrap();
+            let shares = share_out(bound, workers).unwrap();
+            assert_eq!(shares.len(), workers);
+            assert!(
+                shares.iter().all(|share| !share.is_empty()),
+                "{sockets} {workers}"
+            );
+            let all = shares.iter().map(Vec::len).sum::<usize>();
+            assert_eq!(all, sockets.max(workers));
         }
     }
 

@@ -3,6 +3,7 @@
 //! Shell: the snapshot it routes by, its links to both sides, and who waits for a usable master.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +14,11 @@ use rustc_hash::FxHashMap;
 
 use super::besides::Besides;
 use super::budget::{Budget, Reservation};
-use super::clients::{ClientsShared, Pause};
+use super::clients::{Admission, ClientsShared, Pause};
 use super::lot::{Lot, shrink};
 use super::pubsub::{Hub, PubSubShared};
 use super::reactor::Reactor;
+use super::refusal::Refusal;
 use super::scripts::{Scripts, SharedScripts};
 use super::session::{Ends, MESSENGER, Role, Scratch, Session};
 use super::upstream::{Door, Lease, Links, Setting};
@@ -26,6 +28,7 @@ use crate::config::{OnUncertain, RouteConfig, RouteLimits, SubscribeTo, Unauthen
 use crate::limits::USERS_CHECKED;
 use crate::routing::{Slot, Snapshot, Weight, owner};
 use crate::stats::{LATENCY_BUCKETS, RouteStats, latency_bucket};
+use crate::tls::{ListenerTls, SideTls};
 
 /// What all workers share of a route. Written by the control plane, read by workers at their own pace.
 #[derive(Debug)]
@@ -42,11 +45,18 @@ pub struct RouteShared {
     pub scripts: SharedScripts,
     /// The clients of all workers.
     pub clients: ClientsShared,
+    /// Where they come from.
+    pub(crate) admission: Admission,
     /// For large requests.
     budget: Arc<Budget>,
 }
 
 impl RouteShared {
+    /// The process has no descriptors for more clients than this, whatever the limits say.
+    pub(crate) fn admit_at_most(&self, clients: usize) {
+        self.admission.at_most(clients);
+    }
+
     /// Of a route as configured, with nothing counted yet.
     pub fn new(config: RouteConfig) -> Self {
         let stats = Arc::<RouteStats>::default();
@@ -58,6 +68,7 @@ impl RouteShared {
             pubsub: PubSubShared::default(),
             scripts: SharedScripts::default(),
             clients: ClientsShared::default(),
+            admission: Admission::default(),
         }
     }
 }
@@ -121,11 +132,10 @@ impl LocalRoute {
     ) -> Rc<Self> {
         let marks = shared.pubsub.enter(snapshot.epoch);
         let login = |side| {
-            let endpoint = match side {
-                Side::Old => Some(&shared.config.old),
-                Side::New => shared.config.new.as_ref(),
-            };
-            let credentials = endpoint.and_then(|endpoint| endpoint.node_auth.as_ref());
+            let credentials = shared
+                .config
+                .side(side)
+                .and_then(|endpoint| endpoint.node_auth.as_ref());
             credentials.map(|credentials| Rc::new(Login::from(credentials)))
         };
         let logins = Side::BOTH.map(login);
@@ -240,6 +250,16 @@ impl LocalRoute {
             UserId::FIRST | UserId::OWN => Some(self.own_login(side)),
             user => self.users.login(user).map(Some),
         }
+    }
+
+    /// Within what the nodes of `side` are spoken to.
+    pub(crate) fn tls(&self, side: Side) -> Option<SideTls> {
+        self.shared.config.side(side)?.tls.clone()
+    }
+
+    /// Within what clients are.
+    pub(crate) fn client_tls(&self) -> Option<&ListenerTls> {
+        self.shared.config.tls.as_ref()
     }
 
     fn own_login(&self, side: Side) -> Option<Rc<Login>> {
@@ -462,13 +482,24 @@ impl LocalRoute {
         self.sessions.borrow_mut().remove(&session.id);
         self.waits_no_more(session);
         self.tracking.borrow_mut().remove(&session.id);
-        self.stats.clients.fetch_sub(1, Ordering::Relaxed);
+        self.leaves(session.ends.addr.ip());
     }
 
-    /// A parked client of this user has gone.
-    pub(crate) fn is_gone(&self, user: UserId) {
+    /// A parked client has gone: its user, and its address.
+    pub(crate) fn is_gone(&self, user: UserId, address: IpAddr) {
         self.users.leave(user);
-        self.stats.clients.fetch_sub(1, Ordering::Relaxed);
+        self.leaves(address);
+    }
+
+    /// A client of this address comes in.
+    pub(super) fn enters(&self, address: IpAddr) -> Result<(), Refusal> {
+        let limits = self.shared.limits.load();
+        self.shared.admission.enter(address, &self.stats.clients, &limits)
+    }
+
+    /// One has gone.
+    pub(super) fn leaves(&self, address: IpAddr) {
+        self.shared.admission.leave(address, &self.stats.clients);
     }
 
     /// Parks the client of a session that can be parked, which is over with that. `false`: it is to go on.
@@ -510,12 +541,14 @@ impl LocalRoute {
 
     /// Looks at every client, once a second: gives back the memory of those that have done nothing since, of whom those who can be parked
     /// are to be; ends those that others wait for.
-    pub(crate) fn release_idle(&self) {
-        let limits = self.limits().pubsub_output;
+    pub(crate) fn release_idle(self: &Rc<Self>) {
+        self.lot.look_whether_late(self, &self.limits().patience);
+        let limits = self.limits();
         let mut due = Vec::new();
         for session in self.sessions.borrow().values() {
-            session.look_whether_slow(&limits);
+            session.look_whether_slow(&limits.pubsub_output);
             session.look_whether_stalled();
+            session.look_whether_late(&limits.patience);
             if session.release_if_idle() {
                 due.push(session.id);
             }

@@ -17,7 +17,9 @@ use tracing::{debug, warn};
 use super::local_route::LocalRoute;
 use super::reactor::{Reactor, Watched};
 use super::session::{Parked, Session, serve as serve_session};
+use crate::config::Patience;
 use crate::limits::{PARKED_A_TICK, UNPARKED_A_TURN};
+use crate::stats::Closed;
 
 /// Wait after the kernel would not tell which clients have something to say.
 const RETRY: Duration = Duration::from_millis(50);
@@ -107,7 +109,7 @@ impl Lot {
     /// Gives a parked client a session again; `None`: there is no such client.
     pub(crate) fn unpark(&self, route: &Rc<LocalRoute>, id: u64) -> Option<Rc<Session>> {
         let parked = self.clients.borrow_mut().remove(&id)?;
-        let user = parked.user();
+        let (user, address) = (parked.user(), parked.address());
         // What could not be taken off the watch is closed, which does it too: the watch is of nobody else.
         let watch = self.watch.as_ref()?.get();
         let unwatched = watch.0.delete(&*parked).map_err(io::Error::from);
@@ -119,7 +121,7 @@ impl Lot {
             }
             Err(error) => {
                 warn!(route = route.name, client = id, %error, "an idle client was lost");
-                route.is_gone(user);
+                route.is_gone(user, address);
                 None
             }
         }
@@ -136,7 +138,32 @@ impl Lot {
     pub(crate) fn end(&self, route: &LocalRoute, are_meant: impl Fn(&Parked) -> bool) -> usize {
         let mut clients = self.clients.borrow_mut();
         let ended = clients.extract_if(|_, parked| are_meant(parked));
-        ended.map(|(_, parked)| route.is_gone(parked.user())).count()
+        ended
+            .map(|(_, parked)| route.is_gone(parked.user(), parked.address()))
+            .count()
+    }
+
+    /// Closes clients that have been idle for too long, and wakes those that have not done in time what they have to do first: they are
+    /// told.
+    pub(super) fn look_whether_late(&self, route: &Rc<LocalRoute>, patience: &Patience) {
+        if *patience == Patience::default() {
+            return;
+        }
+        let now = route.clock();
+        self.end(route, |parked| {
+            let is_idle = parked.is_idle_for(patience.idle, now);
+            if is_idle {
+                route.stats.closed(Closed::Idle);
+            }
+            is_idle
+        });
+        let clients = self.clients.borrow();
+        let late = clients.iter().filter(|(_, parked)| parked.may_be_late(patience));
+        let late: Vec<u64> = late.map(|(id, _)| *id).take(PARKED_A_TICK).collect();
+        drop(clients);
+        for id in late {
+            self.unpark(route, id);
+        }
     }
 
     /// Gives back what room there is for many more clients than there are.

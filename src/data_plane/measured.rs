@@ -114,3 +114,8 @@ pub fn hub(message: &[u8], count: usize) -> usize {
     }
     sum
 }
+
+/// Topic and channel of a message of which `bytes` are all or the beginning: for fuzzing.
+pub fn message_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    head(bytes).map(|head| (head.topic, head.channel))
+}

@@ -25,7 +25,7 @@ mod wake;
 mod worker;
 
 pub use clients::ClientsShared;
-pub use listener::{ListenError, bind};
+pub use listener::{ListenError, bind, share_out};
 pub use local_route::RouteShared;
 pub use pubsub::{Gap, PubSubShared};
 pub use scripts::SharedScripts;

@@ -2,6 +2,8 @@
 //!
 //! Pure: the one table of errors the proxy makes. Where Redis has an error of its own, its words are used.
 
+use std::time::Duration;
+
 use crate::cluster::Side;
 use crate::data_plane::pubsub::Overload;
 use crate::resp::ProtocolError;
@@ -42,8 +44,14 @@ pub(crate) enum Refusal {
     BetweenWeights { name: String, weight: Weight },
     /// As Redis: closed afterwards.
     Protocol(ProtocolError),
+    /// Not executed: more keys than one command may have.
+    TooManyKeys { keys: usize, limit: usize },
     /// As Redis: closed at once.
     TooManyClients,
+    /// The same, of one address.
+    TooManyOfAddress { limit: usize },
+    /// Closed: it has not done in time what it has to do first.
+    Late { what: &'static str, within: Duration },
     /// In the words of Redis, without the leading `-`. Bytes: some of them repeat what the client wrote.
     Redis(Vec<u8>),
 }
@@ -103,7 +111,21 @@ impl Refusal {
                 "ERR '{name}' has no single answer while two masters share the keys (weight {weight}); it works at weight 0 and 100"
             ),
             Self::Protocol(error) => return [b"ERR Protocol error: ", error.text().as_slice()].concat(),
+            Self::TooManyKeys { keys, limit } => {
+                format!(
+                    "TOOBIG the {keys} keys of this command are over the limit of {limit} (keys_per_command); not executed"
+                )
+            }
             Self::TooManyClients => "ERR max number of clients reached".to_owned(),
+            Self::TooManyOfAddress { limit } => {
+                format!("ERR max number of clients of one address reached: {limit} (clients_per_address)")
+            }
+            Self::Late { what, within } => {
+                format!(
+                    "ERR closed: {what} within {}",
+                    humantime::format_duration(*within)
+                )
+            }
             Self::Redis(text) => return text.clone(),
         };
         text.into_bytes()

@@ -162,9 +162,17 @@ async fn tick(routes: Vec<Rc<LocalRoute>>, ticker: Ticker) {
     }
 }
 
-/// Resolves when no client is left.
+/// Ends clients as they become idle; resolves when none is left.
 async fn emptied(routes: &[Rc<LocalRoute>]) {
+    let mut looks = 0u32;
     while routes.iter().any(|route| route.client_count() > 0) {
+        if looks.is_multiple_of(DRAIN_LOOKS) {
+            routes.iter().for_each(|route| route.drain());
+        }
+        looks += 1;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// How seldom clients are told that they are to end: some are given a moment first.
+const DRAIN_LOOKS: u32 = 20;

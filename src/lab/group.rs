@@ -232,7 +232,7 @@ impl Group {
                 sentinels: self.sentinels.iter().map(Sentinel::addr).collect(),
                 master_name: self.options.name.clone(),
             },
-            tls: false,
+            tls: None,
             node_auth: credentials(&self.options.password),
             sentinel_auth: credentials(&self.options.sentinel_password),
         }

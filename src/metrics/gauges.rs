@@ -39,12 +39,16 @@ struct Now {
     nodes: BTreeMap<(Side, NodeAddr), Node>,
 }
 
-#[derive(Default)]
-struct Node {
-    is_up: bool,
-    is_master: Option<bool>,
-    delay: Option<Duration>,
-    lag_bytes: Option<u64>,
+/// What was last measured of a node.
+#[derive(Clone, Default)]
+pub(crate) struct Node {
+    /// `None`: it was not asked yet.
+    pub(crate) is_up: Option<bool>,
+    pub(crate) is_master: Option<bool>,
+    /// Of a replica: how long what its master writes takes to reach it.
+    pub(crate) delay: Option<Duration>,
+    /// Of a replica that its master lists.
+    pub(crate) lag_bytes: Option<u64>,
 }
 
 impl Gauges {
@@ -83,14 +87,17 @@ impl Gauges {
         let mut now = self.routes[at].now.borrow_mut();
         let nodes = &mut now.nodes;
         match &observation.kind {
-            ObservationKind::NoAnswer { .. } => node(nodes, side, &observation.node).is_up = false,
-            ObservationKind::Heartbeat { delay } => node(nodes, side, &observation.node).delay = Some(*delay),
-            ObservationKind::HeartbeatOutstanding { age } => {
-                node(nodes, side, &observation.node).delay = Some(*age)
+            ObservationKind::NoAnswer { .. } => node(nodes, side, &observation.node).is_up = Some(false),
+            ObservationKind::Heartbeat { delay } | ObservationKind::HeartbeatOutstanding { age: delay } => {
+                let replica = node(nodes, side, &observation.node);
+                // Of a master it says only that it has acknowledged one.
+                if replica.is_master != Some(true) {
+                    replica.delay = Some(*delay);
+                }
             }
             ObservationKind::Info(info) => {
                 let answering = node(nodes, side, &observation.node);
-                (answering.is_up, answering.is_master) = (true, Some(info.is_master));
+                (answering.is_up, answering.is_master) = (Some(true), Some(info.is_master));
                 if !info.is_master {
                     return;
                 }
@@ -111,6 +118,19 @@ impl Gauges {
     pub(crate) fn keep_nodes(&self, at: usize, side: Side, keep: impl Fn(&NodeAddr) -> bool) {
         let mut now = self.routes[at].now.borrow_mut();
         now.nodes.retain(|(of, node), _| *of != side || keep(node));
+    }
+
+    /// The nodes of a route's side that something was measured of.
+    pub(crate) fn nodes(&self, route: &str, side: Side) -> BTreeMap<NodeAddr, Node> {
+        let route = self.routes.iter().find(|known| known.name == route);
+        let nodes = route.map(|route| route.now.borrow());
+        let of_side = nodes
+            .iter()
+            .flat_map(|now| &now.nodes)
+            .filter(|((of, _), _)| *of == side);
+        of_side
+            .map(|((_, addr), node)| (addr.clone(), node.clone()))
+            .collect()
     }
 
     /// A side has another master.
@@ -158,7 +178,8 @@ impl Route {
                 ("side", side.name().to_owned()),
                 ("node", addr.to_string()),
             ];
-            gauge!(names::NODE_UP, &labels).set(f64::from(u8::from(node.is_up)));
+            let is_up = node.is_up.unwrap_or_default();
+            gauge!(names::NODE_UP, &labels).set(f64::from(u8::from(is_up)));
             if let Some(delay) = node.delay {
                 gauge!(names::DELAY, &labels).set(delay.as_secs_f64());
             }

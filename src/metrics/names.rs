@@ -14,6 +14,7 @@ pub(super) const COMMANDS: &str = "switchback_commands_total";
 pub(super) const COMMAND_SECONDS: &str = "switchback_command_seconds";
 pub(super) const COMMAND_ERRORS: &str = "switchback_command_errors_total";
 pub(super) const CLIENTS: &str = "switchback_client_connections";
+pub(super) const CLIENTS_CLOSED: &str = "switchback_clients_closed_total";
 pub(super) const UPSTREAMS: &str = "switchback_upstream_connections";
 pub(super) const WEIGHT: &str = "switchback_weight_ratio";
 pub(super) const EPOCH: &str = "switchback_epoch";
@@ -80,6 +81,10 @@ fn describe() {
         "Error replies passed on to apps; kind: server (made by Redis)"
     );
     describe_gauge!(CLIENTS, "Client connections open now");
+    describe_counter!(
+        CLIENTS_CLOSED,
+        "Connections closed by a limit: clients, address (clients_per_address), tls (no handshake), late (no request, no password), idle"
+    );
     describe_gauge!(
         UPSTREAMS,
         "Connections to a side's nodes open now, the control plane's not counted"

@@ -11,11 +11,12 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use super::names;
 use crate::cluster::Side;
 use crate::config::RouteConfig;
-use crate::stats::{LATENCY_BUCKETS, Latencies, RouteStats};
+use crate::stats::{Closed, LATENCY_BUCKETS, Latencies, RouteStats};
 
 pub(super) struct Traffic {
     stats: Arc<RouteStats>,
     clients: Gauge,
+    closed: [Counter; Closed::ALL.len()],
     held: Gauge,
     request_bytes: Gauge,
     requests_waiting: Gauge,
@@ -65,6 +66,8 @@ impl Traffic {
         Self {
             stats,
             clients: gauge!(names::CLIENTS, "route" => route()),
+            closed: Closed::ALL
+                .map(|why| counter!(names::CLIENTS_CLOSED, "route" => route(), "reason" => why.name())),
             held: gauge!(names::HELD, "route" => route()),
             request_bytes: gauge!(names::REQUEST_BYTES, "route" => route()),
             requests_waiting: gauge!(names::REQUESTS_WAITING, "route" => route()),
@@ -80,6 +83,9 @@ impl Traffic {
         let stats = &self.stats;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         self.clients.set(stats.clients.load(Ordering::Relaxed) as f64);
+        for (counter, count) in self.closed.iter().zip(&stats.closed) {
+            counter.absolute(load(count));
+        }
         self.held.set(stats.held.load(Ordering::Relaxed) as f64);
         self.request_bytes
             .set(stats.request_bytes_held.load(Ordering::Relaxed) as f64);

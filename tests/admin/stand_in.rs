@@ -192,7 +192,7 @@ fn answer(command: &Command, kind: Loop, sinks: &mut Vec<mpsc::Sender<String>>) 
             sinks.push(sink.0.clone());
             Reply::Ok
         }
-        Command::ConfigReload | Command::Shutdown { .. } => Reply::Ok,
+        Command::ConfigReload | Command::Upgrade | Command::Shutdown { .. } => Reply::Ok,
     }
 }
 

@@ -10,9 +10,12 @@ mod heirs;
 mod keyless;
 mod keyspace;
 mod large;
+mod limits;
 mod monitor;
 mod order;
 mod parked;
+#[path = "../support/parking.rs"]
+mod parking;
 mod proxied;
 mod pubsub;
 mod replies;

@@ -8,32 +8,8 @@ use std::time::{Duration, Instant};
 use switchback::cluster::Side;
 
 use crate::clients::{field, id, lines};
+use crate::parking::parked;
 use crate::proxied::{Client, Proxied, Server, encode, key_of, wait_for};
-
-/// The sockets of this process's parked clients, by their numbers: those which an epoll watches that is itself watched by one.
-fn parked() -> HashSet<String> {
-    let mut watched = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
-        let is_epoll = std::fs::read_link(entry.path())
-            .is_ok_and(|target| target.to_string_lossy() == "anon_inode:[eventpoll]");
-        let number = entry.file_name().into_string().unwrap();
-        if let Some(info) = is_epoll
-            .then(|| std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok())
-            .flatten()
-        {
-            let of = |line: &str| {
-                line.strip_prefix("tfd:")?
-                    .split_whitespace()
-                    .next()
-                    .map(str::to_owned)
-            };
-            watched.push((number, info.lines().filter_map(of).collect::<HashSet<_>>()));
-        }
-    }
-    let all: HashSet<String> = watched.iter().flat_map(|(_, sockets)| sockets.clone()).collect();
-    let nested = watched.into_iter().filter(|(number, _)| all.contains(number));
-    nested.flat_map(|(_, sockets)| sockets).collect()
-}
 
 /// A client, its number, and that of its socket in the proxy.
 struct Known {
@@ -54,7 +30,7 @@ impl Known {
     }
 
     fn is_parked(&self) -> bool {
-        parked().contains(&self.socket)
+        parked("self").contains(&self.socket)
     }
 
     fn wait_until_parked(&self) {
@@ -209,7 +185,7 @@ fn whoever_is_in_the_middle_of_something_is_not_parked() {
         other.wait_until_parked();
         assert_eq!(other.client.text("PING"), "+PONG\\r\\n");
     }
-    let there = parked();
+    let there = parked("self");
     for known in [&watching, &subscribed, &tracking, &muted, &blocked, &half] {
         assert!(!there.contains(&known.socket), "{}", known.line(&mut writer));
     }
@@ -286,7 +262,7 @@ fn thousands_of_idle_clients_are_parked_and_all_answered_when_they_come_at_once(
     let mut all: Vec<Client> = (0..MANY).map(|_| proxied.client()).collect();
     wait_for("all to be there", || proxied.clients() == MANY);
     for round in 0..2 {
-        wait_for("all to be parked", || parked().len() == MANY);
+        wait_for("all to be parked", || parked("self").len() == MANY);
         for (number, client) in all.iter_mut().enumerate() {
             let value = format!("{round}:{number}");
             let key = format!("k{number}");
@@ -305,7 +281,7 @@ fn thousands_of_idle_clients_are_parked_and_all_answered_when_they_come_at_once(
         }
         assert_eq!(proxied.clients(), MANY);
     }
-    wait_for("all to be parked", || parked().len() == MANY);
+    wait_for("all to be parked", || parked("self").len() == MANY);
     let mut watcher = proxied.client();
     assert_eq!(lines(&mut watcher, "CLIENT LIST").len(), MANY + 1);
     assert_eq!(watcher.text("CLIENT KILL TYPE normal"), format!(":{MANY}\\r\\n"));

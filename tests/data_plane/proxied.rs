@@ -248,6 +248,7 @@ impl Proxied {
         let (old, new) = (Server::start(), Server::start());
         let mut config = RouteConfig {
             name: "test".to_owned(),
+            tls: None,
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             old: endpoint(&old),
             new: Some(endpoint(&new)),
@@ -366,7 +367,7 @@ impl Drop for Proxied {
 fn endpoint(server: &Server) -> Endpoint {
     Endpoint {
         discovery: Discovery::Fixed(server.addr()),
-        tls: false,
+        tls: None,
         node_auth: None,
         sentinel_auth: None,
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use switchback::cluster::{Credentials, NodeAddr, Side, Topology};
+use switchback::cluster::{Access, Credentials, NodeAddr, Side, Topology};
 use switchback::config::GuardConfig;
 use switchback::control_plane::Event;
 use switchback::control_plane::guard::{
@@ -46,7 +46,8 @@ impl Guard {
     pub(crate) fn with(config: GuardConfig, auth: Option<Credentials>) -> (Self, mpsc::Sender<Event>) {
         let (sender, events) = mpsc::channel(1_024);
         let (topology, changes) = watch::channel(Topology::default());
-        let shells = watch_side(0, Side::New, auth, config.clone(), changes, sender.clone());
+        let access = Access { auth, tls: None };
+        let shells = watch_side(0, Side::New, access, config.clone(), changes, sender.clone());
         tokio::task::spawn_local(shells);
         let guard = Self {
             rules: Rules::new(config, Side::New),

@@ -72,7 +72,7 @@ pub(crate) fn found_as(servers: &[Server; 2], user: &str, password: &str) -> Vec
         Some(Known {
             endpoint: Endpoint {
                 discovery: Discovery::Fixed(addr.clone()),
-                tls: false,
+                tls: None,
                 node_auth: Some(Credentials {
                     user: Some(user.to_owned()),
                     password: Secret::new(password),

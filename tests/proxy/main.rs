@@ -7,10 +7,16 @@ mod advice;
 mod ending;
 mod failures;
 mod large;
+mod logs;
 mod operating;
+mod page;
+mod pseudo_terminal;
 mod ramps;
 mod restart;
 #[path = "../support/running.rs"]
 #[allow(dead_code, reason = "shared with tests and benches that need more of it")]
 mod running;
+mod secrets;
 mod traces;
+mod upgrading;
+mod watch;

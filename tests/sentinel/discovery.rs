@@ -204,7 +204,7 @@ fn a_server_that_quotes_the_password_does_not_have_it_told() {
             sentinels: vec![echo],
             master_name: "any".to_owned(),
         },
-        tls: false,
+        tls: None,
         node_auth: None,
         sentinel_auth: Some(Credentials {
             user: None,

@@ -8,7 +8,7 @@ use crate::watched::Watched;
 fn endpoint(addr: NodeAddr) -> Endpoint {
     Endpoint {
         discovery: Discovery::Fixed(addr),
-        tls: false,
+        tls: None,
         node_auth: None,
         sentinel_auth: None,
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use switchback::cluster::NodeAddr;
 use switchback::lab::{Client, Directory, Host, Process, Reply, free_port, wait_for};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_switchback");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_switchback");
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A running proxy with one route, `r`.
@@ -59,6 +59,44 @@ impl Running {
         let running = Self {
             process,
             host: host.cloned(),
+            directory,
+            listen: NodeAddr::new("127.0.0.1", listen),
+            metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
+        };
+        running.wait_until_it_answers();
+        running
+    }
+
+    /// In front of two sides, with a log at this level, `more` lines in the route's table and below it, where `{dir}` is the proxy's own
+    /// directory, and these files in that.
+    pub(crate) fn start_logging(
+        level: &str,
+        old: &str,
+        new: &str,
+        more: &str,
+        files: &[(&str, &str)],
+    ) -> Self {
+        let directory = Directory::create("proxy-test").unwrap();
+        for (name, content) in files {
+            directory.write(name, content).unwrap();
+        }
+        let (listen, metrics) = (free_port().unwrap(), free_port().unwrap());
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let config = format!(
+            "[proxy]\nworkers = 2\nadmin_socket = \"{}\"\nstate_dir = \"{}\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\
+             [[route]]\nname = \"r\"\nlisten = [\"127.0.0.1:{listen}\"]\nold = \"{old}\"\nnew = \"{new}\"\n{}\n",
+            path("admin.sock"),
+            path("state"),
+            more.replace("{dir}", &directory.path().display().to_string()),
+        );
+        directory.write("switchback.toml", &config).unwrap();
+        let script = format!("SWITCHBACK_LOG={level} exec \"$0\" run --config \"$1\"");
+        let words = ["-c", &script, PROGRAM, &path("switchback.toml")];
+        let process =
+            Process::start_on(None, Path::new("sh"), &words, &directory.path().join("log")).unwrap();
+        let running = Self {
+            process,
+            host: None,
             directory,
             listen: NodeAddr::new("127.0.0.1", listen),
             metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),

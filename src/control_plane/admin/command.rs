@@ -83,6 +83,8 @@ pub fn parse(args: Args<'_>) -> Result<Command, CommandError> {
         },
         b"RAMP" => ramp(rest),
         b"CONFIG" => config(rest),
+        b"UPGRADE" if rest.is_empty() => Ok(Command::Upgrade),
+        b"UPGRADE" => Err(CommandError::Arity("upgrade")),
         b"SHUTDOWN" => shutdown(rest),
         _ => Err(unknown(name, rest)),
     }
@@ -483,6 +485,11 @@ mod tests {
             "ERR unknown command 'FLUSHALL', with args beginning with: 'now' 'please' "
         );
         assert_eq!(line("CONFIG reload"), Ok(Command::ConfigReload));
+        assert_eq!(line("upgrade"), Ok(Command::Upgrade));
+        assert_eq!(
+            error("UPGRADE now"),
+            "ERR wrong number of arguments for 'upgrade' command"
+        );
         assert_eq!(error("CONFIG GET"), "ERR unknown subcommand 'GET'. Try HELP.");
         assert_eq!(error("ARM a/b"), "ERR no such route 'a/b'");
         assert!(line(&format!("ARM {}", "x".repeat(64))).is_ok());
@@ -492,7 +499,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_arguments_panic_and_no_error_breaks_its_line(
-            name in proptest::sample::select(vec!["STATUS", "WEIGHT", "BACK", "EVENTS", "CONFIG", "SHUTDOWN", "ARM", "RAMP", "X"]),
+            name in proptest::sample::select(vec!["STATUS", "WEIGHT", "BACK", "EVENTS", "CONFIG", "UPGRADE", "SHUTDOWN", "ARM", "RAMP", "X"]),
             rest in proptest::collection::vec(
                 prop_oneof![
                     proptest::sample::select(vec!["r", "JSON", "OVER", "FORCE", "COUNT", "GRACE", "REASON", "START", "25", "1.5"])

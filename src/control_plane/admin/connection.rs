@@ -7,19 +7,18 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::model::{Command, EventSink, Reply, Request};
 use super::peer::{CHANNEL, Peer, Step};
 use super::reply::{json, push, write};
 use crate::control_plane::Event;
 use crate::limits::{
-    ADMIN_EVENTS_QUEUED_MAX, ADMIN_LINGER, ADMIN_QUEUE_WAIT, ADMIN_REPLY_WAIT, ADMIN_REQUEST_BYTES_MAX,
-    ADMIN_WRITE_WAIT,
+    ADMIN_AUTH_WAIT, ADMIN_EVENTS_QUEUED_MAX, ADMIN_LINGER, ADMIN_QUEUE_WAIT, ADMIN_REFUSAL_WAIT,
+    ADMIN_REPLY_WAIT, ADMIN_REQUEST_BYTES_MAX, ADMIN_WRITE_WAIT,
 };
 use crate::resp::{Args, RequestParser};
 
@@ -35,6 +34,8 @@ pub(super) enum End {
     Loop,
     #[error("what it sends is no request")]
     Protocol,
+    #[error("it has not proved who it is")]
+    Unknown,
     #[error("it reads its events too slowly")]
     SlowSubscriber,
     #[error("it does not read its replies")]
@@ -45,8 +46,8 @@ pub(super) enum End {
 
 /// One accepted client.
 #[derive(Debug)]
-pub(super) struct Connection {
-    stream: UnixStream,
+pub(super) struct Connection<S> {
+    stream: S,
     events: mpsc::Sender<Event>,
     peer: Peer,
     parser: RequestParser,
@@ -54,12 +55,12 @@ pub(super) struct Connection {
     subscription: Option<mpsc::Receiver<String>>,
 }
 
-impl Connection {
-    pub(super) fn new(id: i64, stream: UnixStream, events: mpsc::Sender<Event>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(peer: Peer, stream: S, events: mpsc::Sender<Event>) -> Self {
         Self {
             stream,
             events,
-            peer: Peer::new(id),
+            peer,
             parser: RequestParser::new(),
             input: BytesMut::new(),
             subscription: None,
@@ -68,8 +69,26 @@ impl Connection {
 
     /// Runs until either end has had enough.
     pub(super) async fn drive(mut self) -> End {
+        let end = self.converse().await;
+        // Within TLS the other end is told that nothing follows.
+        let _ = timeout(ADMIN_LINGER, self.stream.shutdown()).await;
+        end
+    }
+
+    async fn converse(&mut self) -> End {
+        let late = sleep(ADMIN_AUTH_WAIT);
+        tokio::pin!(late);
         loop {
-            match self.turn().await {
+            let is_known = self.peer.is_known();
+            if is_known {
+                // After a RESET it has as long again.
+                late.as_mut().reset(Instant::now() + ADMIN_AUTH_WAIT);
+            }
+            let turned = tokio::select! {
+                turned = self.turn() => turned,
+                () = &mut late, if !is_known => Err(End::Unknown),
+            };
+            match turned {
                 Ok(()) => {}
                 Err(End::Protocol) => {
                     linger(&mut self.stream).await;
@@ -128,6 +147,11 @@ impl Connection {
             Step::Close(reply) => {
                 self.say(&reply).await?;
                 Err(End::Left)
+            }
+            Step::Refuse(reply) => {
+                sleep(ADMIN_REFUSAL_WAIT).await;
+                self.say(&reply).await?;
+                Err(End::Unknown)
             }
             Step::Ask(command) => {
                 let reply = self.ask(command).await;
@@ -234,7 +258,7 @@ impl Connection {
 }
 
 /// Hears a client out that has been told its last reply, for a bounded time.
-pub(super) async fn linger(stream: &mut UnixStream) {
+pub(super) async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     let _ = timeout(ADMIN_LINGER, async {
         stream.shutdown().await?;
         let mut ignored = [0; READ_BYTES];

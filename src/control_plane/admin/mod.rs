@@ -9,11 +9,13 @@ mod connection;
 mod listener;
 mod model;
 mod peer;
+mod remote;
 mod reply;
 mod socket;
 
 pub use command::{CommandError, parse};
 pub use listener::{AdminListener, BindError};
 pub use model::{Command, EventSink, Reply, Request};
+pub(crate) use remote::serve_remote;
 pub use reply::{Protocol, json, write};
 pub use socket::serve;

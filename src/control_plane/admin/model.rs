@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control_plane::shift::RampOrder;
+use crate::limits::UPGRADE_PREPARE_WAIT;
 use crate::routing::Weight;
 
 /// A command that the control loop answers. PING, HELP, HELLO, QUIT and the like are answered by the socket itself.
@@ -82,6 +83,8 @@ pub enum Command {
     },
     /// `CONFIG RELOAD`
     ConfigReload,
+    /// `UPGRADE`
+    Upgrade,
     /// `SHUTDOWN [GRACE seconds]`
     Shutdown {
         /// How long in-flight replies are waited for.
@@ -104,6 +107,7 @@ impl Command {
             | Self::Arm { .. }
             | Self::SubscribeEvents { .. }
             | Self::ConfigReload
+            | Self::Upgrade
             | Self::Shutdown { .. } => false,
         }
     }
@@ -113,6 +117,7 @@ impl Command {
         match self {
             Self::SetWeight { over, .. } => over.unwrap_or_default(),
             Self::Shutdown { grace } => *grace,
+            Self::Upgrade => UPGRADE_PREPARE_WAIT,
             _ => Duration::ZERO,
         }
     }

@@ -6,7 +6,9 @@
 use super::command::{self, escaped};
 use super::model::{Command, Reply};
 use super::reply::Protocol;
+use crate::cluster::Credentials;
 use crate::resp::{Args, parse_i64};
+use subtle::ConstantTimeEq;
 
 /// The one channel there is.
 pub(super) const CHANNEL: &str = "events";
@@ -20,6 +22,8 @@ pub(super) enum Step {
     Say(Reply),
     /// Answer, and close.
     Close(Reply),
+    /// The same, after a while: somebody guesses.
+    Refuse(Reply),
     /// Ask the control loop.
     Ask(Command),
     /// Subscribe to events, and confirm it this many times: once an argument, as Redis does.
@@ -37,6 +41,10 @@ pub(super) struct Peer {
     pub(super) protocol: Protocol,
     pub(super) subscribed: bool,
     name: String,
+    /// What it has to prove that it knows; `None`: nothing, or it has.
+    asked: Option<Credentials>,
+    /// The same, for RESET.
+    door: Option<Credentials>,
 }
 
 impl Peer {
@@ -47,7 +55,32 @@ impl Peer {
             protocol: Protocol::Resp2,
             subscribed: false,
             name: String::new(),
+            asked: None,
+            door: None,
         }
+    }
+
+    /// One that has to prove first who it is.
+    pub(super) fn asked(id: i64, door: Credentials) -> Self {
+        Self {
+            asked: Some(door.clone()),
+            door: Some(door),
+            ..Self::new(id)
+        }
+    }
+
+    /// It has proved who it is, or need not.
+    pub(super) fn is_known(&self) -> bool {
+        self.asked.is_none()
+    }
+
+    /// Whether these are the right words. A wrong user takes as long to be told as a wrong password.
+    fn knows(&self, user: Option<&[u8]>, password: &[u8]) -> Option<bool> {
+        let door = self.door.as_ref()?;
+        let expected = door.user.as_deref().unwrap_or("default");
+        let is_user = user.unwrap_or(b"default").ct_eq(expected.as_bytes());
+        let is_password = password.ct_eq(door.password.expose().as_bytes());
+        Some((is_user & is_password).into())
     }
 
     /// Reads one request.
@@ -57,6 +90,9 @@ impl Peer {
             return error("ERR empty request");
         };
         let name = name.to_ascii_uppercase();
+        if !self.is_known() && !matches!(name.as_slice(), b"AUTH" | b"HELLO" | b"QUIT" | b"RESET") {
+            return error("NOAUTH Authentication required.");
+        }
         if self.subscribed && self.protocol == Protocol::Resp2 && !allowed_while_subscribed(&name) {
             return error(&format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
@@ -73,11 +109,26 @@ impl Peer {
             b"CLIENT" => self.client(rest),
             b"SUBSCRIBE" => subscribe(rest),
             b"UNSUBSCRIBE" => Step::Unsubscribe(rest.len().max(1)),
-            b"AUTH" => error(NO_PASSWORD),
+            b"AUTH" => match rest {
+                [password] => self.auth(None, password),
+                [user, password] => self.auth(Some(user), password),
+                _ => arity("auth"),
+            },
             _ => match command::parse(args) {
                 Ok(command) => Step::Ask(command),
                 Err(cause) => error(&cause.to_string()),
             },
+        }
+    }
+
+    fn auth(&mut self, user: Option<&[u8]>, password: &[u8]) -> Step {
+        match self.knows(user, password) {
+            None => error(NO_PASSWORD),
+            Some(true) => {
+                self.asked = None;
+                Step::Say(Reply::Ok)
+            }
+            Some(false) => Step::Refuse(Reply::Error(WRONG.to_owned())),
         }
     }
 
@@ -105,7 +156,7 @@ impl Peer {
                 None => return error("ERR Protocol version is not an integer or out of range"),
             },
         };
-        let mut name = None;
+        let (mut name, mut is_known) = (None, self.is_known());
         loop {
             options = match options {
                 [] => break,
@@ -116,12 +167,25 @@ impl Peer {
                     }
                     rest
                 }
-                [word, _, _, ..] if word.eq_ignore_ascii_case(b"AUTH") => return error(NO_PASSWORD),
+                [word, user, password, rest @ ..] if word.eq_ignore_ascii_case(b"AUTH") => {
+                    match self.knows(Some(user), password) {
+                        None => return error(NO_PASSWORD),
+                        Some(false) => return Step::Refuse(Reply::Error(WRONG.to_owned())),
+                        Some(true) => is_known = true,
+                    }
+                    rest
+                }
                 [word, ..] => {
                     return error(&format!("ERR Syntax error in HELLO option '{}'", escaped(word)));
                 }
             };
         }
+        if !is_known {
+            return error(
+                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+            );
+        }
+        self.asked = None;
         self.protocol = protocol;
         self.name = name.unwrap_or_else(|| std::mem::take(&mut self.name));
         Step::Say(self.greeting())
@@ -145,7 +209,10 @@ impl Peer {
     }
 
     fn reset(&mut self) -> Step {
-        *self = Self::new(self.id);
+        *self = match self.door.take() {
+            Some(door) => Self::asked(self.id, door),
+            None => Self::new(self.id),
+        };
         Step::Reset(Reply::Simple("RESET"))
     }
 
@@ -175,6 +242,7 @@ impl Peer {
     }
 }
 
+const WRONG: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 const NO_PASSWORD: &str =
     "ERR AUTH called without any password configured: the admin socket is guarded by its file mode";
 
@@ -220,7 +288,7 @@ fn help() -> Reply {
     Reply::Array(HELP.iter().map(|&line| Reply::Simple(line)).collect())
 }
 
-const HELP: [&str; 28] = [
+const HELP: [&str; 30] = [
     "switchback admin commands. Names are case-insensitive; [] is optional.",
     "STATUS [route] [JSON]",
     "    State, weight, epoch and both sides of every route, or of one.",
@@ -244,6 +312,8 @@ const HELP: [&str; 28] = [
     "    What happens from now on, one JSON document a message.",
     "CONFIG RELOAD",
     "    Apply a changed configuration file, or refuse it whole.",
+    "UPGRADE",
+    "    Start the program anew, perhaps another version, and have it take over without refusing anybody.",
     "SHUTDOWN [GRACE seconds]",
     "    End the proxy once replies in flight are delivered, or GRACE has passed.",
     "PING, HELLO, CLIENT SETNAME, CLIENT ID, RESET, QUIT",

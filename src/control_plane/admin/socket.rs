@@ -3,8 +3,11 @@
 //! Shell: accepts admin clients and owns their tasks. The file's mode keeps other users out; the peer's user is
 //! checked as well, for the day somebody changes the mode.
 
-use std::time::Duration;
+use std::fs::File;
+use std::io;
 
+use nix::errno::Errno;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -13,14 +16,10 @@ use tracing::{debug, error, warn};
 use super::connection::{Connection, End, linger};
 use super::listener::AdminListener;
 use super::model::Reply;
+use super::peer::Peer;
 use super::reply::{Protocol, write};
 use crate::control_plane::Event;
-use crate::limits::ADMIN_CLIENTS_MAX;
-
-/// Wait after an accept that failed for want of descriptors or memory.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// How long the last replies may take once the control loop has ended.
-const LAST_REPLIES_WAIT: Duration = Duration::from_secs(1);
+use crate::limits::{ADMIN_ACCEPT_RETRY, ADMIN_CLIENTS_MAX, ADMIN_LAST_REPLIES_WAIT};
 
 /// Serves admin clients until the control loop is gone: requests become [`Event::Admin`]. Returns when the last
 /// replies, `SHUTDOWN`'s among them, are written: await it before the process ends. The socket's file is gone then.
@@ -36,6 +35,7 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
     // Those that are turned away do not count, or they would keep out who comes when there is room again.
     let (mut clients, mut turned_away) = (JoinSet::new(), JoinSet::new());
     let mut last_id = 0;
+    let mut reserve = Reserve::new();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
@@ -44,7 +44,7 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
                     match refusal(&stream, clients.len()) {
                         None => {
                             last_id += 1;
-                            clients.spawn(converse(Connection::new(last_id, stream, events.clone())));
+                            clients.spawn(converse(Connection::new(Peer::new(last_id), stream, events.clone())));
                         }
                         Some(text) if turned_away.len() < ADMIN_CLIENTS_MAX => {
                             turned_away.spawn(turn_away(stream, text));
@@ -52,23 +52,53 @@ pub async fn serve(listener: AdminListener, events: mpsc::Sender<Event>) {
                         Some(_) => {}
                     }
                 }
+                // Clients may have all there are, and it is now that an operator is needed.
+                Err(error) if is_out_of_descriptors(&error) && reserve.empty() => {}
                 Err(error) => {
                     warn!(path, %error, "an admin client could not be accepted");
-                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    tokio::time::sleep(ADMIN_ACCEPT_RETRY).await;
                 }
             },
-            Some(_) = clients.join_next() => {}
+            Some(_) = clients.join_next() => reserve.fill(),
             Some(_) = turned_away.join_next() => {}
             () = events.closed() => break,
         }
     }
     drop(file);
     drop(socket);
-    let _ = tokio::time::timeout(LAST_REPLIES_WAIT, clients.join_all()).await;
+    let _ = tokio::time::timeout(ADMIN_LAST_REPLIES_WAIT, clients.join_all()).await;
 }
 
-async fn converse(connection: Connection) {
+/// A descriptor for one operator more, when there is none left. It is filled again when somebody gives one back.
+struct Reserve(Option<File>);
+
+impl Reserve {
+    fn new() -> Self {
+        let mut reserve = Self(None);
+        reserve.fill();
+        reserve
+    }
+
+    fn fill(&mut self) {
+        if self.0.is_none() {
+            self.0 = File::open("/dev/null").ok();
+        }
+    }
+
+    /// Whether there was one.
+    fn empty(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw);
+    matches!(number, Some(Errno::EMFILE | Errno::ENFILE))
+}
+
+pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(connection: Connection<S>) {
     match connection.drive().await {
+        end @ End::Unknown => warn!(%end, "an admin client was disconnected"),
         end @ (End::SlowSubscriber | End::SlowReader) => warn!(%end, "an admin client was disconnected"),
         end => debug!(%end, "an admin client is done"),
     }

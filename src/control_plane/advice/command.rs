@@ -2,12 +2,15 @@
 //!
 //! Pure. No password stands in it: where one is needed, redis-cli asks for it.
 
-use crate::cluster::{Credentials, NodeAddr};
+use crate::cluster::{Access, NodeAddr};
 
 /// `redis-cli -h … -p …` and its words.
-pub(super) fn redis_cli(node: &NodeAddr, auth: Option<&Credentials>, words: &str) -> String {
+pub(super) fn redis_cli(node: &NodeAddr, access: Option<&Access>, words: &str) -> String {
     let mut line = format!("redis-cli -h {} -p {}", quoted(&node.host), node.port);
-    if let Some(auth) = auth {
+    if access.is_some_and(|access| access.tls.is_some()) {
+        line += " --tls";
+    }
+    if let Some(auth) = access.and_then(|access| access.auth.as_ref()) {
         if let Some(user) = &auth.user {
             line += &format!(" --user {}", quoted(user));
         }
@@ -30,7 +33,7 @@ pub(super) fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Secret;
+    use crate::cluster::{Credentials, Secret};
 
     #[test]
     fn a_command_has_user_and_no_password() {
@@ -40,7 +43,11 @@ mod tests {
             user: Some("switchback".to_owned()),
             password: Secret::new("hunter2"),
         };
-        let line = redis_cli(&node, Some(&auth), "PING");
+        let access = Access {
+            auth: Some(auth),
+            tls: None,
+        };
+        let line = redis_cli(&node, Some(&access), "PING");
         assert_eq!(line, "redis-cli -h ::1 -p 6379 --user switchback --askpass PING");
     }
 

@@ -3,7 +3,7 @@
 //! Pure: a table, for whoever stands before a route that went back and has not seen it before.
 
 use super::command::redis_cli;
-use crate::cluster::{Credentials, NodeAddr};
+use crate::cluster::{Access, NodeAddr};
 use crate::control_plane::guard::Rule;
 
 /// What to look at, and where.
@@ -76,9 +76,9 @@ impl NextStep {
     }
 
     /// The sentence, and the command for the node where there is one.
-    pub(super) fn line(&self, node: Option<&NodeAddr>, auth: Option<&Credentials>) -> String {
+    pub(super) fn line(&self, node: Option<&NodeAddr>, access: Option<&Access>) -> String {
         match node {
-            Some(node) => format!("{}: {}", self.what, redis_cli(node, auth, self.command)),
+            Some(node) => format!("{}: {}", self.what, redis_cli(node, access, self.command)),
             None => self.what.to_owned(),
         }
     }

@@ -70,8 +70,8 @@ impl Situation<'_> {
         let new = &self.topology[Side::New.index()];
         let command = |node: &NodeAddr| {
             let endpoint = if new.has(node) { self.new } else { None };
-            let auth = endpoint.unwrap_or(self.old).node_auth.as_ref();
-            redis_cli(node, auth, "REPLICAOF NO ONE")
+            let access = endpoint.unwrap_or(self.old).node_access();
+            redis_cli(node, Some(&access), "REPLICAOF NO ONE")
         };
         listed(nodes.iter().map(command))
     }
@@ -86,8 +86,10 @@ impl Situation<'_> {
             return None;
         };
         let words = format!("SENTINEL RESET {}", quoted(master_name));
-        let auth = self.old.sentinel_auth.as_ref();
-        let commands = sentinels.iter().map(|sentinel| redis_cli(sentinel, auth, &words));
+        let access = self.old.sentinel_access();
+        let commands = sentinels
+            .iter()
+            .map(|sentinel| redis_cli(sentinel, Some(&access), &words));
         Some(format!(
             "at once after that, on every old Sentinel, or they attach them again: {}",
             listed(commands)
@@ -104,9 +106,9 @@ impl Situation<'_> {
             Side::Old => Some(self.old),
             Side::New => self.new,
         };
-        let auth = endpoint.and_then(|endpoint| endpoint.node_auth.as_ref());
+        let access = endpoint.map(Endpoint::node_access);
         let node = node.or(self.topology[side.index()].master.as_ref());
-        NextStep::of(rule).line(node, auth)
+        NextStep::of(rule).line(node, access.as_ref())
     }
 }
 

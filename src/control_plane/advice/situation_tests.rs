@@ -9,7 +9,7 @@ fn node(port: u16) -> NodeAddr {
 fn endpoint(discovery: Discovery) -> Endpoint {
     Endpoint {
         discovery,
-        tls: false,
+        tls: None,
         node_auth: None,
         sentinel_auth: None,
     }

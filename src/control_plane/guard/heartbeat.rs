@@ -15,7 +15,7 @@ use super::ObservationKind;
 use super::ledger::Ledger;
 use super::probe::Sink;
 use super::redial::Redial;
-use crate::cluster::{Credentials, NodeAddr};
+use crate::cluster::{Access, NodeAddr};
 use crate::control_plane::client::{Client, ClientError};
 use crate::limits::PROBE_TIMEOUT;
 use crate::resp::Value;
@@ -41,7 +41,7 @@ fn open(ledger: &SharedLedger) -> MutexGuard<'_, Ledger> {
 pub(super) struct End {
     pub(super) sink: Sink,
     pub(super) node: NodeAddr,
-    pub(super) auth: Option<Credentials>,
+    pub(super) access: Access,
     pub(super) every: Duration,
     pub(super) ledger: SharedLedger,
 }
@@ -81,7 +81,7 @@ impl End {
     }
 
     async fn connect(&self) -> Result<Client, ClientError> {
-        let connecting = Client::connect(&self.node, self.auth.as_ref(), "switchback-heartbeat");
+        let connecting = Client::connect(&self.node, &self.access, "switchback-heartbeat");
         timeout(PROBE_TIMEOUT, connecting)
             .await
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))

@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::question::{Asking, NoAnswer, Part};
 use super::redial::Redial;
 use super::{Observation, ObservationKind};
-use crate::cluster::{Credentials, NodeAddr, Side};
+use crate::cluster::{Access, NodeAddr, Side};
 use crate::control_plane::Event;
 use crate::control_plane::client::{Client, ClientError};
 use crate::limits::PROBE_TIMEOUT;
@@ -57,16 +57,13 @@ impl Sink {
 }
 
 /// Asks `node` every `interval`, for ever.
-pub(super) async fn probe(sink: Sink, node: NodeAddr, auth: Option<Credentials>, every: Duration) {
+pub(super) async fn probe(sink: Sink, node: NodeAddr, access: Access, every: Duration) {
     let mut redial = Redial::default();
     let mut asking = Asking::default();
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let connected = timeout(
-            PROBE_TIMEOUT,
-            Client::connect(&node, auth.as_ref(), "switchback-probe"),
-        );
+        let connected = timeout(PROBE_TIMEOUT, Client::connect(&node, &access, "switchback-probe"));
         let reason = match connected.await {
             Ok(Ok(client)) => match ask(&sink, &node, client, &mut asking, &mut ticks, &mut redial).await {
                 Some(reason) => reason,

@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::heartbeat::{End, SharedLedger, new_ledger};
 use super::probe::{Sink, probe};
-use crate::cluster::{Credentials, NodeAddr, Side, Topology};
+use crate::cluster::{Access, NodeAddr, Side, Topology};
 use crate::config::GuardConfig;
 use crate::control_plane::Event;
 use crate::limits::NODES_MAX;
@@ -27,18 +27,18 @@ enum Duty {
 /// Watches one side until `topology` or `events` is closed. While there is no master the last one is still watched: its
 /// silence, or its word that it is a replica now, is what the rules want to know.
 ///
-/// `auth` is the nodes' own, [`crate::cluster::Endpoint::node_auth`].
+/// `access` is the nodes' own, [`crate::cluster::Endpoint::node_access`].
 pub async fn watch_side(
     route: usize,
     side: Side,
-    auth: Option<Credentials>,
+    access: Access,
     config: GuardConfig,
     mut topology: watch::Receiver<Topology>,
     events: mpsc::Sender<Event>,
 ) {
     let mut shells = Shells {
         sink: Sink { route, side, events },
-        auth,
+        access,
         probe_every: config.probe_interval,
         beat_every: config.heartbeat_interval,
         master: None,
@@ -59,7 +59,7 @@ pub async fn watch_side(
 /// The tasks of one side. Dropped, the set ends them all.
 struct Shells {
     sink: Sink,
-    auth: Option<Credentials>,
+    access: Access,
     probe_every: Duration,
     beat_every: Duration,
     master: Option<NodeAddr>,
@@ -106,11 +106,11 @@ impl Shells {
         if self.running.contains_key(&duty) {
             return;
         }
-        let auth = self.auth.clone();
+        let access = self.access.clone();
         let task = match &duty {
             Duty::Probe(node) => {
                 let (sink, node, every) = (self.sink.clone(), node.clone(), self.probe_every);
-                self.tasks.spawn(probe(sink, node, auth, every))
+                self.tasks.spawn(probe(sink, node, access, every))
             }
             Duty::Publish(node) => self.tasks.spawn(self.heartbeat(node).publish()),
             Duty::Listen(node) => self.tasks.spawn(self.heartbeat(node).listen()),
@@ -122,7 +122,7 @@ impl Shells {
         End {
             sink: self.sink.clone(),
             node: node.clone(),
-            auth: self.auth.clone(),
+            access: self.access.clone(),
             every: self.beat_every,
             ledger: SharedLedger::clone(&self.ledger),
         }

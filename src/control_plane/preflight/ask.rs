@@ -11,7 +11,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::facts::{Learnt, NodeAnswer, SentinelAnswer};
 use super::{read_node, read_sentinel};
-use crate::cluster::{Credentials, NodeAddr};
+use crate::cluster::{Access, NodeAddr};
 use crate::control_plane::client::{Client, ClientError};
 use crate::control_plane::guard::parse_info;
 use crate::limits::PREFLIGHT_ASK_TIMEOUT;
@@ -41,12 +41,8 @@ const INFO_BEFORE_7: [&[u8]; 2] = [b"INFO", b"everything"];
 type Answers = Vec<Learnt<Value>>;
 
 /// Asks one node.
-pub(super) async fn node(
-    addr: &NodeAddr,
-    auth: Option<&Credentials>,
-    digest: &RandomState,
-) -> Learnt<NodeAnswer> {
-    let mut client = connect(addr, auth).await?;
+pub(super) async fn node(addr: &NodeAddr, access: &Access, digest: &RandomState) -> Learnt<NodeAnswer> {
+    let mut client = connect(addr, access).await?;
     let deadline = tokio::time::Instant::now() + PREFLIGHT_ASK_TIMEOUT;
     let asked = Instant::now();
     let (wall, time) = (wall_seconds(), ask(&mut client, &[&[b"TIME"]], deadline).await);
@@ -103,12 +99,8 @@ pub(super) async fn node(
 }
 
 /// Asks one Sentinel.
-pub(super) async fn sentinel(
-    addr: &NodeAddr,
-    auth: Option<&Credentials>,
-    master_name: &str,
-) -> Learnt<SentinelAnswer> {
-    let mut client = connect(addr, auth).await?;
+pub(super) async fn sentinel(addr: &NodeAddr, access: &Access, master_name: &str) -> Learnt<SentinelAnswer> {
+    let mut client = connect(addr, access).await?;
     let deadline = tokio::time::Instant::now() + PREFLIGHT_ASK_TIMEOUT;
     let name = master_name.as_bytes();
     let questions: [&[&[u8]]; 5] = [
@@ -132,8 +124,8 @@ pub(super) async fn sentinel(
     }
 }
 
-async fn connect(addr: &NodeAddr, auth: Option<&Credentials>) -> Learnt<Client> {
-    let connected = timeout(PREFLIGHT_ASK_TIMEOUT, Client::connect(addr, auth, CLIENT_NAME));
+async fn connect(addr: &NodeAddr, access: &Access) -> Learnt<Client> {
+    let connected = timeout(PREFLIGHT_ASK_TIMEOUT, Client::connect(addr, access, CLIENT_NAME));
     match connected.await {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => Err(error.to_string()),

@@ -159,11 +159,11 @@ fn wanted_sentinels(known: &Known, facts: &SideFacts) -> Vec<(NodeAddr, String)>
 }
 
 async fn ask_node(peer: Peer, endpoint: Endpoint, digest: Rc<RandomState>) -> (Peer, Answer) {
-    let answer = ask::node(&peer.1, endpoint.node_auth.as_ref(), &digest).await;
+    let answer = ask::node(&peer.1, &endpoint.node_access(), &digest).await;
     (peer, Answer::Node(Box::new(answer)))
 }
 
 async fn ask_sentinel(peer: Peer, endpoint: Endpoint, master_name: String) -> (Peer, Answer) {
-    let answer = ask::sentinel(&peer.1, endpoint.sentinel_auth.as_ref(), &master_name).await;
+    let answer = ask::sentinel(&peer.1, &endpoint.sentinel_access(), &master_name).await;
     (peer, Answer::Sentinel(answer))
 }

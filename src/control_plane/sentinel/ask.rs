@@ -15,7 +15,7 @@ use super::nodes::Answer;
 use super::reply::{self, ReplyError};
 use super::sentinels::Fault;
 use super::topology::Input;
-use crate::cluster::{Credentials, NodeAddr};
+use crate::cluster::{Access, NodeAddr};
 use crate::control_plane::client::{Client, ClientError};
 use crate::limits::{
     FOLLOW_GAP, FOLLOW_INTERVAL, REDIAL_FIRST, REDIAL_LONGEST, ROLE_TIMEOUT, SENTINEL_TIMEOUT,
@@ -29,7 +29,7 @@ const CLIENT_NAME: &str = "switchback-follow";
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
     pub(crate) peer: NodeAddr,
-    pub(crate) auth: Option<Credentials>,
+    pub(crate) access: Access,
     pub(crate) inputs: mpsc::Sender<Input>,
     /// Ask at once. Many of these before the next question are one.
     pub(crate) now: Rc<Notify>,
@@ -200,7 +200,7 @@ impl Asker {
     }
 
     async fn connect(&self, time: Duration) -> Result<Client, AskError> {
-        within(time, Client::connect(&self.peer, self.auth.as_ref(), CLIENT_NAME)).await
+        within(time, Client::connect(&self.peer, &self.access, CLIENT_NAME)).await
     }
 
     /// Until it is time to ask again.

@@ -13,7 +13,7 @@ use tokio::time::sleep_until;
 use super::ask::Asker;
 use super::fixed::Fixed;
 use super::topology::{Follower, Input, Outcome};
-use crate::cluster::{Discovery, Endpoint, NodeAddr, Side};
+use crate::cluster::{Access, Discovery, Endpoint, NodeAddr, Side};
 use crate::control_plane::Event;
 use crate::limits::{FOLLOW_INTERVAL, FOLLOW_URGENT_INTERVAL, WATCH_INPUTS_MAX};
 
@@ -156,7 +156,7 @@ impl Asked {
         drop_unwanted(&mut self.nodes, &wanted);
         for peer in wanted {
             if !self.nodes.contains_key(&peer) {
-                let asker = self.asker(&peer, self.endpoint.node_auth.clone());
+                let asker = self.asker(&peer, self.endpoint.node_access());
                 let now = asker.now.clone();
                 let handle = self.tasks.spawn_local(asker.follow_node());
                 self.nodes.insert(peer, Task { now, handle });
@@ -167,7 +167,7 @@ impl Asked {
             drop_unwanted(&mut self.sentinels, &wanted);
             for peer in wanted {
                 if !self.sentinels.contains_key(&peer) {
-                    let asker = self.asker(&peer, self.endpoint.sentinel_auth.clone());
+                    let asker = self.asker(&peer, self.endpoint.sentinel_access());
                     let now = asker.now.clone();
                     let handle = self.tasks.spawn_local(asker.follow_sentinel(master_name.clone()));
                     self.sentinels.insert(peer, Task { now, handle });
@@ -177,10 +177,10 @@ impl Asked {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    fn asker(&self, peer: &NodeAddr, auth: Option<crate::cluster::Credentials>) -> Asker {
+    fn asker(&self, peer: &NodeAddr, access: Access) -> Asker {
         Asker {
             peer: peer.clone(),
-            auth,
+            access,
             inputs: self.inputs.clone(),
             now: Rc::new(Notify::new()),
         }

@@ -72,6 +72,11 @@ impl Controller {
         self.state.target(self.weight, &self.config)
     }
 
+    /// The configured ramp's next step above the weight; `None`: there is none, or no `new`.
+    pub fn next_step(&self) -> Option<Weight> {
+        ramp::next(&self.config, self.weight).filter(|_| self.has_new)
+    }
+
     /// The latch, when there is one.
     pub fn latch(&self) -> Option<&Latch> {
         self.state.latch()

@@ -104,6 +104,8 @@ impl Process {
             }),
             events,
             config: configured.config.clone(),
+            upgrades: mpsc::channel(1).0,
+            hands_over: false,
             config_file: Some(configured.files[0].clone()),
         };
         control.start(0);

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::feed::Target;
@@ -30,6 +29,7 @@ use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::upstream::{Dial, HandshakeError, Wanted, open};
 use crate::limits::{CONNECT_TIMEOUT, HEIR_ASKED};
+use crate::net::Stream;
 
 /// Whether a link to an heir has missed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +226,7 @@ impl Hub {
     }
 }
 
-async fn watch(link: &SubscriberLink, mut stream: TcpStream) -> bool {
+async fn watch(link: &SubscriberLink, mut stream: Stream) -> bool {
     let mut byte = [0];
     while !link.is_closed() {
         match timeout(CONNECT_TIMEOUT, answer(&mut stream, &[b"ROLE"])).await {

@@ -7,7 +7,6 @@
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::ceiling::{Overload, hard_limit};
@@ -17,6 +16,7 @@ use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::upstream::{self, Dial, Setting, Wanted};
 use crate::limits::CONNECT_TIMEOUT;
+use crate::net::Stream;
 use crate::resp::{ReplyScanner, write_command};
 
 /// What a node is asked.
@@ -80,6 +80,7 @@ impl Hub {
         Some(Dial {
             node,
             auth: route.login(side, self.user)?,
+            tls: route.tls(side),
             setting: Setting::default(),
             name: "switchback-subscriber",
             wanted: match role {
@@ -98,7 +99,7 @@ pub(super) async fn ask(dial: &Dial<'_>, question: &[&[u8]]) -> Option<Vec<u8>> 
 }
 
 /// The answer to a question, on a connection that nothing else is asked on.
-pub(super) async fn answer(stream: &mut TcpStream, question: &[&[u8]]) -> Option<Vec<u8>> {
+pub(super) async fn answer(stream: &mut Stream, question: &[&[u8]]) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     write_command(&mut request, question);
     stream.write_all(&request).await.ok()?;

@@ -17,7 +17,6 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use rustc_hash::FxHashMap;
-use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::audience::Counted;
@@ -35,6 +34,7 @@ use crate::data_plane::wake::Wake;
 use crate::limits::{
     BULK_BYTES_MAX, READ_BYTES, SHARED_MESSAGE_BYTES, SUBSCRIBER_CHECK, SUBSCRIBER_SILENT_CHECKS,
 };
+use crate::net::Stream;
 use crate::resp::{ReplyScanner, write_command};
 
 /// Reads before the link lets others have their turn.
@@ -289,14 +289,14 @@ pub(super) async fn drive(
     link: &Rc<SubscriberLink>,
     hub: &Hub,
     route: &Rc<LocalRoute>,
-    stream: TcpStream,
+    stream: Stream,
 ) -> io::Result<()> {
     if link.phase.get() == Phase::Closed {
         return Ok(());
     }
     let owner = Owner::Task(Rc::clone(&link.wake));
     let watched = stream
-        .into_std()
+        .into_wire()
         .and_then(|stream| Socket::new(&route.reactor, stream, owner));
     let socket = match watched {
         Ok(socket) => socket,

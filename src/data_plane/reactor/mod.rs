@@ -6,6 +6,7 @@
 //! woken by it, took a third of what a command takes of the processor outside of the kernel, and most of what a lone client's took.
 
 mod bell;
+mod sealed;
 mod socket;
 
 use std::cell::{Cell, RefCell};
@@ -26,6 +27,7 @@ use tokio::task::LocalSet;
 use tracing::error;
 
 use bell::Bell;
+use sealed::SealedSocket;
 pub(crate) use socket::{Socket, Watched};
 
 use super::session::Session;
@@ -76,6 +78,8 @@ struct Readiness {
 struct Place {
     readiness: Rc<Readiness>,
     owner: Owner,
+    /// Its TLS, which may have something that waits for room.
+    sealed: Option<Rc<SealedSocket>>,
 }
 
 /// One worker's.
@@ -214,6 +218,9 @@ impl Reactor {
             return;
         };
         place.readiness.add(event.events());
+        if let Some(sealed) = &place.sealed {
+            sealed.leave(&place.readiness);
+        }
         match &place.owner {
             Owner::Session(session) => {
                 let session = Rc::clone(session);
@@ -227,7 +234,12 @@ impl Reactor {
         }
     }
 
-    fn add(&self, fd: impl AsFd, owner: Owner) -> io::Result<(usize, Rc<Readiness>)> {
+    fn add(
+        &self,
+        fd: impl AsFd,
+        owner: Owner,
+        sealed: Option<Rc<SealedSocket>>,
+    ) -> io::Result<(usize, Rc<Readiness>)> {
         let wanted =
             EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
         let readiness = Rc::new(Readiness::default());
@@ -238,6 +250,7 @@ impl Reactor {
         vacant.insert(Place {
             readiness: Rc::clone(&readiness),
             owner,
+            sealed,
         });
         Ok((at, readiness))
     }
@@ -321,7 +334,7 @@ mod tests {
         let sessions = [7, 8].map(|id| Session::new(id, Rc::clone(&route), Ends::NONE));
         let mut clients = sessions.each_ref().map(|session| {
             let (client, stream) = pair();
-            session.connect(stream).unwrap();
+            session.connect(stream.into()).unwrap();
             client
         });
         turn(&route.reactor);
@@ -345,7 +358,7 @@ mod tests {
         let (mut client, stream) = pair();
         stream.set_nonblocking(true).unwrap();
         let wake = Rc::new(Wake::default());
-        let socket = Socket::new(&reactor, stream, Owner::Task(Rc::clone(&wake))).unwrap();
+        let socket = Socket::new(&reactor, stream.into(), Owner::Task(Rc::clone(&wake))).unwrap();
         let mut space = [0; 8];
         assert_eq!(socket.read(&mut space).unwrap(), None);
         client.write_all(b"ab").unwrap();

@@ -116,6 +116,12 @@ pub(super) fn dispatch(
         class,
         told: Vec::new(),
     };
+    let (keys, limit) = (sending.class.keys.len(), turn.limits.keys_per_command);
+    if keys > limit && request.again.is_none() {
+        state.transaction.refused |= state.transaction.open;
+        answer(state, None, &Refusal::TooManyKeys { keys, limit }.line());
+        return Ok(());
+    }
     let is_paused = match session.route.pause() {
         None => false,
         Some(pause) => sending.is_paused(state, pause)?,

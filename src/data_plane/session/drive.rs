@@ -14,11 +14,11 @@ use tracing::debug;
 use super::dispatch::{Stall, Turn};
 use super::hold::{Hold, Patience};
 use super::input::{Input, Room, Step, refuse_over_budget};
-use super::state::Session;
+use super::state::{Session, State};
 use super::tunnel::pass_on;
 use crate::data_plane::budget::OverBudget;
 use crate::data_plane::reactor::Socket;
-use crate::limits::{CLIENT_READS_A_TURN, READ_BYTES};
+use crate::limits::{CLIENT_READS_A_TURN, DRAIN_NEW_CLIENTS, READ_BYTES};
 
 /// What the session's task ends by, while nothing is wrong.
 enum End {
@@ -200,15 +200,15 @@ impl Client {
             return Err(io::Error::other("output buffer limit reached"));
         }
         if state.is_in_tunnel() {
-            let is_settled = state.replies.open_count() == 0 && waiting == 0;
+            let is_settled = state.replies.open_count() == 0 && waiting == 0 && !session.has_unsent();
             return Ok(Some(match is_settled {
                 true => Poll::Ready(Ok(End::Over)),
                 false => Poll::Pending,
             }));
         }
         let idle = matches!(step, Step::Idle);
-        let last = state.closing || (self.ended && idle) || (session.route.is_draining() && idle);
-        if last && state.replies.open_count() == 0 && waiting == 0 {
+        let last = state.closing || (self.ended && idle) || (idle && session.is_drained(&state));
+        if last && state.replies.open_count() == 0 && waiting == 0 && !session.has_unsent() {
             return Ok(Some(Poll::Ready(Ok(End::Over))));
         }
         if self.ended && (!state.subscriptions.is_empty() || state.monitor.is_some()) {
@@ -311,6 +311,18 @@ impl Session {
             Some(socket) => socket.read(&mut self.route.scratch.space()),
             None => Ok(Some(0)),
         }
+    }
+
+    /// The proxy is ending, and no request of the client's may be on its way that was sent in good faith: it has just come in, and has
+    /// said nothing yet.
+    fn is_drained(&self, state: &State) -> bool {
+        let is_new = state.replies.next_number() == 0 && self.since.elapsed() < DRAIN_NEW_CLIENTS;
+        self.route.is_draining() && !is_new
+    }
+
+    /// Bytes that were written wait for room in the socket: TLS has taken them.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.stream.borrow().as_ref().is_some_and(Socket::has_unsent)
     }
 
     /// Dispatches as many bytes that have just been read.

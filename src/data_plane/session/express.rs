@@ -50,6 +50,10 @@ impl Session {
     ) -> bool {
         let Some(spec) = plain(args) else { return false };
         let route = &self.route;
+        // The whole way counts keys.
+        if args.len() > turn.limits.keys_per_command && args.len() > 2 {
+            return false;
+        }
         if !state.is_ordinary(turn) || route.pause().is_some() {
             return false;
         }

@@ -653,7 +653,7 @@ pub(super) fn refuse_over_budget(session: &Session, limit: usize) {
     refuse_and_close(&mut session.state.borrow_mut(), &Refusal::TooBig { what, limit });
 }
 
-fn refuse_and_close(state: &mut State, refusal: &Refusal) {
+pub(super) fn refuse_and_close(state: &mut State, refusal: &Refusal) {
     answer(state, None, &refusal.line());
     state.closing = true;
 }

@@ -15,6 +15,7 @@ mod input;
 mod keyspace;
 mod known;
 mod lane;
+mod late;
 mod learn;
 mod local;
 mod login;

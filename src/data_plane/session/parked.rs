@@ -4,26 +4,29 @@
 //! next, ten times as much: it is made again then, and is as it was, as only a session is parked that nothing else is known to.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::late::{is_over, micros};
 use super::login::Standing;
 use super::replies::{Muting, Replies};
 use super::state::{Ends, Session, State};
+use crate::config::Patience;
 use crate::data_plane::command::Spec;
 use crate::data_plane::local_route::LocalRoute;
 use crate::data_plane::reactor::Socket;
 use crate::data_plane::upstream::Setting;
 use crate::data_plane::users::UserId;
+use crate::net::Wire;
 
 /// Who holds a session that only its own worker's list, its own task and its socket's place know.
 const HOLDERS: usize = 3;
 
 /// A client without a session.
 pub(crate) struct Parked {
-    stream: TcpStream,
+    wire: Wire,
     kept: Kept,
 }
 
@@ -45,7 +48,7 @@ struct Kept {
 impl Session {
     /// Whether it can be parked: everything that came is answered, and what there is besides its socket is in [`Parked`].
     pub(crate) fn can_park(self: &Rc<Self>) -> bool {
-        if !self.at_rest.get() || !self.is_bare() {
+        if !self.at_rest.get() || !self.is_bare() || self.has_unsent() {
             return false;
         }
         self.waits_for_nothing();
@@ -152,7 +155,7 @@ impl Session {
             return Err(error);
         }
         // Where this fails the connection is closed, and the session's task finds it so.
-        let stream = socket.into_std()?;
+        let wire = socket.into_wire()?;
         let mut state = self.state.borrow_mut();
         let kept = Kept {
             id: self.id,
@@ -166,13 +169,29 @@ impl Session {
             standing: state.standing,
             no_evict: state.no_evict,
         };
-        Ok(Parked { stream, kept })
+        Ok(Parked { wire, kept })
     }
 }
 
 impl Parked {
     pub(crate) fn user(&self) -> UserId {
         self.kept.setting.user
+    }
+
+    pub(crate) fn address(&self) -> IpAddr {
+        self.kept.ends.addr.ip()
+    }
+
+    /// Whether it has said nothing for this long, which is not zero.
+    pub(crate) fn is_idle_for(&self, limit: Duration, now_micros: u64) -> bool {
+        is_over(limit, now_micros.saturating_sub(self.kept.last_micros))
+    }
+
+    /// Whether its session is to be asked for what it has not done yet.
+    pub(crate) fn may_be_late(&self, patience: &Patience) -> bool {
+        let age = micros(self.kept.since.elapsed());
+        (self.kept.number == 0 && self.kept.last.is_none() && is_over(patience.first_request, age))
+            || (self.kept.standing != Standing::Admitted && is_over(patience.auth, age))
     }
 
     /// Its session, but for the connection: to be looked at, and not to be kept.
@@ -186,14 +205,14 @@ impl Parked {
     /// The operating system's: the client's connection is closed.
     pub(crate) fn unpark(self, route: &Rc<LocalRoute>) -> io::Result<Rc<Session>> {
         let session = Rc::new(self.kept.session(route));
-        session.connect(self.stream)?;
+        session.connect(self.wire)?;
         Ok(session)
     }
 }
 
 impl AsFd for Parked {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.wire.stream.as_fd()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -38,6 +38,7 @@ use crate::data_plane::refusal::Refusal;
 use crate::data_plane::upstream::{Link, Setting, Setup};
 use crate::data_plane::wake::Wake;
 use crate::limits::{PARKED_AFTER_LOOKS, PRIVATE_OUTPUT_BYTES, READ_BYTES, REFUSALS_MAX};
+use crate::net::Wire;
 use crate::resp::{parse_i64, write_command};
 use crate::routing::{Epoch, Slot, Snapshot, Weight};
 
@@ -186,10 +187,10 @@ impl Session {
     ///
     /// # Errors
     /// The operating system's: the connection is closed.
-    pub(crate) fn connect(self: &Rc<Self>, stream: TcpStream) -> io::Result<()> {
-        stream.set_nonblocking(true)?;
+    pub(crate) fn connect(self: &Rc<Self>, wire: Wire) -> io::Result<()> {
+        wire.stream.set_nonblocking(true)?;
         let owner = Owner::Session(Rc::clone(self));
-        let socket = Socket::new(&self.route.reactor, stream, owner)?;
+        let socket = Socket::new(&self.route.reactor, wire, owner)?;
         *self.stream.borrow_mut() = Some(socket);
         Ok(())
     }

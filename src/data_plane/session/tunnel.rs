@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::interval;
 
 use super::dispatch::{Sending, Stall, Stop, is_between};
@@ -22,6 +21,7 @@ use crate::cluster::{NodeAddr, Side};
 use crate::data_plane::reactor::Socket;
 use crate::data_plane::refusal::Refusal;
 use crate::limits::{READ_BYTES, REDIAL_FIRST, SUBSCRIBER_CHECK};
+use crate::net::Stream;
 use crate::routing::majority_owner;
 
 /// How far a client's tunnel has got.
@@ -40,7 +40,7 @@ pub(crate) enum Tunnel {
 pub(crate) struct Far {
     side: Side,
     node: Arc<NodeAddr>,
-    stream: TcpStream,
+    stream: Stream,
 }
 
 impl Sending<'_> {
@@ -121,11 +121,11 @@ pub(super) async fn pass_on(session: &Session, client: Socket, rest: &[u8]) -> i
         return Ok(());
     };
     request.extend_from_slice(rest);
-    let client = TcpStream::from_std(client.into_std()?)?;
-    let (from_client, to_client) = client.into_split();
-    let (from_node, mut to_node) = far.stream.into_split();
+    let (from_client, to_client) = split(Stream::of(client.into_wire()?)?);
+    let (from_node, mut to_node) = split(far.stream);
     let there = async {
         to_node.write_all(&request).await?;
+        to_node.flush().await?;
         drop(request);
         copy(session, from_client, to_node).await
     };
@@ -149,6 +149,7 @@ async fn copy(
         }
         session.touched(session.route.clock());
         to.write_all(buffer.get(..count).unwrap_or_default()).await?;
+        to.flush().await?;
     }
 }
 

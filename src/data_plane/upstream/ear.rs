@@ -6,14 +6,14 @@
 use std::rc::Rc;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 use super::link::Link;
 use crate::limits::EAR_BYTES_MAX;
+use crate::net::Stream;
 use crate::resp::ReplyScanner;
 
 /// Passes on what comes until the connection ends.
-pub(super) async fn listen(mut stream: TcpStream, link: Rc<Link>) {
+pub(super) async fn listen(mut stream: Stream, link: Rc<Link>) {
     let mut scanner = ReplyScanner::new();
     let mut buffer = Vec::new();
     loop {

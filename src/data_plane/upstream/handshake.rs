@@ -7,13 +7,13 @@
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::setup::Setup;
 use crate::cluster::NodeAddr;
 use crate::data_plane::users::{Login, UserId};
-use crate::net;
+use crate::net::{self, Stream};
 use crate::resp::{Protocol, ReplyScanner, write_command};
+use crate::tls::SideTls;
 
 /// Bytes of all handshake replies together. ROLE of a master lists its replicas; the rest are single lines.
 const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
@@ -95,6 +95,7 @@ pub(crate) enum Wanted {
 pub(crate) struct Dial<'a> {
     pub(crate) node: &'a NodeAddr,
     pub(crate) auth: Option<Rc<Login>>,
+    pub(crate) tls: Option<SideTls>,
     pub(crate) setting: Setting,
     /// `CLIENT SETNAME`, so that an operator sees in CLIENT LIST who this is. No spaces.
     pub(crate) name: &'a str,
@@ -116,8 +117,8 @@ pub(crate) struct Said {
 }
 
 /// An authenticated connection to a node of the wanted role.
-pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), HandshakeError> {
-    let mut stream = net::connect(dial.node).await?;
+pub(crate) async fn open(dial: &Dial<'_>) -> Result<(Stream, Said), HandshakeError> {
+    let mut stream = net::connect(dial.node, dial.tls.as_ref()).await?;
     let is_selected = inherits_database(&mut stream, dial).await?;
     let (request, count) = questions(dial, is_selected);
     stream.write_all(&request).await?;
@@ -187,7 +188,7 @@ pub(crate) async fn open(dial: &Dial<'_>) -> Result<(TcpStream, Said), Handshake
 
 /// A client keeps its database when it becomes another user, one that may not choose a database included. So it is chosen before that,
 /// if the node lets anybody; whether a user may choose one itself it is asked when it does. Returns whether it has been chosen.
-async fn inherits_database(stream: &mut TcpStream, dial: &Dial<'_>) -> Result<bool, HandshakeError> {
+async fn inherits_database(stream: &mut Stream, dial: &Dial<'_>) -> Result<bool, HandshakeError> {
     if dial.setting.database == 0 || !dial.setting.user.has_logged_in() {
         return Ok(false);
     }
@@ -204,7 +205,7 @@ async fn inherits_database(stream: &mut TcpStream, dial: &Dial<'_>) -> Result<bo
 
 /// Tells the node what the link is for. `ear`: the number there of the connection that hears its invalidations.
 pub(super) async fn set_up(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     setup: &Setup,
     ear: Option<i64>,
 ) -> Result<(), HandshakeError> {
@@ -300,7 +301,7 @@ fn select(request: &mut Vec<u8>, database: u32) {
     write_command(request, &[b"SELECT", database.to_string().as_bytes()]);
 }
 
-async fn read(stream: &mut TcpStream, count: usize) -> Result<Vec<Vec<u8>>, HandshakeError> {
+async fn read(stream: &mut Stream, count: usize) -> Result<Vec<Vec<u8>>, HandshakeError> {
     let mut scanner = ReplyScanner::new();
     let mut replies = Vec::with_capacity(count);
     let mut buffer = Vec::new();

@@ -13,7 +13,6 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use tokio::net::TcpStream;
 
 use super::handshake::Setting;
 use super::pipeline::{Left, Pipeline};
@@ -28,6 +27,7 @@ use crate::limits::{
     LINK_BYTES_MAX, LINK_COMMANDS_MAX, READ_BYTES, REFUSALS_MAX, SCRIPT_LONG, STREAM_WINDOW_BYTES,
     WRITE_BYTES, WRITES_A_TURN,
 };
+use crate::net::Stream;
 use crate::resp::ReplyScanner;
 use crate::routing::Slot;
 
@@ -517,7 +517,7 @@ fn give_back(left: Vec<Left<Ticket>>) {
 pub(super) async fn drive(
     link: &Rc<Link>,
     route: &Rc<LocalRoute>,
-    stream: TcpStream,
+    stream: Stream,
     client_id: i64,
 ) -> io::Result<()> {
     link.client_id.set(client_id);
@@ -527,7 +527,7 @@ pub(super) async fn drive(
     }
     let connected = Connected(link);
     let owner = Owner::Link(Rc::clone(link));
-    let socket = Socket::new(&route.reactor, stream.into_std()?, owner)?;
+    let socket = Socket::new(&route.reactor, stream.into_wire()?, owner)?;
     *link.io.borrow_mut() = Some(LinkIo {
         socket,
         route: Rc::clone(route),

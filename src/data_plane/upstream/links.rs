@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
@@ -28,6 +27,7 @@ use crate::limits::{
     BUSY_REFUSAL, CONNECT_TIMEOUT, DOOR_LIFETIME, IDLE_PRIVATE_LINKS_MAX, LEARNT_NAMES_MAX, RESERVE_ROOM,
     SHARED_LINKS_MAX, USER_REFUSAL, USERS_MAX,
 };
+use crate::net::Stream;
 use crate::resp::Protocol;
 use crate::routing::Slot;
 
@@ -427,11 +427,12 @@ impl Links {
         &self,
         route: &LocalRoute,
         user: UserId,
-    ) -> Option<(Arc<NodeAddr>, TcpStream)> {
+    ) -> Option<(Arc<NodeAddr>, Stream)> {
         let node = self.node.borrow().clone()?;
         let dial = Dial {
             node: &node,
             auth: route.login(self.side, user)?,
+            tls: route.tls(self.side),
             setting: Setting::of(user),
             name: "switchback",
             wanted: Wanted::Master,
@@ -630,6 +631,7 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
     let dial = Dial {
         node,
         auth: login,
+        tls: route.tls(side),
         setting: link.setting.get(),
         name: "switchback",
         wanted: match user {
@@ -683,7 +685,7 @@ async fn live(link: Rc<Link>, route: Rc<LocalRoute>) {
 async fn open(
     dial: &Dial<'_>,
     setup: Option<&Setup>,
-) -> Result<(TcpStream, Said, Option<(TcpStream, i64)>), HandshakeError> {
+) -> Result<(Stream, Said, Option<(Stream, i64)>), HandshakeError> {
     let Some(setup) = setup else {
         let (stream, said) = handshake::open(dial).await?;
         return Ok((stream, said, None));
@@ -694,11 +696,12 @@ async fn open(
                 protocol: Protocol::Resp3,
                 ..dial.setting
             };
-            let auth = dial.auth.clone();
+            let (auth, tls) = (dial.auth.clone(), dial.tls.clone());
             Some(
                 handshake::open(&Dial {
                     setting,
                     auth,
+                    tls,
                     ..*dial
                 })
                 .await?,

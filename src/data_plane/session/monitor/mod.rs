@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use own::Own;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -24,6 +23,7 @@ use crate::data_plane::pubsub::Delivery;
 use crate::data_plane::refusal::Refusal;
 use crate::data_plane::users::UserId;
 use crate::limits::{CONNECT_TIMEOUT, OWN_LINE_BYTES_MAX, REDIAL_FIRST, SUBSCRIBER_CHECK};
+use crate::net::Stream;
 use crate::resp::{Protocol, parse_i64};
 
 /// The connections of a client that monitors; they end with it.
@@ -38,7 +38,7 @@ impl Drop for Monitor {
 
 struct Connected {
     node: Arc<NodeAddr>,
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
     own: Own,
 }
 
@@ -131,7 +131,7 @@ async fn connect(route: &LocalRoute, side: Side, user: UserId) -> Option<Result<
 }
 
 /// A line with its end, or a piece of one that is longer than any but for somebody's name; `None`: the connection has ended.
-async fn line(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+async fn line(stream: &mut BufReader<Stream>) -> Option<Vec<u8>> {
     let mut line = Vec::new();
     let mut limited = stream.take(OWN_LINE_BYTES_MAX);
     limited.read_until(b'\n', &mut line).await.ok()?;
