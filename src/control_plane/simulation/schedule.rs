@@ -13,7 +13,7 @@ use crate::control_plane::shift::RampOrder;
 use crate::routing::Weight;
 
 /// When the last fault ends at the latest, and everything is healed. Unit: milliseconds.
-pub(super) const FAULTS_MAX: u64 = 20_000;
+pub(super) const FAULTS_MAX: u64 = 16_000;
 /// Nodes of a side at most.
 pub(super) const NODES: usize = 3;
 /// Sentinels of a side.
@@ -142,8 +142,8 @@ impl Schedule {
     pub(super) fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let setting = Setting::draw(&mut rng);
-        let calm = rng.u64(6_000..=FAULTS_MAX);
-        let count = rng.usize(4..=20);
+        let calm = rng.u64(5_000..=FAULTS_MAX);
+        let count = rng.usize(3..=16);
         // Some schedules are about one thing; all in all together hides the rest behind what trips first.
         let taste = Taste::draw(&mut rng);
         let mut events: Vec<(u64, Event)> = (0..count)
@@ -151,7 +151,7 @@ impl Schedule {
             .collect();
         // Most stretches begin as a migration does: both sides well, and an order to raise.
         if rng.u8(0..4) > 0 {
-            let began = rng.u64(3_000..8_000).min(calm - 1);
+            let began = rng.u64(2_500..6_000).min(calm - 1);
             events.push((began, Event::Order(raise(&mut rng))));
         }
         events.sort_by_key(|(at, _)| *at);
