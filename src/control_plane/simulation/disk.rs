@@ -12,6 +12,8 @@ use crate::control_plane::store::{Job, Tray};
 
 /// How long a write takes. Unit: milliseconds.
 const WRITE: u64 = 5;
+/// How long the last state may take at the end of a process. Unit: milliseconds.
+const LAST_WAIT: u64 = 2_000;
 
 /// The disk, and what is on its way to it.
 #[derive(Default)]
@@ -64,6 +66,32 @@ impl Kept {
         };
         self.writing = None;
         written
+    }
+
+    /// The process ends in order: everything is written, if that can be within seconds. Whether it was.
+    pub(super) fn close(&mut self, tray: &Arc<Tray>, rng: &mut Rng) -> (Option<Record>, bool) {
+        let is_quick = match self.mode.unwrap_or(Disk::Fine) {
+            Disk::Fine => true,
+            Disk::Slow(takes) => takes < LAST_WAIT / 2,
+            Disk::Full | Disk::Hanging => false,
+        };
+        let jobs: Vec<Job> = self
+            .writing
+            .take()
+            .map(|(_, job)| job)
+            .into_iter()
+            .chain(tray.take_now())
+            .collect();
+        if !is_quick {
+            self.writing = jobs.into_iter().next().map(|job| (0, job));
+            return (self.crash(rng), false);
+        }
+        let last = jobs.into_iter().next_back();
+        self.text = last
+            .as_ref()
+            .map(|job| job.record.to_text(&job.route))
+            .or(self.text.take());
+        (last.map(|job| job.record), true)
     }
 
     /// The process is gone. What was being written is there, or it is not.

@@ -50,6 +50,8 @@ pub(super) struct Witness {
     acknowledged: Option<(Order, Epoch)>,
     /// The highest epoch that was acknowledged.
     highest: Epoch,
+    /// What a process was when it ended in order, with everything on disk.
+    handed_over: Option<(Epoch, Standing)>,
     /// How many times the weight has risen, and how many trips there were: a simulation in which nothing happens proves nothing.
     pub(super) rises: u64,
     pub(super) trips: u64,
@@ -67,6 +69,18 @@ impl Witness {
                 "it starts at epoch {}, and {} was acknowledged",
                 snapshot.epoch.0, self.highest.0
             ));
+        }
+        if let Some((epoch, before)) = self.handed_over.take() {
+            let standing = route.controller.standing();
+            let plan = |standing: &Standing| standing.plan.map(|plan| std::mem::discriminant(&plan));
+            let is_same = (standing.weight, standing.latch.is_some(), plan(&standing))
+                == (before.weight, before.latch.is_some(), plan(&before));
+            if !is_same || snapshot.epoch < epoch {
+                return Err(format!(
+                    "{before:?} of epoch {} is handed over, and taken up as {standing:?} of epoch {}",
+                    epoch.0, snapshot.epoch.0
+                ));
+            }
         }
         let Some(left) = left else { return Ok(()) };
         let is_same = without_heirs(&route.topology) == without_heirs(&left.topology);
@@ -91,6 +105,11 @@ impl Witness {
             Some((order, epoch)) if *epoch == left.epoch => holds(order, &standing),
             _ => Ok(()),
         }
+    }
+
+    /// A process has ended in order, and all that it was is on disk.
+    pub(super) fn ended(&mut self, route: &RouteControl) {
+        self.handed_over = Some((route.epoch(), route.controller.standing()));
     }
 
     /// Something is about to be handled that an operator has said.

@@ -40,6 +40,8 @@ pub(super) const RECOVERY_MAX: u64 = 90_000;
 const ANSWER_MAX: u64 = 18_000;
 /// How long a look at both sides takes. Unit: milliseconds.
 const LOOK: u64 = 40;
+/// A ramp's hold begins anew when nobody has looked for longer than this. Unit: milliseconds.
+const UNWATCHED: u64 = 1_000;
 /// A stretch begins at noon.
 const NOON: i64 = 1_767_268_800;
 
@@ -117,7 +119,11 @@ pub(super) struct World {
     down_until: u64,
     stalled_until: u64,
     was_stalled: bool,
+    /// When it ran last, and when it did again after nobody had watched for too long.
+    ran_at: u64,
+    watched_since: u64,
     crashes: bool,
+    hands_over: bool,
     orders: VecDeque<Order>,
     waiting: Vec<Waiting<(Order, Weight)>>,
     stage: Stage,
@@ -162,7 +168,10 @@ impl World {
             down_until: 0,
             stalled_until: 0,
             was_stalled: false,
+            ran_at: 0,
+            watched_since: 0,
             crashes: false,
+            hands_over: false,
             orders: VecDeque::new(),
             waiting: Vec::new(),
             stage: Stage::Faults,
@@ -200,6 +209,9 @@ impl World {
     async fn live(&mut self) -> Result<Ended, String> {
         loop {
             self.step().await?;
+            if std::mem::take(&mut self.hands_over) {
+                self.hand_over();
+            }
             if std::mem::take(&mut self.crashes) {
                 self.crash();
                 return Ok(Ended::Crashed);
@@ -252,6 +264,10 @@ impl World {
         }
         self.start_when_due()?;
         if now >= self.stalled_until && self.process.is_some() {
+            if now > self.ran_at + UNWATCHED {
+                self.watched_since = now;
+            }
+            self.ran_at = now;
             self.go().await?;
             self.was_stalled = false;
             self.check_trip_in_time()?;
@@ -297,6 +313,7 @@ impl World {
                     self.down_until = now + time;
                 }
             }
+            Event::HandOver => self.hands_over = self.process.is_some(),
             Event::Disk(mode) => self.disk.mode(mode),
             Event::Workers(takes) => self.workers_take = takes,
             Event::Wall(minutes) => self.wall_minutes += i64::from(minutes),
@@ -334,6 +351,20 @@ impl World {
         if let Some(record) = self.disk.crash(&mut self.rng) {
             self.on_disk = Some(record);
         }
+    }
+
+    /// The process ends in order, as it does when another one is prepared to take over.
+    fn hand_over(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        if process.control.handle(Input::HandOver).is_none() {
+            return;
+        }
+        let (record, is_whole) = self.disk.close(&process.tray(), &mut self.rng);
+        if is_whole {
+            self.witness.ended(process.route());
+        }
+        self.on_disk = record.or(self.on_disk.take());
+        self.crashes = true;
     }
 
     fn start_when_due(&mut self) -> Result<(), String> {
@@ -445,7 +476,7 @@ impl World {
         let runs_since = self.process.as_ref().map_or(0, |process| process.runs_since);
         Seen {
             now: self.now,
-            runs_since: runs_since.max(self.stalled_until),
+            runs_since: runs_since.max(self.watched_since),
             hold: u64::try_from(config.ramp.hold.as_millis()).unwrap(),
             is_fresh: self
                 .answered
