@@ -9,6 +9,7 @@ use fastrand::Rng;
 use super::schedule::Disk;
 use crate::control_plane::record::Record;
 use crate::control_plane::store::{Job, Tray};
+use crate::routing::Epoch;
 
 /// How long a write takes. Unit: milliseconds.
 const WRITE: u64 = 5;
@@ -21,6 +22,8 @@ pub(super) struct Kept {
     mode: Option<Disk>,
     /// The route's file.
     text: Option<String>,
+    /// The epoch of the last state, if it was refused.
+    pub(super) refused: Option<Epoch>,
     /// What is being written, since when.
     writing: Option<(u64, Job)>,
 }
@@ -55,12 +58,14 @@ impl Kept {
         }
         let written = match mode {
             Disk::Full => {
+                self.refused = Some(job.record.epoch);
                 job.failed("no space left on device");
                 None
             }
             Disk::Fine | Disk::Slow(_) | Disk::Hanging => {
                 self.text = Some(job.record.to_text(&job.route));
                 job.written();
+                self.refused = None;
                 Some(job.record.clone())
             }
         };

@@ -404,6 +404,7 @@ impl World {
 
     /// One turn of the process's loop, or what would be several within the step, in some order.
     async fn go(&mut self) -> Result<(), String> {
+        let refused = self.disk.refused;
         let mut actions = [0_u8, 1, 2, 3, 4, 5, 6];
         self.rng.shuffle(&mut actions);
         for action in actions {
@@ -422,7 +423,12 @@ impl World {
                 _ => self.work(),
             }
         }
-        self.settle().await
+        self.settle().await?;
+        let process = self.process.as_ref().unwrap();
+        if refused == Some(process.route().epoch()) {
+            Witness::not_saved(process.route(), self.on_disk.as_ref())?;
+        }
+        Ok(())
     }
 
     fn process_mut(&mut self) -> &mut Process {
@@ -442,6 +448,9 @@ impl World {
                 Input::Looked { facts, .. } => Some(self.refuses(facts)),
                 _ => None,
             };
+            if refuses.is_some() {
+                self.witness.decided();
+            }
             self.process_mut().control.handle(event);
             // One that has come too early is made again, and one that is not awaited any more is no look.
             if let Some(refuses) = refuses.filter(|_| self.process_mut().route().looking.is_none()) {
