@@ -47,6 +47,8 @@ pub(super) enum Event {
     Stall(u64),
     /// The proxy is killed, and started again after so long. Unit: milliseconds.
     Crash(u64),
+    /// It hands over to another process, which starts as soon as it has ended.
+    HandOver,
     /// The disk is another one.
     Disk(Disk),
     /// Workers confirm a snapshot after so long. Unit: milliseconds.
@@ -205,8 +207,9 @@ impl Taste {
             0 => Event::Order(order(rng)),
             1 => Event::Node(side, rng.usize(0..NODES), trouble(rng)),
             2 => Event::Sentinel(side, rng.usize(0..SENTINELS), mischief(rng)),
-            3 => match rng.u8(0..3) {
-                0 => Event::Failover(side),
+            3 => match rng.u8(0..6) {
+                0 | 1 => Event::Failover(side),
+                2 => Event::HandOver,
                 _ => Event::Crash(rng.u64(100..4_000)),
             },
             4 => Event::Disk(match rng.u8(0..5) {

@@ -4,6 +4,7 @@
 //! answers itself, where the world knows better.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::process::Process;
 use super::schedule::Order;
@@ -41,6 +42,8 @@ pub(super) struct Seen {
 pub(super) struct Witness {
     /// What was in force at the last step of this process.
     last: Option<Arc<Snapshot>>,
+    /// What was under way then.
+    plan: Option<Plan>,
     was_tripped: bool,
     /// A raise under way may be one that was forced.
     is_forced: bool,
@@ -50,6 +53,8 @@ pub(super) struct Witness {
     acknowledged: Option<(Order, Epoch)>,
     /// The highest epoch that was acknowledged.
     highest: Epoch,
+    /// What a process was when it ended in order, with everything on disk.
+    handed_over: Option<(Epoch, Standing)>,
     /// How many times the weight has risen, and how many trips there were: a simulation in which nothing happens proves nothing.
     pub(super) rises: u64,
     pub(super) trips: u64,
@@ -60,13 +65,26 @@ impl Witness {
     pub(super) fn started(&mut self, process: &Process, left: Option<&Record>) -> Result<(), String> {
         let route = process.route();
         let snapshot = route.publisher().current();
-        (self.last, self.is_forced, self.obstacle_at) = (None, false, None);
+        (self.last, self.plan) = (None, None);
+        (self.is_forced, self.obstacle_at) = (false, None);
         self.was_tripped = route.controller.latch().is_some();
         if snapshot.epoch < self.highest {
             return Err(format!(
                 "it starts at epoch {}, and {} was acknowledged",
                 snapshot.epoch.0, self.highest.0
             ));
+        }
+        if let Some((epoch, before)) = self.handed_over.take() {
+            let standing = route.controller.standing();
+            let plan = |standing: &Standing| standing.plan.map(|plan| std::mem::discriminant(&plan));
+            let is_same = (standing.weight, standing.latch.is_some(), plan(&standing))
+                == (before.weight, before.latch.is_some(), plan(&before));
+            if !is_same || snapshot.epoch < epoch {
+                return Err(format!(
+                    "{before:?} of epoch {} is handed over, and taken up as {standing:?} of epoch {}",
+                    epoch.0, snapshot.epoch.0
+                ));
+            }
         }
         let Some(left) = left else { return Ok(()) };
         let is_same = without_heirs(&route.topology) == without_heirs(&left.topology);
@@ -93,11 +111,22 @@ impl Witness {
         }
     }
 
+    /// A process has ended in order, and all that it was is on disk.
+    pub(super) fn ended(&mut self, route: &RouteControl) {
+        self.handed_over = Some((route.epoch(), route.controller.standing()));
+    }
+
     /// Something is about to be handled that an operator has said.
     pub(super) fn ordered(&mut self, order: &Order) {
+        self.decided();
         if let Order::Weight { force: true, .. } = order {
             self.is_forced = true;
         }
+    }
+
+    /// What is under way may be another from now on: by an order, or by one that has waited for a look.
+    pub(super) fn decided(&mut self) {
+        self.plan = None;
     }
 
     /// Something was handled.
@@ -137,6 +166,9 @@ impl Witness {
                 return Err(format!("a trip, and new was well all the time: {latch:?}"));
             }
         }
+        let plan = route.controller.standing().plan;
+        catches_up(self.plan, plan)?;
+        self.plan = plan;
         self.was_tripped = is_tripped;
         self.last = Some(snapshot);
         if route.pending.is_none() && route.controller.state_name() != "shifting" {
@@ -226,6 +258,18 @@ impl Witness {
         Ok(())
     }
 
+    /// The disk has refused the last state: a raise is taken back.
+    pub(super) fn not_saved(route: &RouteControl, on_disk: Option<&Record>) -> Result<(), String> {
+        let saved = on_disk.map_or(Weight::ZERO, |record| record.standing.weight);
+        let weight = route.controller.weight();
+        match weight <= saved {
+            true => Ok(()),
+            false => Err(format!(
+                "{weight} is in force, {saved} is on disk, and nothing can be written there"
+            )),
+        }
+    }
+
     /// Whether a lower weight that was asked for is refused.
     pub(super) fn refused(order: &Order, before: Weight, reply: &Reply) -> Result<(), String> {
         match (order, reply) {
@@ -260,6 +304,20 @@ fn compare(last: &Arc<Snapshot>, now: &Arc<Snapshot>) -> Result<(), String> {
         return Err(format!("epoch {after} is of two snapshots: {last:?} and {now:?}"));
     }
     Ok(())
+}
+
+/// A shift does not make up for the time in which nobody watched.
+fn catches_up(before: Option<Plan>, after: Option<Plan>) -> Result<(), String> {
+    // A second counts, however long nobody looked.
+    const COUNTS_MAX: Duration = Duration::from_secs(1);
+    let (Some(Plan::Shift { to, left: had }), Some(Plan::Shift { to: same, left: has })) = (before, after)
+    else {
+        return Ok(());
+    };
+    match to == same && had.saturating_sub(has) > COUNTS_MAX {
+        true => Err(format!("a shift had {had:?} left, and at the next look {has:?}")),
+        false => Ok(()),
+    }
 }
 
 fn may_rise(route: &RouteControl, seen: Seen, from: Weight, is_forced: bool) -> Result<(), String> {

@@ -37,11 +37,11 @@ use crate::routing::Weight;
 /// The longest memories there are: a lost replica counts for 30 s, a Sentinel's view for 10 s, a handover for 30 s, a hold begins anew.
 pub(super) const RECOVERY_MAX: u64 = 90_000;
 /// An order is answered within this: a look that takes all its time, a worker and a disk that do. Unit: milliseconds.
-/// The longest pause between two looks that breaks no hold. Unit: milliseconds.
-const RAMP_GAP_MAX: u64 = 1_000;
 const ANSWER_MAX: u64 = 18_000;
 /// How long a look at both sides takes. Unit: milliseconds.
 const LOOK: u64 = 40;
+/// A ramp's hold begins anew when nobody has looked for longer than this. Unit: milliseconds.
+const UNWATCHED: u64 = 1_000;
 /// A stretch begins at noon.
 const NOON: i64 = 1_767_268_800;
 
@@ -118,11 +118,12 @@ pub(super) struct World {
     starting: Option<(u64, [Watcher; 2])>,
     down_until: u64,
     stalled_until: u64,
-    /// The last stall that is long enough to count as one: a ramp's hold begins anew after it.
-    unwatched_until: u64,
-    stalled_since: Option<u64>,
     was_stalled: bool,
+    /// When it ran last, and when it did again after nobody had watched for too long.
+    ran_at: u64,
+    watched_since: u64,
     crashes: bool,
+    hands_over: bool,
     orders: VecDeque<Order>,
     waiting: Vec<Waiting<(Order, Weight)>>,
     stage: Stage,
@@ -166,10 +167,11 @@ impl World {
             starting: None,
             down_until: 0,
             stalled_until: 0,
-            unwatched_until: 0,
-            stalled_since: None,
             was_stalled: false,
+            ran_at: 0,
+            watched_since: 0,
             crashes: false,
+            hands_over: false,
             orders: VecDeque::new(),
             waiting: Vec::new(),
             stage: Stage::Faults,
@@ -207,6 +209,9 @@ impl World {
     async fn live(&mut self) -> Result<Ended, String> {
         loop {
             self.step().await?;
+            if std::mem::take(&mut self.hands_over) {
+                self.hand_over();
+            }
             if std::mem::take(&mut self.crashes) {
                 self.crash();
                 return Ok(Ended::Crashed);
@@ -259,14 +264,10 @@ impl World {
         }
         self.start_when_due()?;
         if now >= self.stalled_until && self.process.is_some() {
-            // As `shift::ramp` has it: two looks are further apart than this then, whatever lies between them otherwise.
-            if self
-                .stalled_since
-                .take()
-                .is_some_and(|since| now - since >= RAMP_GAP_MAX)
-            {
-                self.unwatched_until = now;
+            if now > self.ran_at + UNWATCHED {
+                self.watched_since = now;
             }
+            self.ran_at = now;
             self.go().await?;
             self.was_stalled = false;
             self.check_trip_in_time()?;
@@ -304,7 +305,6 @@ impl World {
             }
             Event::Stall(time) => {
                 self.stalled_until = self.stalled_until.max(now + time);
-                self.stalled_since.get_or_insert(now);
                 self.was_stalled = true;
             }
             Event::Crash(time) => {
@@ -313,6 +313,7 @@ impl World {
                     self.down_until = now + time;
                 }
             }
+            Event::HandOver => self.hands_over = self.process.is_some(),
             Event::Disk(mode) => self.disk.mode(mode),
             Event::Workers(takes) => self.workers_take = takes,
             Event::Wall(minutes) => self.wall_minutes += i64::from(minutes),
@@ -352,6 +353,20 @@ impl World {
         }
     }
 
+    /// The process ends in order, as it does when another one is prepared to take over.
+    fn hand_over(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        if process.control.handle(Input::HandOver).is_none() {
+            return;
+        }
+        let (record, is_whole) = self.disk.close(&process.tray(), &mut self.rng);
+        if is_whole {
+            self.witness.ended(process.route());
+        }
+        self.on_disk = record.or(self.on_disk.take());
+        self.crashes = true;
+    }
+
     fn start_when_due(&mut self) -> Result<(), String> {
         let (now, instant) = (self.now, self.instant());
         if self.process.is_some() || now < self.down_until || now < self.stalled_until {
@@ -389,6 +404,7 @@ impl World {
 
     /// One turn of the process's loop, or what would be several within the step, in some order.
     async fn go(&mut self) -> Result<(), String> {
+        let refused = self.disk.refused;
         let mut actions = [0_u8, 1, 2, 3, 4, 5, 6];
         self.rng.shuffle(&mut actions);
         for action in actions {
@@ -407,7 +423,12 @@ impl World {
                 _ => self.work(),
             }
         }
-        self.settle().await
+        self.settle().await?;
+        let process = self.process.as_ref().unwrap();
+        if refused == Some(process.route().epoch()) {
+            Witness::not_saved(process.route(), self.on_disk.as_ref())?;
+        }
+        Ok(())
     }
 
     fn process_mut(&mut self) -> &mut Process {
@@ -427,6 +448,9 @@ impl World {
                 Input::Looked { facts, .. } => Some(self.refuses(facts)),
                 _ => None,
             };
+            if refuses.is_some() {
+                self.witness.decided();
+            }
             self.process_mut().control.handle(event);
             // One that has come too early is made again, and one that is not awaited any more is no look.
             if let Some(refuses) = refuses.filter(|_| self.process_mut().route().looking.is_none()) {
@@ -461,7 +485,7 @@ impl World {
         let runs_since = self.process.as_ref().map_or(0, |process| process.runs_since);
         Seen {
             now: self.now,
-            runs_since: runs_since.max(self.unwatched_until),
+            runs_since: runs_since.max(self.watched_since),
             hold: u64::try_from(config.ramp.hold.as_millis()).unwrap(),
             is_fresh: self
                 .answered
