@@ -161,4 +161,6 @@ pub(super) struct Waiting<T> {
     pub(super) since: u64,
     /// The epoch with which it was in force, once it was decided.
     pub(super) decided: Option<Epoch>,
+    /// It has been taken back since, because it could not be saved.
+    pub(super) is_taken_back: bool,
 }

@@ -28,10 +28,10 @@ use crate::control_plane::clock;
 use crate::control_plane::guard::{Action, Observation, ObservationKind, Rule, Verdict};
 use crate::control_plane::preflight::{Facts, Stated, findings};
 use crate::control_plane::record::Record;
-use crate::control_plane::shift::TimeOfDay;
+use crate::control_plane::shift::{RampOrder, Standing, TimeOfDay};
 use crate::data_plane::RouteShared;
 use crate::limits::{PREFLIGHT_LIFETIME, START_WAIT};
-use crate::routing::Weight;
+use crate::routing::{Epoch, Weight};
 
 /// After the last fault, all must be well again within this, and what an operator wants then must be done. Unit: milliseconds.
 /// The longest memories there are: a lost replica counts for 30 s, a Sentinel's view for 10 s, a handover for 30 s, a hold begins anew.
@@ -451,7 +451,12 @@ impl World {
             if refuses.is_some() {
                 self.witness.decided();
             }
+            let (epoch, standing) = self.standing();
+            let is_saved = matches!(event, Input::Saved { .. });
             self.process_mut().control.handle(event);
+            if is_saved && self.standing().1 != standing {
+                self.take_back(epoch);
+            }
             // One that has come too early is made again, and one that is not awaited any more is no look.
             if let Some(refuses) = refuses.filter(|_| self.process_mut().route().looking.is_none()) {
                 self.looked = (!refuses).then_some(self.now);
@@ -461,6 +466,27 @@ impl World {
         }
         self.work();
         Ok(())
+    }
+
+    fn standing(&self) -> (Epoch, Standing) {
+        let route = self.process.as_ref().unwrap().route();
+        (route.epoch(), route.controller.standing())
+    }
+
+    /// What was decided up to this epoch and is not on disk has been undone, if it was for a raise.
+    fn take_back(&mut self, until: Epoch) {
+        let saved = self.on_disk.as_ref().map_or(Epoch(0), |record| record.epoch);
+        for waiting in &mut self.waiting {
+            let raises = match &waiting.order {
+                (Order::Weight { to, .. }, before) => to > before,
+                (Order::Ramp(order), _) => *order != RampOrder::Abort,
+                _ => false,
+            };
+            let is_of_them = waiting
+                .decided
+                .is_some_and(|decided| decided > saved && decided <= until);
+            waiting.is_taken_back |= raises && is_of_them;
+        }
     }
 
     fn refuses(&self, facts: &Facts) -> bool {
@@ -640,6 +666,7 @@ impl World {
                 reply: answer,
                 since: now,
                 decided: None,
+                is_taken_back: false,
             });
             self.note_decided();
             self.look_on(order == Order::Arm)?;
@@ -700,6 +727,9 @@ impl World {
             match one.reply.try_recv() {
                 Ok(reply) => {
                     self.summary.acknowledged += u64::from(reply == Reply::Ok);
+                    if one.is_taken_back && reply == Reply::Ok {
+                        return Err(format!("{order:?} was taken back, and is acknowledged"));
+                    }
                     Witness::refused(order, *before, &reply)?;
                     let process = self.process.as_ref().unwrap();
                     self.witness
