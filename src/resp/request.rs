@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 use super::inline;
-use super::number::{parse_i64, short_line};
+use super::number::{parse_i64, short_header};
 use crate::limits::{INLINE_BYTES_MAX, LOGIN_ARGS_MAX, LOGIN_BYTES_MAX, REQUEST_ARGS_MAX};
 
 /// A request that Redis would answer with `-ERR Protocol error: …` and a closed connection; so do we, in its words.
@@ -267,10 +267,6 @@ impl RequestParser {
         too_long: ProtocolError,
     ) -> Result<Option<Option<i64>>, ProtocolError> {
         let line = buffer.get(self.position..).unwrap_or_default();
-        if let Some((value, digits)) = line.get(1..).and_then(short_line) {
-            self.position += digits + 3;
-            return Ok(Some(i64::try_from(value).ok()));
-        }
         // Header lines are a few bytes: looking for their end again when they come in pieces costs nothing.
         let window = line.get(..=INLINE_BYTES_MAX).unwrap_or(line);
         let Some(end) = memchr(b'\r', window) else {
@@ -317,28 +313,6 @@ impl RequestParser {
             self.rewritten.extend_from_slice(argument);
             self.rewritten.extend_from_slice(b"\r\n");
         }
-    }
-}
-
-/// The number, of one to three digits, of the header line of this kind at `position`, and where that line ends.
-#[inline]
-fn short_header(buffer: &[u8], position: usize, kind: u8) -> Option<(usize, usize)> {
-    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
-    match *buffer.get(position..)? {
-        [first, a @ b'0'..=b'9', b'\r', _, ..] if first == kind => Some((digit(a), position + 4)),
-        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] if first == kind => {
-            Some((digit(a) * 10 + digit(b), position + 5))
-        }
-        [
-            first,
-            a @ b'1'..=b'9',
-            b @ b'0'..=b'9',
-            c @ b'0'..=b'9',
-            b'\r',
-            _,
-            ..,
-        ] if first == kind => Some((digit(a) * 100 + digit(b) * 10 + digit(c), position + 6)),
-        _ => None,
     }
 }
 

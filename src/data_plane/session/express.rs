@@ -108,6 +108,9 @@ pub(crate) fn side_of(spec: &Spec, args: Args<'_>, weight: Weight) -> Option<Sid
     let mut owners = Owners::None;
     for key in spec.keys.positions(args).ok()?.bytes(args) {
         owners = owners.and(owner(Slot::of(key), weight));
+        if owners == Owners::Both {
+            break;
+        }
     }
     match owners {
         Owners::One(side) => Some(side),

@@ -197,18 +197,22 @@ fn merge(kind: command::SplitKind, owned_by_new: &[bool]) -> Merge {
 fn shares(sending: &Sending<'_>, stride: usize) -> Shares {
     let args = sending.request.args;
     let weight = sending.turn.snapshot.weight;
-    let places = || (1..args.len()).step_by(stride);
     let is_new = |at| owner(Slot::of(args.get(at).unwrap_or_default()), weight) == Side::New;
-    let owned_by_new: Vec<bool> = places().map(is_new).collect();
+    let owned_by_new: Vec<bool> = (1..args.len()).step_by(stride).map(is_new).collect();
     let requests = Side::BOTH.map(|side| {
-        let is_its = |new: &bool| *new == (side == Side::New);
-        let keys = owned_by_new.iter().filter(|new| is_its(new)).count();
+        let is_new = side == Side::New;
+        let keys = owned_by_new.iter().filter(|new| **new == is_new).count();
         // A header more, and what it holds of the request at most.
         let mut request = Vec::with_capacity(sending.request.bytes.len() + 24);
         write_array(&mut request, 1 + keys * stride);
         request.extend_from_slice(args.encoded(0, 1));
-        for (at, _) in places().zip(&owned_by_new).filter(|(_, new)| is_its(new)) {
-            request.extend_from_slice(args.encoded(at, args.len().min(at + stride)));
+        let mut from = 1;
+        for in_a_row in owned_by_new.chunk_by(PartialEq::eq) {
+            let to = from + in_a_row.len() * stride;
+            if in_a_row.first() == Some(&is_new) {
+                request.extend_from_slice(args.encoded(from, args.len().min(to)));
+            }
+            from = to;
         }
         request
     });
