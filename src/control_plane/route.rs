@@ -510,6 +510,15 @@ impl RouteControl {
         }
     }
 
+    /// Tries once more, as the process ends.
+    pub(super) fn save_at_last(&mut self, tray: &Tray) {
+        let progress = self.progress.borrow().clone();
+        let failed = progress.failed.map(|(failed, _)| failed);
+        if progress.saved < self.last_save && failed >= Some(self.last_save) {
+            self.save(self.last_save, tray);
+        }
+    }
+
     /// A transition begins.
     pub(super) fn open_ledger(&mut self, what: &'static str) {
         self.ledger.begin(what, Messages::of(&self.shared.stats));

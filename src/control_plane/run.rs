@@ -183,12 +183,20 @@ impl Control {
             }
             Event::HandOver => {
                 self.hands_over = true;
-                return Some(SHUTDOWN_GRACE);
+                return Some(self.ends(SHUTDOWN_GRACE));
             }
             Event::Admin(request) => return self.answer(request),
-            Event::Shutdown { grace } => return Some(grace),
+            Event::Shutdown { grace } => return Some(self.ends(grace)),
         }
         None
+    }
+
+    /// What the disk has refused may have room now, and is not tried again later.
+    fn ends(&mut self, grace: Duration) -> Duration {
+        for route in &mut self.routes {
+            route.save_at_last(&self.tray);
+        }
+        grace
     }
 
     fn learn(&mut self, at: usize, side: Side, topology: Topology, reason: String, now: Instant) {

@@ -41,3 +41,18 @@ fn a_ramp_that_could_not_be_saved_and_so_has_ended_is_not_acknowledged_once_the_
     ];
     holds(3_115, PLAIN, percent(1), 11_025, &events);
 }
+
+#[test]
+fn what_the_disk_has_refused_is_tried_once_more_at_the_end() {
+    let setting = Setting {
+        is_watched: [false, true],
+        ..PLAIN
+    };
+    let events = [
+        (473, Event::Disk(Disk::Full)),
+        (4_425, Event::HandOver),
+        (10_045, Event::Disk(Disk::Fine)),
+        (10_468, Event::HandOver),
+    ];
+    holds(12_754, setting, Weight::ZERO, 15_059, &events);
+}
