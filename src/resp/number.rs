@@ -108,7 +108,7 @@ mod tests {
         #[test]
         fn a_short_header_reads_as_the_same_number(line in "[$*][0-9]{0,6}[0a-]{0,1}\r{0,1}\n{0,1}[a$]{0,3}", before in 0usize..3) {
             let number = line.split_once('\r').filter(|(_, rest)| !rest.is_empty());
-            let number = number.and_then(|(digits, _)| Some((parse_i64(digits[1..].as_bytes())?, before + digits.len() + 2)));
+            let number = number.and_then(|(digits, _)| Some((parse_i64(&digits.as_bytes()[1..])?, before + digits.len() + 2)));
             let buffer = ["x".repeat(before).as_str(), &line].concat();
             match short_header(buffer.as_bytes(), before, b'$') {
                 Some((value, end)) => prop_assert_eq!(number, Some((value as i64, end))),
