@@ -176,6 +176,8 @@ pub const SUBSCRIBER_SILENT_CHECKS: u32 = 5;
 pub const OWNER_SLACK: Duration = Duration::from_millis(250);
 /// A gap that goes on is told this often, from where it was told last.
 pub const GAP_TOLD_EVERY: Duration = Duration::from_secs(5);
+/// At the end of the process, how long subscriber links have to show that all that was published has been heard.
+pub const LAST_WORDS: Duration = Duration::from_millis(250);
 /// Names listed in a gap; beyond it, it says "all".
 pub const GAP_CHANNELS_MAX: usize = 64;
 /// Gaps waiting for one listener (a worker, the control loop); beyond it, the oldest are dropped and their number is told.

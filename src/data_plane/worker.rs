@@ -3,12 +3,13 @@
 //! Shell: a [`Reactor`] with its own listeners, sessions and links. It follows each route's snapshot and acknowledges it; nothing
 //! else comes in from other threads.
 
+use std::cell::Cell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -18,10 +19,11 @@ use super::clients;
 use super::listener::accept;
 use super::local_route::{LocalRoute, RouteShared};
 use super::lot;
-use super::pubsub::Gap;
+use super::pubsub::{Gap, Hub};
 use super::reactor::{Parts, Reactor, Watched};
 use super::session::Scratch;
 use super::ticker::Ticker;
+use crate::limits::LAST_WORDS;
 use crate::routing::Subscription;
 
 /// How often counters are flushed, and blocked clients and links in reserve looked after.
@@ -107,6 +109,7 @@ async fn serve(
         Err(_) => Duration::ZERO,
     };
     listening.iter().for_each(tokio::task::JoinHandle::abort);
+    last_words(&routes, grace.min(LAST_WORDS)).await;
     routes.iter().for_each(|route| route.drain());
     let _ = tokio::time::timeout(grace, emptied(&routes)).await;
     ticking.abort();
@@ -159,6 +162,29 @@ async fn tick(routes: Vec<Rc<LocalRoute>>, ticker: Ticker) {
             }
             route.park_idle();
         }
+    }
+}
+
+/// Tells clients which messages they may have missed, before they are closed.
+async fn last_words(routes: &[Rc<LocalRoute>], patience: Duration) {
+    let asked = Instant::now();
+    let of_all = |of: &dyn Fn(&Rc<LocalRoute>, &Hub) -> bool| {
+        let all = Cell::new(true);
+        for route in routes {
+            route.each_hub(|hub| all.set(of(route, hub) && all.get()));
+        }
+        all.get()
+    };
+    of_all(&|route, hub| {
+        hub.ask_at_last(route);
+        true
+    });
+    while !of_all(&|_, hub| hub.has_heard_all(asked)) && asked.elapsed() < patience {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    if !of_all(&|route, hub| !hub.tell_at_last(route, asked)) {
+        // Gaps reach clients by a task of their own.
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use switchback::limits::{GAP_TOLD_EVERY, SUBSCRIBER_CHECK, SUBSCRIBER_SILENT_CHECKS};
+
 use crate::fault::{Fault, ProxyFault};
 use crate::operator::Operator;
 use crate::proxy::Proxy;
@@ -143,7 +145,13 @@ fn play_proxy(schedule: &Schedule, proxy: &mut Proxy, began: Instant, record: &R
                 ProxyFault::Upgraded => DRAINED,
                 _ => Duration::ZERO,
             };
-            unheard.add(since, began.elapsed() + drained + CLIENTS_BACK);
+            // Who is killed tells nobody what it was about to tell.
+            let pending = match of_proxy {
+                ProxyFault::Killed => GAP_TOLD_EVERY + SUBSCRIBER_CHECK * SUBSCRIBER_SILENT_CHECKS,
+                _ => Duration::ZERO,
+            };
+            let from = since.saturating_sub(pending);
+            unheard.add(from, began.elapsed() + drained + CLIENTS_BACK);
         }
         String::new()
     });

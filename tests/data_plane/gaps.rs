@@ -130,3 +130,40 @@ fn a_master_that_was_left_and_does_not_tell_all_it_had_is_told_as_a_gap() {
         "{published} in {from}..{to}"
     );
 }
+
+#[test]
+fn clients_that_are_closed_at_the_end_learn_first_what_they_may_have_missed() {
+    let proxied = Proxied::start();
+    let (node, held) = stand_before(&proxied.old);
+    proxied.publish(|snapshot| snapshot.old.master = Some(Arc::new(node)));
+    let mut client = proxied.client();
+    for channel in ["news", "__switchback:gap"] {
+        client.text(&format!("SUBSCRIBE {channel}"));
+    }
+    held.is_on.store(true, Ordering::Relaxed);
+    assert_eq!(proxied.old.client().text("PUBLISH news lost"), ":1\\r\\n");
+    let published = Timestamp::now();
+    wait_for("the message to be held up", || {
+        !held.waiting.lock().unwrap().is_empty()
+    });
+    proxied.shut_down(Duration::from_secs(10));
+    let (from, to) = gap(&mut client);
+    assert!(
+        from <= published && published <= to,
+        "{published} in {from}..{to}"
+    );
+    assert_eq!(client.rest(), b"");
+}
+
+#[test]
+fn clients_that_have_missed_nothing_are_told_nothing_at_the_end() {
+    let proxied = Proxied::start();
+    let mut client = proxied.client();
+    for channel in ["news", "__switchback:gap"] {
+        client.text(&format!("SUBSCRIBE {channel}"));
+    }
+    assert_eq!(proxied.old.client().text("PUBLISH news heard"), ":1\\r\\n");
+    assert!(client.reply().ends_with(b"heard\r\n"));
+    proxied.shut_down(Duration::from_secs(10));
+    assert_eq!(client.rest(), b"");
+}

@@ -25,9 +25,7 @@ fn closed(proxied: &Proxied, why: Closed) -> u64 {
 
 /// Everything that comes until the end.
 fn last_words(client: &mut Client) -> String {
-    let mut said = Vec::new();
-    client.stream.read_to_end(&mut said).unwrap();
-    String::from_utf8(said).unwrap()
+    String::from_utf8(client.rest()).unwrap()
 }
 
 #[test]

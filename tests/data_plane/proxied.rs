@@ -127,6 +127,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Everything that comes until the end.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).unwrap();
+        rest
+    }
+
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let deadline = Instant::now() + Duration::from_secs(10);
         let stream = loop {

@@ -315,7 +315,7 @@ impl Hub {
     }
 
     /// Messages of `side` may have been missed from `since` until now: says so where that can be.
-    fn tell(&self, route: &LocalRoute, side: Side, since: Instant) {
+    pub(super) fn tell(&self, route: &LocalRoute, side: Side, since: Instant) {
         let now = Instant::now();
         let owned = self.weights.borrow().since(since);
         let concerned = self.concerned(side, owned);

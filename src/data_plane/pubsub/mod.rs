@@ -7,6 +7,7 @@
 mod audience;
 mod ceiling;
 mod delivery;
+mod farewell;
 mod feed;
 mod gap;
 mod glob;
