@@ -101,6 +101,8 @@ impl Kept {
 
     /// The process is gone. What was being written is there, or it is not.
     pub(super) fn crash(&mut self, rng: &mut Rng) -> Option<Record> {
+        // Of the next process nothing has been refused, though it may begin at the same epoch.
+        self.refused = None;
         let (_, job) = self.writing.take()?;
         let is_full = self.mode == Some(Disk::Full);
         if is_full || rng.bool() {
