@@ -45,6 +45,7 @@ pub(super) struct Witness {
     /// What was under way then.
     plan: Option<Plan>,
     was_tripped: bool,
+    was_shifting: bool,
     /// A raise under way may be one that was forced.
     is_forced: bool,
     /// When something stood in the way of a raise last. Unit: milliseconds.
@@ -68,6 +69,7 @@ impl Witness {
         (self.last, self.plan) = (None, None);
         (self.is_forced, self.obstacle_at) = (false, None);
         self.was_tripped = route.controller.latch().is_some();
+        self.was_shifting = false;
         if snapshot.epoch < self.highest {
             return Err(format!(
                 "it starts at epoch {}, and {} was acknowledged",
@@ -170,6 +172,7 @@ impl Witness {
         catches_up(self.plan, plan)?;
         self.plan = plan;
         self.was_tripped = is_tripped;
+        self.was_shifting = route.controller.state_name() == "shifting";
         self.last = Some(snapshot);
         if route.pending.is_none() && route.controller.state_name() != "shifting" {
             self.is_forced = false;
@@ -179,7 +182,8 @@ impl Witness {
 
     /// A ramp's step has a hold before it in which nothing stood in its way.
     fn has_held(&self, route: &RouteControl, seen: Seen) -> Result<(), String> {
-        if route.controller.state_name() != "ramping" {
+        // A ramp that has taken a shift's place since the last look has not raised yet; the shift has.
+        if route.controller.state_name() != "ramping" || self.was_shifting {
             return Ok(());
         }
         let since = self.obstacle_at.unwrap_or(0).max(seen.runs_since);
