@@ -114,7 +114,7 @@ fn play_side(
     SidePlayed {
         may_lose: side.may_lose,
         ended,
-        wrong,
+        wrong: side.wrong.or(wrong),
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct SidePlay<'a> {
     suspects: Vec<Duration>,
     /// When what had been acknowledged may have been lost.
     pub(crate) may_lose: Windows,
+    /// What went another way than a fault needs.
+    pub(crate) wrong: Option<String>,
 }
 
 impl<'a> SidePlay<'a> {
@@ -44,6 +46,7 @@ impl<'a> SidePlay<'a> {
             hit: None,
             suspects: Vec::new(),
             may_lose: Windows::default(),
+            wrong: None,
         }
     }
 
@@ -147,11 +150,15 @@ impl<'a> SidePlay<'a> {
     fn restart_behind_successor(&mut self, node: &NodeAddr) {
         let group = &mut self.stage.group;
         let successor = group.wait_for_master_other_than(node);
-        let successor = successor.unwrap_or_else(|error| panic!("nobody follows {node}: {error}"));
         let server = group.server_mut(node).unwrap();
-        let config = server.directory().join("redis.conf");
-        let mut config = File::options().append(true).open(config).unwrap();
-        writeln!(config, "replicaof {} {}", successor.host, successor.port).unwrap();
+        match successor {
+            Ok(successor) => {
+                let config = server.directory().join("redis.conf");
+                let mut config = File::options().append(true).open(config).unwrap();
+                writeln!(config, "replicaof {} {}", successor.host, successor.port).unwrap();
+            }
+            Err(error) => self.wrong = Some(format!("nobody follows {node}: {error}")),
+        }
         server.restart().unwrap();
     }
 
