@@ -40,8 +40,8 @@ pub(super) struct Watcher {
     due: BTreeMap<NodeAddr, u64>,
     heard: BTreeMap<NodeAddr, Heard>,
     pub(super) topology: Topology,
-    /// When a Sentinel last answered that tells the truth, as it sees it.
-    truth_at: u64,
+    /// When a Sentinel last answered that tells the truth, as it sees it; none may have, since the process began.
+    truth_at: Option<u64>,
     is_asked_now: bool,
 }
 
@@ -60,7 +60,7 @@ impl Watcher {
             due: BTreeMap::new(),
             heard: BTreeMap::new(),
             topology: Topology::default(),
-            truth_at: 0,
+            truth_at: None,
             is_asked_now: false,
         }
     }
@@ -94,7 +94,7 @@ impl Watcher {
                     continue;
                 }
                 if sentinels.is_truthful(index) {
-                    self.truth_at = now;
+                    self.truth_at = Some(now);
                 }
                 let input = match sentinels.view(index, &sides[self.side.index()], foreigner, now) {
                     Ok(view) => Input::Answered { sentinel, view },
@@ -200,7 +200,8 @@ impl Watcher {
         // A liar whom nobody contradicts is believed, until somebody does.
         let is_foreign = |node: &NodeAddr| sides[side.index()].index(node).is_none();
         let followed = |topology: &Topology| topology.master.clone().or(topology.heir.clone());
-        let is_contradicted = Duration::from_millis(now - self.truth_at) <= VIEW_LIFETIME;
+        let is_fresh = |at: u64| Duration::from_millis(now - at) <= VIEW_LIFETIME;
+        let is_contradicted = self.truth_at.is_some_and(is_fresh);
         let was_foreign = followed(&self.topology).is_some_and(|node| is_foreign(&node));
         if let Some(node) = followed(next).filter(is_foreign)
             && is_contradicted
