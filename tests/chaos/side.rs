@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use switchback::cluster::NodeAddr;
-use switchback::lab::wait_for;
+use switchback::lab::{Sentinel, wait_for};
 
 use crate::fault::{Fault, NodeFault, SentinelFault};
 use crate::stage::SideStage;
@@ -86,6 +86,17 @@ impl<'a> SidePlay<'a> {
         Some(master)
     }
 
+    /// Waits until most Sentinels name this master. One that is killed while a failover to it goes on is followed by nobody, as
+    /// long as Sentinels wait for that failover.
+    fn is_known_to_sentinels(&self, master: &NodeAddr) -> bool {
+        let sentinels = self.stage.group.sentinels();
+        let names_it = |sentinel: &&Sentinel| sentinel.master().is_ok_and(|named| named == *master);
+        wait_for("most Sentinels to name the master", WHOLE_PATIENCE, || {
+            sentinels.iter().filter(names_it).count() * 2 > sentinels.len()
+        })
+        .is_ok()
+    }
+
     /// Waits until Sentinels agree as well, and are not about to change anything. In a word how the side is then.
     pub(crate) fn settle(&mut self) -> Result<String, String> {
         let side = self.stage.side.name();
@@ -101,6 +112,9 @@ impl<'a> SidePlay<'a> {
         let Some(master) = self.make_whole() else {
             return "left out: the side is not whole".to_owned();
         };
+        if fault == NodeFault::MasterKilled && !self.is_known_to_sentinels(&master) {
+            return format!("left out: most Sentinels do not know {master}");
+        }
         let replicas = self.stage.group.replicas_of(&master);
         let replica = replicas[self.began.elapsed().as_micros() as usize % replicas.len()].clone();
         let hit = match fault {
