@@ -27,6 +27,8 @@ pub(crate) struct SidePlay<'a> {
     hit: Option<NodeAddr>,
     /// The master when the side was whole last.
     master: NodeAddr,
+    /// How many promotions there had been by then.
+    promotions: usize,
     /// When the last faults of nodes began that may have Sentinels change it. They may do so some time after a fault has
     /// ended and all looks as before, so the last but one counts as well.
     suspects: Vec<Duration>,
@@ -40,6 +42,7 @@ impl<'a> SidePlay<'a> {
     pub(crate) fn new(stage: &'a mut SideStage, stranger: NodeAddr, began: Instant) -> Self {
         Self {
             master: stage.group.servers()[0].addr(),
+            promotions: stage.promotions(),
             stage,
             stranger,
             began,
@@ -67,8 +70,8 @@ impl<'a> SidePlay<'a> {
         }
     }
 
-    /// Waits until all nodes follow one master. Only then is it known whether another one took over: if none did, nothing
-    /// may be lost.
+    /// Waits until all nodes follow one master. Only then is it known whether another one took over, be it for a while, as when the
+    /// Sentinel that leads a failover is cut off in the midst of it: if none did, nothing may be lost.
     fn make_whole(&mut self) -> Option<NodeAddr> {
         let mut found = None;
         // Where it is not, the caller has nothing to go on with and says so.
@@ -77,10 +80,11 @@ impl<'a> SidePlay<'a> {
             found.is_some()
         });
         let master = found?;
-        if master != self.master {
+        let promotions = self.stage.promotions();
+        if master != self.master || promotions != self.promotions {
             let first = self.suspects.first().copied().unwrap_or_default();
             self.may_lose.add(first, self.began.elapsed());
-            self.master = master.clone();
+            (self.master, self.promotions) = (master.clone(), promotions);
         }
         self.suspects.drain(..self.suspects.len().saturating_sub(1));
         Some(master)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
 use switchback::cluster::{NodeAddr, Side};
-use switchback::lab::{Client, Group, GroupOptions, Host, Network};
+use switchback::lab::{Client, Group, GroupOptions, Host, Network, Server};
 
 use crate::fault::Means;
 use crate::liar::Liar;
@@ -34,7 +34,7 @@ impl SideStage {
     /// The node that is master to all others now, if there is one, by asking the nodes: Sentinels may be out.
     pub(crate) fn whole_under(&self) -> Option<NodeAddr> {
         let servers = self.group.servers();
-        let is_whole = |server: &&switchback::lab::Server| {
+        let is_whole = |server: &&Server| {
             let told = Client::connect_within(&server.addr(), Duration::from_millis(500));
             let told = told
                 .ok()
@@ -43,6 +43,17 @@ impl SideStage {
             text.contains("role:master") && text.matches("state=online").count() == servers.len() - 1
         };
         servers.iter().find(is_whole).map(|server| server.addr())
+    }
+
+    /// How many times a node of the side has been made master, as they log it.
+    pub(crate) fn promotions(&self) -> usize {
+        let of = |server: &Server| {
+            let log = std::fs::read(server.directory().join("log")).unwrap_or_default();
+            String::from_utf8_lossy(&log)
+                .matches("MASTER MODE enabled")
+                .count()
+        };
+        self.group.servers().iter().map(of).sum()
     }
 
     pub(crate) fn host_of(&self, node: &NodeAddr) -> Option<&Host> {
