@@ -15,7 +15,7 @@ pub(crate) use args::with_args;
 pub(crate) use number::parse_i64;
 pub use protocol::Protocol;
 pub use request::{ProtocolError, RequestParser, Span};
-pub(crate) use scan::whole_bulk;
+pub(crate) use scan::whole_value;
 pub use scan::{ReplyScanner, ScanError, nesting_exceeds};
 pub use value::{DecodeError, Value, decode_value, text};
 pub(crate) use write::write_array;

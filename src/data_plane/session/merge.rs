@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::cursor::Cursor;
 use crate::cluster::Side;
 use crate::data_plane::pubsub::{Correction, Listing, is_own};
-use crate::resp::{ReplyScanner, parse_i64, whole_bulk, write_array};
+use crate::resp::{ReplyScanner, parse_i64, whole_value, write_array};
 use crate::routing::{Slot, Weight, owner};
 
 /// What is made of the parts' replies.
@@ -486,7 +486,7 @@ impl<'a> Elements<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         self.left = self.left.checked_sub(1)?;
-        let end = match whole_bulk(self.rest, 0) {
+        let end = match whole_value(self.rest, 0) {
             Some(end) => end,
             None => ReplyScanner::new().scan(self.rest).ok()??,
         };
