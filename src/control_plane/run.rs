@@ -185,7 +185,10 @@ impl Control {
                 self.hands_over = true;
                 return Some(self.ends(SHUTDOWN_GRACE));
             }
-            Event::Admin(request) => return self.answer(request),
+            Event::Admin(request) => {
+                let grace = self.answer(request)?;
+                return Some(self.ends(grace));
+            }
             Event::Shutdown { grace } => return Some(self.ends(grace)),
         }
         None

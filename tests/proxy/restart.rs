@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 use switchback::lab::{Client, wait_for};
 
@@ -112,4 +113,28 @@ fn a_raise_that_cannot_be_saved_is_taken_back_and_a_route_back_is_saved_as_soon_
     assert!(told.count() <= 2, "{:#?}", running.events());
     running.kill_and_restart();
     assert_eq!(running.status()["state"], "tripped");
+}
+
+#[test]
+fn what_could_not_be_saved_is_tried_once_more_at_the_end_whoever_asks_for_it() {
+    let (old, new) = (server(), server());
+    for by_signal in [false, true] {
+        let mut running = Running::start(&url(&old), Some(&url(&new)), "");
+        running.raise("10");
+        let obstacle = running.path("state/route-r.json.new");
+        std::fs::create_dir(&obstacle).unwrap();
+        let refused = running.say(&["BACK", "r", "REASON", "drill"]);
+        assert!(
+            refused.starts_with("-ERR the state could not be saved"),
+            "{refused}"
+        );
+        std::fs::remove_dir(&obstacle).unwrap();
+        match by_signal {
+            true => running.signal(Signal::SIGTERM),
+            false => assert_eq!(running.say(&["SHUTDOWN"]), "OK"),
+        }
+        wait_for("the end", SOON, || running.has_ended()).unwrap();
+        running.restart();
+        assert_eq!(running.status()["state"], "tripped", "by signal: {by_signal}");
+    }
 }
