@@ -72,16 +72,28 @@ fn pass_on(mut from: TcpStream, mut to: &TcpStream, held: Option<&Held>) {
     let _ = to.shutdown(Shutdown::Both);
 }
 
-#[test]
-fn a_gap_begins_when_all_had_certainly_been_heard_not_when_the_last_byte_came() {
-    let proxied = Proxied::start();
-    let (node, held) = stand_before(&proxied.old);
-    proxied.publish(|snapshot| snapshot.old.master = Some(Arc::new(node)));
+/// One who listens for news and for gaps.
+fn listener(proxied: &Proxied) -> Client {
     let mut client = proxied.client();
     for channel in ["news", "__switchback:gap"] {
         client.text(&format!("SUBSCRIBE {channel}"));
     }
+    client
+}
+
+/// The same through something that holds up what its node tells, from now on.
+fn held_up() -> (Proxied, Client, Arc<Held>) {
+    let proxied = Proxied::start();
+    let (node, held) = stand_before(&proxied.old);
+    proxied.publish(|snapshot| snapshot.old.master = Some(Arc::new(node)));
+    let client = listener(&proxied);
     held.is_on.store(true, Ordering::Relaxed);
+    (proxied, client, held)
+}
+
+#[test]
+fn a_gap_begins_when_all_had_certainly_been_heard_not_when_the_last_byte_came() {
+    let (proxied, mut client, held) = held_up();
     assert_eq!(proxied.old.client().text("PUBLISH news lost"), ":1\\r\\n");
     let (published, published_at) = (Timestamp::now(), Instant::now());
     wait_for("the message to be an old one", || {
@@ -107,14 +119,7 @@ fn gap(client: &mut Client) -> (Timestamp, Timestamp) {
 
 #[test]
 fn a_master_that_was_left_and_does_not_tell_all_it_had_is_told_as_a_gap() {
-    let proxied = Proxied::start();
-    let (node, held) = stand_before(&proxied.old);
-    proxied.publish(|snapshot| snapshot.old.master = Some(Arc::new(node)));
-    let mut client = proxied.client();
-    for channel in ["news", "__switchback:gap"] {
-        client.text(&format!("SUBSCRIBE {channel}"));
-    }
-    held.is_on.store(true, Ordering::Relaxed);
+    let (proxied, mut client, held) = held_up();
     let next = Server::start();
     assert_eq!(proxied.old.client().text("PUBLISH news lost"), ":1\\r\\n");
     let published = Timestamp::now();
@@ -133,14 +138,7 @@ fn a_master_that_was_left_and_does_not_tell_all_it_had_is_told_as_a_gap() {
 
 #[test]
 fn clients_that_are_closed_at_the_end_learn_first_what_they_may_have_missed() {
-    let proxied = Proxied::start();
-    let (node, held) = stand_before(&proxied.old);
-    proxied.publish(|snapshot| snapshot.old.master = Some(Arc::new(node)));
-    let mut client = proxied.client();
-    for channel in ["news", "__switchback:gap"] {
-        client.text(&format!("SUBSCRIBE {channel}"));
-    }
-    held.is_on.store(true, Ordering::Relaxed);
+    let (proxied, mut client, held) = held_up();
     assert_eq!(proxied.old.client().text("PUBLISH news lost"), ":1\\r\\n");
     let published = Timestamp::now();
     wait_for("the message to be held up", || {
@@ -158,10 +156,7 @@ fn clients_that_are_closed_at_the_end_learn_first_what_they_may_have_missed() {
 #[test]
 fn clients_that_have_missed_nothing_are_told_nothing_at_the_end() {
     let proxied = Proxied::start();
-    let mut client = proxied.client();
-    for channel in ["news", "__switchback:gap"] {
-        client.text(&format!("SUBSCRIBE {channel}"));
-    }
+    let mut client = listener(&proxied);
     assert_eq!(proxied.old.client().text("PUBLISH news heard"), ":1\\r\\n");
     assert!(client.reply().ends_with(b"heard\r\n"));
     proxied.shut_down(Duration::from_secs(10));
