@@ -168,21 +168,20 @@ async fn tick(routes: Vec<Rc<LocalRoute>>, ticker: Ticker) {
 /// Tells clients which messages they may have missed, before they are closed.
 async fn last_words(routes: &[Rc<LocalRoute>], patience: Duration) {
     let asked = Instant::now();
-    let of_all = |of: &dyn Fn(&Rc<LocalRoute>, &Hub) -> bool| {
-        let all = Cell::new(true);
+    let is_true_of_any = |of: &dyn Fn(&Rc<LocalRoute>, &Hub) -> bool| {
+        let is_true = Cell::new(false);
         for route in routes {
-            route.each_hub(|hub| all.set(of(route, hub) && all.get()));
+            route.each_hub(|hub| is_true.set(of(route, hub) || is_true.get()));
         }
-        all.get()
+        is_true.get()
     };
-    of_all(&|route, hub| {
-        hub.ask_at_last(route);
-        true
-    });
-    while !of_all(&|_, hub| hub.has_heard_all(asked)) && asked.elapsed() < patience {
+    for route in routes {
+        route.each_hub(|hub| hub.ask_at_last(route));
+    }
+    while is_true_of_any(&|_, hub| !hub.has_heard_all(asked)) && asked.elapsed() < patience {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    if !of_all(&|route, hub| !hub.tell_at_last(route, asked)) {
+    if is_true_of_any(&|route, hub| hub.tell_at_last(route, asked)) {
         // Gaps reach clients by a task of their own.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -34,7 +34,7 @@ pub(crate) fn parse_i64(digits: &[u8]) -> Option<i64> {
 /// The number of the header line of this kind at `position`, and where what follows that line begins, when it is what a header line
 /// usually is: up to five digits, CR and one more byte. `None`: look for the line's end and read what is before it.
 ///
-/// Eight bytes are looked at together (2026-11, `benches/instructions.rs`: a fifth of the instructions that memchr took).
+/// Eight bytes are looked at together (2026-11, callgrind: an element of an MGET's reply takes 58 instructions, with a loop over the digits it took 108).
 #[inline(always)]
 pub(crate) fn short_header(buffer: &[u8], position: usize, kind: u8) -> Option<(usize, usize)> {
     let behind = buffer.get(position..)?;
