@@ -92,7 +92,8 @@ pub(crate) struct Reactor {
     clock: Cell<u64>,
     /// Links that are to be served at the end of this turn.
     due: RefCell<Vec<Rc<Link>>>,
-    /// Clients that messages are to be written to then.
+    /// Clients that replies are to be written to then, and clients that messages are.
+    replied: RefCell<Vec<Rc<Session>>>,
     unwritten: RefCell<Vec<Rc<Session>>>,
 }
 
@@ -106,6 +107,7 @@ impl Reactor {
             woke: Cell::new(now),
             clock: Cell::new(0),
             due: RefCell::default(),
+            replied: RefCell::default(),
             unwritten: RefCell::default(),
         })
     }
@@ -119,7 +121,7 @@ impl Reactor {
         let mut local = pin!(local);
         let waker = Waker::from(Arc::clone(&self.parts.bell));
         let mut context = Context::from_waker(&waker);
-        let (mut due, mut unwritten) = (Vec::new(), Vec::new());
+        let (mut due, mut clients) = (Vec::new(), Vec::new());
         let mut events = [EpollEvent::empty(); EVENTS_A_TURN];
         let mut is_over = || {
             self.parts.bell.has_rung() && {
@@ -130,7 +132,9 @@ impl Reactor {
         self.parts.bell.ring();
         while !is_over() {
             self.serve(&mut due);
-            self.write(&mut unwritten);
+            // Once all links have handed out what has come: the replies of both sides to one client are one write.
+            self.write(&self.replied, &mut clients, Session::write);
+            self.write(&self.unwritten, &mut clients, Session::write_messages);
             let count = self.wait(&mut events).unwrap_or_else(|error| {
                 error!(%error, "a worker cannot wait for its sockets");
                 0
@@ -163,17 +167,29 @@ impl Reactor {
         self.due.borrow_mut().push(link);
     }
 
+    /// Has replies written to a client at the end of this turn.
+    #[inline]
+    pub(super) fn writes_replies(&self, session: Rc<Session>) {
+        self.replied.borrow_mut().push(session);
+    }
+
     /// Has messages written to a client at the end of this turn.
     #[inline]
-    pub(super) fn writes(&self, session: Rc<Session>) {
+    pub(super) fn writes_messages(&self, session: Rc<Session>) {
         self.unwritten.borrow_mut().push(session);
     }
 
-    /// Writes to those; `unwritten` is empty, and is so again.
-    fn write(&self, unwritten: &mut Vec<Rc<Session>>) {
-        std::mem::swap(&mut *self.unwritten.borrow_mut(), unwritten);
-        for session in unwritten.drain(..) {
-            if !contained(|| session.write_messages(session.route.clock())) {
+    /// Writes to those `of` this turn; `clients` is empty, and is so again.
+    fn write(
+        &self,
+        of: &RefCell<Vec<Rc<Session>>>,
+        clients: &mut Vec<Rc<Session>>,
+        write: impl Fn(&Session, u64),
+    ) {
+        std::mem::swap(&mut *of.borrow_mut(), clients);
+        let now = self.clock();
+        for session in clients.drain(..) {
+            if !contained(|| write(&session, now)) {
                 session.fail();
             }
         }

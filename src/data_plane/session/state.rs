@@ -420,8 +420,8 @@ impl Session {
         }
     }
 
-    /// A reply, `whole` or the last piece of one. `true`: [`Self::write`] is to be called of the session once the link has handed out
-    /// what else has come.
+    /// A reply, `whole` or the last piece of one. `true`: [`Self::write`] is to be called of the session once links have handed out
+    /// what else has come in this turn.
     #[inline]
     pub(crate) fn replied(&self, ticket: &Ticket, bytes: &[u8], whole: bool) -> bool {
         if self.closed.get() {

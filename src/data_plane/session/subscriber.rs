@@ -31,7 +31,7 @@ impl Session {
             self.evict_now(&mut state);
             self.wake.wake();
         } else if !self.to_write.replace(true) {
-            self.route.reactor.writes(Rc::clone(self));
+            self.route.reactor.writes_messages(Rc::clone(self));
         }
     }
 

@@ -1,7 +1,7 @@
 //! When do replies leave for the client?
 //!
-//! Shell: a link hands out all replies that have come, then has each of their sessions write once, so that a pipeline's replies are
-//! one write; so are the messages of a turn. A session at rest waits only for what its client sends next, and is not polled for it: that
+//! Shell: once the links have handed out all replies that have come, each of their sessions writes once, so that a pipeline's replies
+//! are one write, of both sides together; so are the messages of a turn. A session at rest waits only for what its client sends next, and is not polled for it: that
 //! was a third of what a command took. Whatever is out of the ordinary (a socket that takes no more, a request that had to wait, a
 //! transaction) is left to the session's own task ([`super::serve`]), which is woken instead.
 
@@ -26,12 +26,12 @@ impl State {
 }
 
 impl Session {
-    /// Whether the reply to this command can be written by the link it comes from, by [`Self::write`] after the link's other replies,
-    /// and need not wake the session's task.
+    /// Whether the reply to this command, or to a part of it, can be written at the end of this turn, by [`Self::write`] behind its
+    /// other replies, and need not wake the session's task.
     #[inline]
     pub(super) fn can_rest(&self, state: &State, ticket: &Ticket) -> bool {
         let may_follow = self.to_write.get() || state.replies.output.is_empty();
-        self.at_rest.get() && ticket.role == Role::Whole && may_follow
+        self.at_rest.get() && matches!(ticket.role, Role::Whole | Role::Part(_)) && may_follow
     }
 
     /// Writes what the link's turn has brought; has the session's task go on where that is not all.

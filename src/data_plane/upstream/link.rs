@@ -162,11 +162,7 @@ impl Link {
     pub(crate) fn serve(&self) {
         self.is_due.set(false);
         let polled = match &mut *self.io.borrow_mut() {
-            Some(io) => {
-                let polled = io.poll(self);
-                io.have_written();
-                polled
-            }
+            Some(io) => io.poll(self),
             None => return,
         };
         if let Poll::Ready(result) = polled {
@@ -537,7 +533,6 @@ pub(super) async fn drive(
         scanner: ReplyScanner::new(),
         passed: 0,
         is_in_push: false,
-        unwritten: Vec::new(),
     });
     link.is_connected.set(true);
     link.phase.set(Phase::Ready);
@@ -589,8 +584,6 @@ struct LinkIo {
     passed: u64,
     /// A list of keys that is larger than the buffer is passing: its end will say that all keys are stale.
     is_in_push: bool,
-    /// Sessions that are to write what this turn has brought.
-    unwritten: Vec<Rc<Session>>,
 }
 
 impl LinkIo {
@@ -621,17 +614,6 @@ impl LinkIo {
         }
         link.wake();
         Poll::Pending
-    }
-
-    /// Has the replies of this turn written.
-    fn have_written(&mut self) {
-        if self.unwritten.is_empty() {
-            return;
-        }
-        let now = self.route.clock();
-        for session in self.unwritten.drain(..) {
-            session.write(now);
-        }
     }
 
     fn write(&self, link: &Link) -> io::Result<()> {
@@ -762,7 +744,7 @@ impl LinkIo {
                         .set(link.running.get() - usize::from(ticket.is_script));
                     link.close();
                     if ticket.session.replied(&ticket, reply, true) {
-                        self.unwritten.push(ticket.session);
+                        route.reactor.writes_replies(ticket.session);
                     }
                     return Ok(());
                 }
@@ -779,12 +761,13 @@ impl LinkIo {
                 route.answered(link.side, now.wrapping_sub(ticket.at_micros), is_error);
             }
             if whole {
-                let session = deliver(link, ticket, request, reply);
-                self.unwritten.extend(session);
+                if let Some(session) = deliver(link, ticket, request, reply) {
+                    route.reactor.writes_replies(session);
+                }
             } else {
                 // What came before it has been told: whatever these bytes look like, they are the end of a reply.
                 if ticket.session.replied(&ticket, reply, false) {
-                    self.unwritten.push(ticket.session);
+                    route.reactor.writes_replies(ticket.session);
                 }
             }
             self.start += length;
