@@ -51,7 +51,7 @@ impl Sending<'_> {
             paused: stats.paused.load(Ordering::Relaxed),
         };
         let parts = 1 + usize::from(other.is_some());
-        let merge = Merge::new(MergeKind::Info(besides), vec![Vec::new(); parts]);
+        let merge = Merge::new(MergeKind::Info(besides), parts);
         let number = self.open_merge(state, merge);
         self.enqueue_as(state, &link, number, Role::Part(0), self.request.bytes);
         if let Some(other) = other {

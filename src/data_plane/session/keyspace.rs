@@ -53,7 +53,7 @@ impl Sending<'_> {
         }
         let request = self.scan_of(cursor);
         let link = self.link_by_size(state, cursor.side)?;
-        let number = self.open_merge(state, Merge::new(MergeKind::Scan(cursor), [Vec::new()]));
+        let number = self.open_merge(state, Merge::new(MergeKind::Scan(cursor), 1));
         self.enqueue_as(state, &link, number, Role::Part(0), &request);
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Sending<'_> {
     fn ask_both(&self, state: &mut State, kind: MergeKind, times: u16) -> Result<(), Stop> {
         let old = self.link_by_size(state, Side::Old)?;
         let new = self.link_by_size(state, Side::New)?;
-        let number = self.open_merge(state, Merge::new(kind, (0..2 * times).map(|_| Vec::new())));
+        let number = self.open_merge(state, Merge::new(kind, 2 * usize::from(times)));
         for (link, parts) in [(old, 0..times), (new, times..2 * times)] {
             for part in parts {
                 self.enqueue_as(state, &link, number, Role::Part(part), self.request.bytes);

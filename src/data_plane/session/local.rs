@@ -401,15 +401,8 @@ fn agree(sending: &Sending<'_>, state: &mut State) -> Result<(), Stop> {
     match link {
         Ok(link) => {
             link.setting.set(state.setting);
-            let number = sending.open_merge(
-                state,
-                Merge::new(
-                    MergeKind::Hello {
-                        id: sending.session.id,
-                    },
-                    [Vec::new()],
-                ),
-            );
+            let id = sending.session.id;
+            let number = sending.open_merge(state, Merge::new(MergeKind::Hello { id }, 1));
             sending.enqueue_as(state, &link, number, Role::Part(0), protocol.hello());
             if keeps_links && let Some(other) = &redirected[side.other().index()] {
                 other.setting.set(state.setting);

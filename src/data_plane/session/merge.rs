@@ -62,8 +62,6 @@ pub(crate) struct Besides {
 
 #[derive(Debug, Default)]
 struct Part {
-    /// For each of the part's keys: its place among the request's keys.
-    places: Vec<u32>,
     reply: Option<Vec<u8>>,
     pieces: Vec<u8>,
 }
@@ -73,34 +71,39 @@ struct Part {
 pub(crate) struct Merge {
     kind: MergeKind,
     parts: Vec<Part>,
+    /// For each of the request's keys, where it was split by them, the number of the part that has it.
+    order: Vec<u16>,
 }
 
 impl Merge {
-    /// A request whose parts' keys have these places.
-    pub(crate) fn new(kind: MergeKind, places: impl IntoIterator<Item = Vec<u32>>) -> Self {
-        let part = |places| Part {
-            places,
-            ..Part::default()
-        };
+    /// A request that was sent in so many parts.
+    pub(crate) fn new(kind: MergeKind, parts: usize) -> Self {
         Self {
             kind,
-            parts: places.into_iter().map(part).collect(),
+            parts: (0..parts).map(|_| Part::default()).collect(),
+            order: Vec::new(),
         }
     }
 
-    /// Splits part `index` again: it keeps the keys for which `keep` holds (by their order within the part); returns
-    /// the number of the part that has the others.
-    pub(crate) fn split(&mut self, index: u16, keep: &[bool]) -> Option<u16> {
-        let part = self.parts.get_mut(usize::from(index))?;
-        let mut kept = keep.iter().copied().chain(std::iter::repeat(true));
-        let (stay, go) = part.places.iter().partition(|_| kept.next().unwrap_or(true));
-        part.places = stay;
-        part.pieces.clear();
-        self.parts.push(Part {
-            places: go,
-            ..Part::default()
-        });
-        u16::try_from(self.parts.len() - 1).ok()
+    /// A request whose keys have these owners, each of which has a part: old's is the first.
+    pub(crate) fn of_keys(kind: MergeKind, owners: &[Side]) -> Self {
+        let order = owners.iter().map(|owner| owner.index() as u16).collect();
+        Self {
+            order,
+            ..Self::new(kind, Side::BOTH.len())
+        }
+    }
+
+    /// Splits part `index` again, whose keys have these owners: it keeps old's; returns the number of the part that has the others.
+    pub(crate) fn split(&mut self, index: u16, owners: &[Side]) -> Option<u16> {
+        let other = u16::try_from(self.parts.len()).ok()?;
+        self.restart(index);
+        self.parts.push(Part::default());
+        let of_part = self.order.iter_mut().filter(|of| **of == index);
+        for (of, _) in of_part.zip(owners).filter(|(_, owner)| **owner == Side::New) {
+            *of = other;
+        }
+        Some(other)
     }
 
     /// Bytes kept of the parts' replies.
@@ -116,12 +119,22 @@ impl Merge {
         }
     }
 
-    /// A part's whole reply, or its last piece.
-    pub(crate) fn finish(&mut self, index: u16, bytes: &[u8]) {
-        if let Some(part) = self.parts.get_mut(usize::from(index)) {
-            part.pieces.extend_from_slice(bytes);
-            part.reply = Some(std::mem::take(&mut part.pieces));
+    /// A part's whole reply, or its last piece. The reply to the request, once all parts have theirs: the last of them is not kept.
+    pub(crate) fn finish(&mut self, index: u16, bytes: &[u8]) -> Option<Vec<u8>> {
+        let index = usize::from(index);
+        let mut others = self.parts.iter().enumerate().filter(|(at, _)| *at != index);
+        let is_last = others.all(|(_, part)| part.reply.is_some());
+        let part = self.parts.get_mut(index)?;
+        if is_last && part.pieces.is_empty() {
+            return self.complete(index, bytes);
         }
+        part.pieces.extend_from_slice(bytes);
+        let reply = std::mem::take(&mut part.pieces);
+        if is_last {
+            return self.complete(index, &reply);
+        }
+        part.reply = Some(reply);
+        None
     }
 
     /// A part is to be sent again: forgets its pieces.
@@ -152,9 +165,18 @@ impl Merge {
         }
     }
 
-    /// The reply, once all parts have theirs. The first error of any part is the whole's.
-    pub(crate) fn complete(&self) -> Option<Vec<u8>> {
-        let replies: Option<Vec<&[u8]>> = self.parts.iter().map(|part| part.reply.as_deref()).collect();
+    /// The reply, once all parts have theirs, but `last`, whose reply is this. The first error of any part is the whole's.
+    fn complete(&self, last: usize, reply: &[u8]) -> Option<Vec<u8>> {
+        let parts = self.parts.iter().enumerate();
+        let replies: Option<Vec<&[u8]>> = parts
+            .map(|(at, part)| {
+                if at == last {
+                    Some(reply)
+                } else {
+                    part.reply.as_deref()
+                }
+            })
+            .collect();
         let replies = replies?;
         let is_error = |reply: &&&[u8]| reply.first() == Some(&b'-');
         // What the other side would have said of its clients is not told without the rest.
@@ -224,30 +246,17 @@ impl Merge {
         of(first).or_else(|| of(first.other())).unwrap_or(null).to_vec()
     }
 
-    /// The keys of each part are in the request's order, so that the next element is the next of one of them.
+    /// The keys of each part are in the request's order, so that the next element is the next of the part that has it.
     fn place(&self, replies: &[&[u8]]) -> Option<Vec<u8>> {
-        let mut parts = Vec::with_capacity(self.parts.len());
-        for (part, reply) in self.parts.iter().zip(replies) {
-            let elements = Elements::of(reply)?;
-            if elements.left != part.places.len() {
-                return None;
-            }
-            parts.push((part.places.as_slice(), elements));
-        }
-        let total = self.parts.iter().map(|part| part.places.len()).sum();
+        let parts: Option<Vec<Elements<'_>>> = replies.iter().map(|reply| Elements::of(reply)).collect();
+        let mut parts = parts?;
         let mut merged = Vec::with_capacity(replies.iter().map(|reply| reply.len()).sum());
-        write_array(&mut merged, total);
-        for place in 0..total {
-            let is_next =
-                |(places, _): &&mut (&[u32], _)| places.first().is_some_and(|&next| next as usize == place);
-            let (places, elements) = parts.iter_mut().find(is_next)?;
-            *places = places.get(1..)?;
-            merged.extend_from_slice(elements.next()?);
+        write_array(&mut merged, self.order.len());
+        for in_a_row in self.order.chunk_by(PartialEq::eq) {
+            let part = parts.get_mut(usize::from(*in_a_row.first()?))?;
+            merged.extend_from_slice(part.take(in_a_row.len())?);
         }
-        parts
-            .iter()
-            .all(|(_, elements)| elements.is_over())
-            .then_some(merged)
+        parts.iter().all(Elements::is_over).then_some(merged)
     }
 }
 
@@ -485,14 +494,23 @@ impl<'a> Elements<'a> {
     /// The next one; `None` when there is none, or what is there is none.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        self.left = self.left.checked_sub(1)?;
-        let end = match whole_value(self.rest, 0) {
-            Some(end) => end,
-            None => ReplyScanner::new().scan(self.rest).ok()??,
-        };
-        let (next, rest) = self.rest.split_at_checked(end)?;
+        self.take(1)
+    }
+
+    /// As many, one after another.
+    #[inline]
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(count)?;
+        let mut end = 0;
+        for _ in 0..count {
+            end = match whole_value(self.rest, end) {
+                Some(end) => end,
+                None => end + ReplyScanner::new().scan(self.rest.get(end..)?).ok()??,
+            };
+        }
+        let (these, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
-        Some(next)
+        Some(these)
     }
 
     /// Nothing is left, as there should be at the end.
@@ -506,12 +524,19 @@ mod tests {
     use super::*;
 
     fn merged(kind: MergeKind, parts: &[(&[u32], &str)]) -> String {
-        let mut merge = Merge::new(kind, parts.iter().map(|(places, _)| places.to_vec()));
-        for (index, (_, reply)) in parts.iter().enumerate() {
-            assert_eq!(merge.complete(), None);
-            merge.finish(index as u16, reply.as_bytes());
+        let mut merge = Merge::new(kind, parts.len());
+        merge.order = vec![0; parts.iter().map(|(places, _)| places.len()).sum()];
+        for ((places, _), index) in parts.iter().zip(0..) {
+            for place in *places {
+                merge.order[*place as usize] = index;
+            }
         }
-        String::from_utf8(merge.complete().unwrap()).unwrap()
+        let mut merged = None;
+        for (index, (_, reply)) in parts.iter().enumerate() {
+            assert_eq!(merged, None);
+            merged = merge.finish(index as u16, reply.as_bytes());
+        }
+        String::from_utf8(merged.unwrap()).unwrap()
     }
 
     #[test]
@@ -537,13 +562,13 @@ mod tests {
 
     #[test]
     fn a_part_split_again_answers_for_fewer_keys() {
-        let mut merge = Merge::new(MergeKind::Places, [vec![0, 2, 3], vec![1]]);
-        assert_eq!(merge.split(0, &[true, false, true]), Some(2));
-        merge.finish(0, b"*2\r\n:0\r\n:3\r\n");
-        merge.finish(1, b"*1\r\n:1\r\n");
-        assert_eq!(merge.complete(), None);
-        merge.finish(2, b"*1\r\n:2\r\n");
-        assert_eq!(merge.complete().unwrap(), b"*4\r\n:0\r\n:1\r\n:2\r\n:3\r\n");
+        let owners = [Side::Old, Side::New, Side::Old, Side::Old];
+        let mut merge = Merge::of_keys(MergeKind::Places, &owners);
+        assert_eq!(merge.split(0, &[Side::Old, Side::New, Side::Old]), Some(2));
+        assert_eq!(merge.finish(0, b"*2\r\n:0\r\n:3\r\n"), None);
+        assert_eq!(merge.finish(1, b"*1\r\n:1\r\n"), None);
+        let merged = merge.finish(2, b"*1\r\n:2\r\n").unwrap();
+        assert_eq!(merged, b"*4\r\n:0\r\n:1\r\n:2\r\n:3\r\n");
     }
 
     #[test]
@@ -650,11 +675,10 @@ mod tests {
                 connected: 12,
                 paused: 3,
             };
-            let mut merge = Merge::new(MergeKind::Info(besides), [Vec::new(), Vec::new()]);
-            merge.finish(1, b"$20\r\n\r\nblocked_clients:2\r\n\r\n");
-            assert_eq!(merge.complete(), None);
-            merge.finish(0, reply.as_bytes());
-            String::from_utf8(merge.complete().unwrap()).unwrap()
+            let mut merge = Merge::new(MergeKind::Info(besides), 2);
+            let of_other = b"$20\r\n\r\nblocked_clients:2\r\n\r\n";
+            assert_eq!(merge.finish(1, of_other), None);
+            String::from_utf8(merge.finish(0, reply.as_bytes()).unwrap()).unwrap()
         };
         assert_eq!(info("$5\r\n# A\r\n\r\n"), "$12\r\n# A\r\n\r\n# S\r\n\r\n");
         assert_eq!(info("$0\r\n\r\n"), "$5\r\n# S\r\n\r\n");

@@ -385,8 +385,18 @@ impl Replies {
 
     /// The reply to part `index`, whole or its last piece; with the last part's, the request is answered.
     pub(crate) fn part_finish(&mut self, number: u64, index: u16, bytes: &[u8]) {
-        self.change_merge(number, |merge| merge.finish(index, bytes));
-        self.finish_merge(number);
+        let Some(merge) = self.merge(number) else { return };
+        let before = merge.bytes();
+        let reply = merge.finish(index, bytes);
+        let after = merge.bytes();
+        self.held = self.held + after - before;
+        if let Some(reply) = reply {
+            self.held -= after;
+            if let Some(slot) = self.slot(number) {
+                *slot = Slot::Waiting { started: false };
+            }
+            self.finish(number, &reply);
+        }
     }
 
     /// Part `index` is to be sent again: forgets its pieces.
@@ -407,19 +417,6 @@ impl Replies {
         match self.slot(number)? {
             Slot::Merging(merge) => Some(merge),
             _ => None,
-        }
-    }
-
-    /// To be called after a part has come: answers the request when all have.
-    fn finish_merge(&mut self, number: u64) {
-        let Some(merge) = self.merge(number) else { return };
-        if let Some(reply) = merge.complete() {
-            let bytes = merge.bytes();
-            self.held -= bytes;
-            if let Some(slot) = self.slot(number) {
-                *slot = Slot::Waiting { started: false };
-            }
-            self.finish(number, &reply);
         }
     }
 
@@ -598,7 +595,7 @@ mod tests {
     fn what_waits_for_an_older_reply_is_counted_until_it_is_gone() {
         let mut replies = Replies::default();
         let (first, second) = (replies.open(), replies.open());
-        let split = replies.open_merge(Merge::new(MergeKind::Sum, [vec![0], vec![1]]));
+        let split = replies.open_merge(Merge::new(MergeKind::Sum, 2));
         replies.piece(second, b"half");
         assert_eq!(replies.bytes(), 4);
         assert!(replies.restart(second));
@@ -649,10 +646,7 @@ mod tests {
         replies.muting = Muting::Next;
         let (skipped, seen) = (replies.open(), replies.open());
         replies.muting = Muting::All;
-        let (late, split) = (
-            replies.open(),
-            replies.open_merge(Merge::new(MergeKind::Sum, [vec![0], vec![1]])),
-        );
+        let (late, split) = (replies.open(), replies.open_merge(Merge::new(MergeKind::Sum, 2)));
         let subscription = replies.open_seen();
         replies.muting = Muting::None;
         let last = replies.open();

@@ -10,14 +10,8 @@ use super::state::State;
 use super::ticket::Role;
 use crate::cluster::Side;
 use crate::data_plane::command;
-use crate::resp::write_array;
+use crate::resp::{Args, write_array};
 use crate::routing::{Slot, Weight, majority_owner, owner};
-
-/// One side's share of a request: its bytes, and for each of its keys whether it is this side's.
-struct Shares {
-    requests: [Vec<u8>; 2],
-    owned_by_new: Vec<bool>,
-}
 
 /// Splits by owner of each key. The keys belong to both sides.
 pub(super) fn by_owner(
@@ -28,39 +22,39 @@ pub(super) fn by_owner(
     let old = sending.link_by_size(state, Side::Old)?;
     let new = sending.link_by_size(state, Side::New)?;
     let stride = if kind == command::SplitKind::Mset { 2 } else { 1 };
-    let shares = shares(sending, stride);
+    let args = sending.request.args;
+    let weight = sending.turn.snapshot.weight;
+    let owner_of = |at| owner(Slot::of(args.get(at).unwrap_or_default()), weight);
+    let owners: Vec<Side> = (1..args.len()).step_by(stride).map(owner_of).collect();
     let (number, parts) = match sending.request.again {
         Some(again) => match again.role {
             // A part whose keys have got two owners meanwhile: it keeps old's keys.
             Role::Part(index) => {
-                let keep: Vec<bool> = shares.owned_by_new.iter().map(|new| !new).collect();
                 let other = state
                     .replies
                     .merge(again.number)
-                    .and_then(|merge| merge.split(index, &keep));
+                    .and_then(|merge| merge.split(index, &owners));
                 (again.number, [index, other.unwrap_or(index)])
             }
             _ => {
                 state
                     .replies
-                    .make_merge(again.number, merge(kind, &shares.owned_by_new));
+                    .make_merge(again.number, Merge::of_keys(merge_kind(kind), &owners));
                 (again.number, [0, 1])
             }
         },
         None => (
-            state.replies.open_merge(merge(kind, &shares.owned_by_new)),
+            state
+                .replies
+                .open_merge(Merge::of_keys(merge_kind(kind), &owners)),
             [0, 1],
         ),
     };
-    for (link, side) in [(old, Side::Old), (new, Side::New)] {
-        let part = parts[side.index()];
-        sending.enqueue_as(
-            state,
-            &link,
-            number,
-            Role::Part(part),
-            &shares.requests[side.index()],
-        );
+    for (link, part) in [old, new].iter().zip(parts) {
+        let ticket = sending.ticket(state, link, number, Role::Part(part));
+        link.enqueue_with(ticket, |request| {
+            write_share(request, args, stride, &owners, link.side)
+        });
     }
     Ok(())
 }
@@ -103,7 +97,7 @@ pub(super) fn everywhere(
         command::MergeKind::Either => MergeKind::Either,
         _ => MergeKind::First,
     });
-    let merge = Merge::new(kind, [Vec::new(), Vec::new()]);
+    let merge = Merge::new(kind, 2);
     let number = sending.open_merge(state, merge);
     sending.enqueue_as(state, &old, number, Role::Part(0), sending.request.bytes);
     sending.enqueue_as(state, &new, number, Role::Part(1), sending.request.bytes);
@@ -125,7 +119,7 @@ pub(super) fn wait_for_replicas(sending: &Sending<'_>, state: &mut State) -> Res
     }
     let number = match part {
         Some(part) => part.number,
-        None => sending.open_merge(state, Merge::new(MergeKind::Fewest, [Vec::new(), Vec::new()])),
+        None => sending.open_merge(state, Merge::new(MergeKind::Fewest, 2)),
     };
     for link in links {
         sending.enqueue_as(state, &link, number, Role::Aside, STAND_IN);
@@ -138,7 +132,7 @@ pub(super) fn wait_for_replicas(sending: &Sending<'_>, state: &mut State) -> Res
 /// Asks one side, and puts right what it says.
 fn one_side(sending: &Sending<'_>, state: &mut State, only: Side, kind: MergeKind) -> Result<(), Stop> {
     let link = sending.link_by_size(state, only)?;
-    let merge = Merge::new(kind, [Vec::new(), Vec::new()]);
+    let merge = Merge::new(kind, 2);
     let left = merge.empty_reply();
     let number = sending.open_merge(state, merge);
     state.replies.part_finish(number, part_of(only.other()), left);
@@ -178,46 +172,27 @@ fn correction(sending: &Sending<'_>, kind: command::MergeKind) -> Option<MergeKi
     }
 }
 
-fn merge(kind: command::SplitKind, owned_by_new: &[bool]) -> Merge {
-    let kind = match kind {
+fn merge_kind(kind: command::SplitKind) -> MergeKind {
+    match kind {
         command::SplitKind::Mget => MergeKind::Places,
         command::SplitKind::Mset => MergeKind::First,
         command::SplitKind::Sum => MergeKind::Sum,
-    };
-    let places = |new: bool| {
-        let mut places = Vec::with_capacity(owned_by_new.len());
-        let owned = owned_by_new.iter().zip(0u32..);
-        places.extend(owned.filter(|(owned, _)| **owned == new).map(|(_, place)| place));
-        places
-    };
-    Merge::new(kind, [places(false), places(true)])
+    }
 }
 
-/// `stride` arguments belong to each key, the key first. They are copied as they stand in the request.
-fn shares(sending: &Sending<'_>, stride: usize) -> Shares {
-    let args = sending.request.args;
-    let weight = sending.turn.snapshot.weight;
-    let is_new = |at| owner(Slot::of(args.get(at).unwrap_or_default()), weight) == Side::New;
-    let owned_by_new: Vec<bool> = (1..args.len()).step_by(stride).map(is_new).collect();
-    let requests = Side::BOTH.map(|side| {
-        let is_new = side == Side::New;
-        let keys = owned_by_new.iter().filter(|new| **new == is_new).count();
-        // A header more, and what it holds of the request at most.
-        let mut request = Vec::with_capacity(sending.request.bytes.len() + 24);
-        write_array(&mut request, 1 + keys * stride);
-        request.extend_from_slice(args.encoded(0, 1));
-        let mut from = 1;
-        for in_a_row in owned_by_new.chunk_by(PartialEq::eq) {
-            let to = from + in_a_row.len() * stride;
-            if in_a_row.first() == Some(&is_new) {
-                request.extend_from_slice(args.encoded(from, args.len().min(to)));
-            }
-            from = to;
+/// Writes a request with the keys of one side. `stride` arguments belong to each key, the key first; they are copied as they stand in
+/// the request, as many as follow one another at once.
+fn write_share(request: &mut Vec<u8>, args: Args<'_>, stride: usize, owners: &[Side], side: Side) {
+    let keys = owners.iter().filter(|owner| **owner == side).count();
+    write_array(request, 1 + keys * stride);
+    request.extend_from_slice(args.encoded(0, 1));
+    let mut place = 0;
+    for in_a_row in owners.chunk_by(PartialEq::eq) {
+        let from = 1 + place * stride;
+        place += in_a_row.len();
+        if in_a_row.first() == Some(&side) {
+            let to = args.len().min(1 + place * stride);
+            request.extend_from_slice(args.encoded(from, to));
         }
-        request
-    });
-    Shares {
-        requests,
-        owned_by_new,
     }
 }

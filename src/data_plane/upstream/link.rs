@@ -306,10 +306,16 @@ impl Link {
     /// Adds a command; it leaves with everything else of this turn. Cost: a copy and a flag.
     #[inline]
     pub(crate) fn enqueue(&self, ticket: Ticket, request: &[u8]) {
+        self.enqueue_with(ticket, |bytes| bytes.extend_from_slice(request));
+    }
+
+    /// The same of one that is written into place.
+    #[inline]
+    pub(crate) fn enqueue_with(&self, ticket: Ticket, write: impl FnOnce(&mut Vec<u8>)) {
         debug_assert!(matches!(self.phase.get(), Phase::Ready | Phase::Retired));
         self.running
             .set(self.running.get() + usize::from(ticket.is_script));
-        self.pipeline.borrow_mut().push(ticket, request);
+        self.pipeline.borrow_mut().push_with(ticket, write);
         self.wake();
     }
 

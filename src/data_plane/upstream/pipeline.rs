@@ -74,13 +74,20 @@ impl<T> Pipeline<T> {
     /// Adds a command. Cost: one copy of `request`; allocates only when the window grows.
     #[inline]
     pub(crate) fn push(&mut self, ticket: T, request: &[u8]) {
+        self.push_with(ticket, |bytes| bytes.extend_from_slice(request));
+    }
+
+    /// The same of one that `write` adds to the bytes it is given.
+    #[inline]
+    pub(crate) fn push_with(&mut self, ticket: T, write: impl FnOnce(&mut Vec<u8>)) {
         if self.large.is_empty() && self.head > COMPACT_BYTES && self.head > self.bytes.len() / 2 {
             self.bytes.drain(..self.head);
             self.written -= self.head;
             self.head = 0;
         }
-        self.bytes.extend_from_slice(request);
-        self.entries.push_back((ticket, request.len()));
+        let before = self.bytes.len();
+        write(&mut self.bytes);
+        self.entries.push_back((ticket, self.bytes.len() - before));
     }
 
     /// Adds a large command, by reference when nothing else is under way.
