@@ -110,7 +110,7 @@ pub const DOOR_LIFETIME: Duration = Duration::from_secs(1);
 pub const LOGIN_BYTES_MAX: usize = 16 * 1024;
 /// See [`LOGIN_BYTES_MAX`].
 pub const LOGIN_ARGS_MAX: usize = 10;
-/// Bytes waiting for a client beyond which its private link is not read.
+/// Bytes waiting for a client beyond which a link is not read that has nothing for anybody else.
 pub const PRIVATE_OUTPUT_BYTES: usize = 512 * 1024;
 
 /// Commands that the table does not have and a node does, kept by worker and side: some modules together have two hundred.

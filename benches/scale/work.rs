@@ -58,7 +58,7 @@ pub(crate) enum Through {
 }
 
 /// Numbers of clients and commands in a pipeline that are measured together: the product of both, but for what takes minutes.
-pub(crate) const CLIENTS: [usize; 4] = [10, 100, 1_000, 10_000];
+pub(crate) const CLIENTS: [usize; 6] = [10, 50, 100, 500, 1_000, 10_000];
 pub(crate) const PIPELINES: [usize; 4] = [1, 10, 100, 1_000];
 const ON_THEIR_WAY_MAX: usize = 100_000;
 

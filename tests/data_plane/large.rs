@@ -269,6 +269,29 @@ fn who_stops_within_a_large_request_gives_its_room_to_those_who_wait() {
 }
 
 #[test]
+fn who_sends_all_before_it_reads_anything_is_served_as_by_a_server() {
+    let proxied = Proxied::of_workers(1, |_| {});
+    let large = value(24 * MB);
+    assert_eq!(proxied.old.client().call(&[b"SET", b"large", &large]), b"+OK\r\n");
+    const SETS: usize = 20_000;
+    let set = encode(&[b"SET", b"k", &[b'v'; 1024]]);
+    let pipeline = [encode(&[b"GET", b"large"]), set.repeat(SETS)].concat();
+    for before in ["PING", "WATCH k"] {
+        let mut client = proxied.client();
+        client.text(before);
+        client
+            .stream
+            .set_write_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        client.stream.write_all(&pipeline).unwrap();
+        assert!(client.reply().ends_with(&[&large[..], b"\r\n"].concat()));
+        for number in 0..SETS {
+            assert_eq!(client.reply(), b"+OK\r\n", "{before}: {number}");
+        }
+    }
+}
+
+#[test]
 fn large_elements_of_all_types_are_passed_on() {
     let proxied = Proxied::with(|config| config.limits.request_buffer_bytes = MB);
     let mut client = proxied.client();

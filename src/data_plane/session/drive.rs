@@ -225,21 +225,11 @@ impl Client {
 }
 
 fn flush(session: &Session) -> io::Result<()> {
-    if session.state.borrow().replies.output.is_empty() {
-        return Ok(());
-    }
     let is_done = session.flush()?;
     if !is_done && session.stream.borrow().as_ref().is_some_and(Socket::is_writable) {
         session.wake.wake();
     }
-    // A private link is read at the pace of this client.
-    for lane in &session.state.borrow().lanes {
-        if lane.is_private()
-            && let Some(link) = &lane.link
-        {
-            link.wake();
-        }
-    }
+    session.has_taken();
     Ok(())
 }
 

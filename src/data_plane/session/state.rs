@@ -235,6 +235,7 @@ impl Session {
             let link = lane.link.take();
             if let Some(link) = &link {
                 link.forget(self);
+                link.has_taken();
             }
             if let Some(link) = link
                 && private
@@ -347,9 +348,17 @@ impl Session {
         by.enqueue(ticket, &request);
     }
 
-    /// Whether the client keeps up with its private link.
+    /// Whether it is on this link that it sends what goes to its side.
+    pub(crate) fn uses(&self, link: &Link) -> bool {
+        let lane = &self.state.borrow().lanes[link.side.index()];
+        lane.link.as_ref().is_some_and(|used| std::ptr::eq(&**used, link))
+    }
+
+    /// Whether the client keeps up with what is read for it alone. One whose requests wait for replies may read none before it has sent
+    /// them all: from a server it could.
     pub(crate) fn has_room(&self) -> bool {
-        self.closed.get() || self.state.borrow().replies.output.len() < PRIVATE_OUTPUT_BYTES
+        let waits = || self.state.borrow().replies.output.len() >= PRIVATE_OUTPUT_BYTES;
+        self.closed.get() || self.queued_bytes.get() > 0 || !waits()
     }
 
     /// Whether it blocks on `side` on slots of which `moved` holds, and has not been recalled yet.

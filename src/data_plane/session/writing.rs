@@ -7,7 +7,6 @@
 
 use std::io;
 
-use super::lane::Lane;
 use super::state::{Session, State};
 use super::ticket::{Role, Ticket};
 use crate::limits::{COPIED_BYTES, WRITE_BYTES, WRITES_A_TURN};
@@ -47,11 +46,21 @@ impl Session {
     /// Writes the messages of a turn: whatever else its task waits for, it need not hear of that.
     pub(crate) fn write_messages(&self, now_micros: u64) {
         self.to_write.set(false);
-        let is_done = matches!(self.flush(), Ok(true));
-        if is_done && !self.state.borrow().lanes.iter().any(Lane::is_private) {
-            self.touched(now_micros);
-        } else {
-            self.wake.wake();
+        match self.flush() {
+            Ok(true) => {
+                self.has_taken();
+                self.touched(now_micros);
+            }
+            _ => self.wake.wake(),
+        }
+    }
+
+    /// Has links read on that are read at the pace of this client.
+    pub(super) fn has_taken(&self) {
+        for lane in &self.state.borrow().lanes {
+            if let Some(link) = &lane.link {
+                link.has_taken();
+            }
         }
     }
 

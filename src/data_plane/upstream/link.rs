@@ -82,6 +82,8 @@ pub(crate) struct Link {
     over: Cell<Option<io::Result<()>>>,
     /// A large reply is passing.
     occupied: Cell<bool>,
+    /// It is not read until the client that it answers has taken more.
+    is_paced: Cell<bool>,
     /// Scripts under way.
     running: Cell<usize>,
     /// A second one beside it has been asked for, for when a script occupies it.
@@ -129,6 +131,7 @@ impl Link {
             task: Wake::default(),
             phase: Cell::new(Phase::Dialling),
             occupied: Cell::new(false),
+            is_paced: Cell::new(false),
             running: Cell::new(0),
             wants_second: Cell::new(false),
             has_second: Cell::new(false),
@@ -538,6 +541,7 @@ pub(super) async fn drive(
         end: 0,
         scanner: ReplyScanner::new(),
         passed: 0,
+        began_micros: 0,
         is_in_push: false,
     });
     link.is_connected.set(true);
@@ -588,6 +592,8 @@ struct LinkIo {
     scanner: ReplyScanner,
     /// Bytes of the present reply that have been passed on before it was complete.
     passed: u64,
+    /// When the first of them were, on the worker's clock: its client may take its time over the others.
+    began_micros: u32,
     /// A list of keys that is larger than the buffer is passing: its end will say that all keys are stale.
     is_in_push: bool,
 }
@@ -695,6 +701,9 @@ impl LinkIo {
             let ticket = pipeline
                 .front()
                 .ok_or_else(|| garbage("a reply that nobody asked for"))?;
+            if self.passed == 0 {
+                self.began_micros = self.route.clock_micros();
+            }
             self.passed += scanned as u64;
             if self.scanner.bulk_left().max(self.passed) > OCCUPIED_BYTES {
                 link.occupied.set(true);
@@ -764,7 +773,8 @@ impl LinkIo {
             let whole = std::mem::take(&mut self.passed) == 0;
             let is_error = whole && reply.first() == Some(&b'-');
             if ticket.role.is_timed() {
-                route.answered(link.side, now.wrapping_sub(ticket.at_micros), is_error);
+                let answered = if whole { now } else { self.began_micros };
+                route.answered(link.side, answered.wrapping_sub(ticket.at_micros), is_error);
             }
             if whole {
                 if let Some(session) = deliver(link, ticket, request, reply) {
@@ -790,14 +800,39 @@ impl LinkIo {
 const READS_A_TURN: usize = 16;
 
 impl Link {
-    /// A private link reads at its client's pace; a shared one always, others wait behind.
+    /// A private link reads at its client's pace. So does a shared one while a large reply passes and nobody else waits behind it, but
+    /// when it is to end: its node is let go of as soon as it has answered.
     fn may_read(&self) -> bool {
-        self.kind() == LinkKind::Shared
-            || self
+        let may_read = match self.kind() {
+            LinkKind::Shared => {
+                !self.occupied.get()
+                    || !self.is_ready()
+                    || self.only_asks().is_none_or(|session| session.has_room())
+            }
+            LinkKind::Private | LinkKind::Reserve => self
                 .reader
                 .borrow()
                 .as_ref()
-                .is_none_or(|session| session.has_room())
+                .is_none_or(|session| session.has_room()),
+        };
+        self.is_paced.set(!may_read);
+        may_read
+    }
+
+    /// The session that everything under way is of, if there is one that looks after this link.
+    fn only_asks(&self) -> Option<Rc<Session>> {
+        let pipeline = self.pipeline.borrow();
+        let mut sessions = pipeline.tickets().map(|ticket| &ticket.session);
+        let first = sessions.next()?;
+        let is_only = sessions.all(|session| Rc::ptr_eq(session, first)) && first.uses(self);
+        is_only.then(|| Rc::clone(first))
+    }
+
+    /// Its client has taken some of what waited, or is gone.
+    pub(crate) fn has_taken(&self) {
+        if self.is_paced.get() {
+            self.wake();
+        }
     }
 }
 
