@@ -292,6 +292,26 @@ fn who_sends_all_before_it_reads_anything_is_served_as_by_a_server() {
 }
 
 #[test]
+fn who_asks_for_more_than_is_held_for_it_and_reads_late_is_not_closed_for_it() {
+    const GETS: usize = 20_000;
+    let proxied = Proxied::with(|config| config.limits.output_buffer_bytes = 8 * MB);
+    let mut client = proxied.client();
+    assert_eq!(client.call(&[b"SET", b"k", &[b'v'; 4096]]), b"+OK\r\n");
+    assert_eq!(client.text("WATCH k"), "+OK\\r\\n");
+    let writer = send(&client, encode(&[b"GET", b"k"]).repeat(GETS));
+    let mut server = proxied.old.client();
+    let keeps = |field: &str| field.starts_with("omem=") && field != "omem=0";
+    wait_for("the server to keep replies", || {
+        let clients = server.text("CLIENT LIST");
+        clients.split(' ').any(keeps)
+    });
+    for _ in 0..GETS {
+        assert_eq!(client.reply().len(), b"$4096\r\n\r\n".len() + 4096);
+    }
+    writer.join().unwrap();
+}
+
+#[test]
 fn large_elements_of_all_types_are_passed_on() {
     let proxied = Proxied::with(|config| config.limits.request_buffer_bytes = MB);
     let mut client = proxied.client();

@@ -354,11 +354,15 @@ impl Session {
         lane.link.as_ref().is_some_and(|used| std::ptr::eq(&**used, link))
     }
 
-    /// Whether the client keeps up with what is read for it alone. One whose requests wait for replies may read none before it has sent
-    /// them all: from a server it could.
+    /// Whether the client keeps up with what is read for it alone. One with requests that wait may read nothing before it has sent them
+    /// all, as it could from a server: it has room for as long as it is read from; but it is not read for until it has to be closed.
     pub(crate) fn has_room(&self) -> bool {
-        let waits = || self.state.borrow().replies.output.len() >= PRIVATE_OUTPUT_BYTES;
-        self.closed.get() || self.queued_bytes.get() > 0 || !waits()
+        let most = self.route.limits().output_buffer_bytes / 4;
+        let room = match self.queued_bytes.get() {
+            0 => PRIVATE_OUTPUT_BYTES.min(most),
+            _ => most,
+        };
+        self.closed.get() || self.state.borrow().replies.output.len() < room
     }
 
     /// Whether it blocks on `side` on slots of which `moved` holds, and has not been recalled yet.
