@@ -185,6 +185,11 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_brace_is_seen_wherever_it_is(key in proptest::collection::vec(proptest::sample::select(vec![0u8, b'z', b'{', b'|', 0xfb, 0xff]), 0..20)) {
+            prop_assert_eq!(has_brace(&key), key.contains(&b'{'));
+        }
+
+        #[test]
         fn a_slot_is_what_another_s_hash_of_the_key_is(
             key in prop_oneof![any::<Vec<u8>>().boxed(), "[{}a-z0-9]{0,80}".prop_map(String::into_bytes).boxed()]
         ) {

@@ -92,8 +92,9 @@ pub(crate) struct Reactor {
     clock: Cell<u64>,
     /// Links that are to be served at the end of this turn.
     due: RefCell<Vec<Rc<Link>>>,
-    /// Clients that replies are to be written to then, and clients that messages are.
+    /// Clients that replies are to be written to then.
     replied: RefCell<Vec<Rc<Session>>>,
+    /// Clients that messages are to be written to then.
     unwritten: RefCell<Vec<Rc<Session>>>,
 }
 

@@ -1,7 +1,8 @@
 //! When do replies leave for the client?
 //!
 //! Shell: once the links have handed out all replies that have come, each of their sessions writes once, so that a pipeline's replies
-//! are one write, of both sides together; so are the messages of a turn. A session at rest waits only for what its client sends next, and is not polled for it: that
+//! are one write, of both sides together; so are the messages of a turn.
+//! A session at rest waits only for what its client sends next, and is not polled for it: that
 //! was a third of what a command took. Whatever is out of the ordinary (a socket that takes no more, a request that had to wait, a
 //! transaction) is left to the session's own task ([`super::serve`]), which is woken instead.
 
